@@ -1,0 +1,20 @@
+// Every limit of the engine, with its reason. A limit that users may raise is an option with this
+// as its default.
+#pragma once
+
+#define FL_NODES_PER_FLOW_MAX     4000000u        // 1,000,000 is promised; beyond 4 M the index tables pass 1 GiB
+#define FL_VALUE_SIZE_MAX         (16u << 20)     // one value: outputs of a node, vars, a checkpoint, params
+#define FL_VALUE_INLINE_MAX       (256u << 10)    // larger values are files beside the database
+#define FL_VALUE_DEPTH_MAX        64              // nesting of lists and maps
+#define FL_ERROR_TEXT_MAX         4096            // bytes of an attempt's error that are kept
+#define FL_ID_SIZE_MAX            128             // flow keys, node names, run ids
+#define FL_LOG_SIZE_DEFAULT       (50u << 20)     // output kept of one attempt
+#define FL_LOG_SPILL              (32u << 10)     // output past this gets a file of its own
+#define FL_GRACE_MS_DEFAULT       10000           // TERM to KILL
+#define FL_LOST_COUNT_MAX_DEFAULT 5               // attempts that may be lost before the node fails
+#define FL_RETRY_COUNT_MAX        100             // retries of a node
+#define FL_LEASE_MS               15000           // a run's owner renews at a third of this
+#define FL_INLINE_LIVE_MAX        10000           // inline nodes waiting at once
+#define FL_CLAIM_AHEAD_MAX        64              // nodes recorded and handed over before a slot is free
+#define FL_WORKER_MEMORY_DEFAULT  (1ull << 30)    // address space a Lua worker may add
+#define FL_FRAME_SIZE_MAX         (64u << 20)     // one message between our processes

@@ -1,0 +1,29 @@
+// A value that crosses between nodes: immutable, shared, canonical JSON text (see base/json.h).
+// The engine never looks inside one except to merge vars. Reference counts are not atomic: a value
+// belongs to one engine, hence one thread.
+#pragma once
+#include "base/json.h"
+
+typedef struct fl_value {
+  uint32_t refs;
+  uint32_t size;      // bytes of text, without the NUL
+  int64_t store_id;   // row in the store's value table, 0 when not stored (yet)
+  bool digested;      // digest is filled in
+  uint8_t digest[32]; // SHA-256 of text
+  char text[];        // canonical JSON, NUL-terminated
+} fl_value;
+
+/// From text that is canonical already. One reference, yours.
+fl_value *fl_value_new(const char *text, size_t size);
+/// From any JSON text; FL_E_LIMIT past FL_VALUE_SIZE_MAX.
+FL_MUST fl_code fl_value_parse(const char *text, size_t size, fl_value **out, fl_error *err);
+fl_value *fl_value_from_json(const json_t *json);
+/// NULL-safe, both.
+fl_value *fl_value_ref(fl_value *v);
+void fl_value_unref(fl_value *v);
+const uint8_t *fl_value_get_digest(fl_value *v);
+bool fl_value_equal(fl_value *a, fl_value *b);
+/// `v` as a parsed tree, yours to json_decref(). Our own text always parses.
+json_t *fl_value_to_json(const fl_value *v);
+/// "{}" and "null", shared; not to be unref'd more than ref'd.
+fl_value *fl_value_empty_map(void);

@@ -1,0 +1,100 @@
+// What depends on what: nodes in declaration order, their options, and edges both ways. Pure.
+//
+// Life: fl_graph_new(), add all nodes, then all edges in the order of `after`, fl_graph_freeze() once;
+// then read only. Instances of a map are no nodes of a graph: the engine keeps them beside it.
+#pragma once
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/value.h"
+
+#define FL_NODE_NONE UINT32_MAX
+
+typedef enum fl_trigger {
+  FL_TRIGGER_ALL_SUCCESS,
+  FL_TRIGGER_ALL_DONE,
+  FL_TRIGGER_ALL_FAILED,
+  FL_TRIGGER_ONE_SUCCESS,
+  FL_TRIGGER_ONE_FAILED,
+  FL_TRIGGER_NONE_FAILED,
+} fl_trigger;
+
+/// Who executes a node.
+typedef enum fl_node_kind {
+  FL_KIND_PROCESS, // a child process: shell, exec, any type with `command`
+  FL_KIND_WORKER,  // a Lua function in a worker process
+  FL_KIND_INLINE,  // a Lua coroutine on the engine's loop
+  FL_KIND_NATIVE,  // a node type registered in C
+  FL_KIND_MAP,     // becomes instances, one (chunk) an item
+  FL_KIND_BRANCH,  // inline; its result names the children that go on
+  FL_KIND_CALL,    // a sub-flow as a run of its own
+} fl_node_kind;
+
+typedef enum fl_merge { FL_MERGE_ERROR, FL_MERGE_FIRST, FL_MERGE_LAST, FL_MERGE_FUNCTION } fl_merge;
+
+/// Nodes that run at the end of a run, outside the order of the graph.
+typedef enum fl_hook {
+  FL_HOOK_NONE, // an ordinary node
+  FL_HOOK_SUCCESS,
+  FL_HOOK_FAILURE,
+  FL_HOOK_CANCEL,
+  FL_HOOK_EXIT,
+} fl_hook;
+
+/// Options of a node. Shared: nodes with equal options point to one copy (fl_graph_intern()).
+typedef struct fl_node_options {
+  const char *type; // name of the node type, interned
+  fl_node_kind kind;
+  fl_trigger trigger;
+  fl_merge merge;
+  fl_hook hook;
+  bool has_when;      // the script decides whether it runs
+  bool has_retry_on;  // the script decides whether a failure is retried
+  bool allow_failure; // its failure counts as success for its children and the run
+  int32_t priority;   // higher first
+  uint32_t retry_count_max;
+  uint32_t lost_count_max;
+  int64_t retry_delay_ms;
+  double retry_backoff; // factor a retry
+  int64_t retry_delay_max_ms; // 0: none
+  double retry_jitter;        // 0..1: the delay is multiplied by 1 - jitter * random
+  int64_t timeout_ms;         // of an attempt; 0: none
+  int64_t deadline_ms;        // of all attempts, from the first start; 0: none
+  int64_t grace_ms;           // TERM to KILL
+  uint32_t pool;              // index + 1 in the flow's pools; 0: none
+  uint32_t weight;            // of the pool's capacity
+  uint32_t map_limit;         // instances at once; 0: no limit
+} fl_node_options;
+
+typedef struct fl_graph fl_graph;
+
+fl_graph *fl_graph_new(void);
+void fl_graph_free(fl_graph *g); // NULL-safe
+/// Copy of `options` that lives as long as the graph; equal options give the same pointer.
+const fl_node_options *fl_graph_intern(fl_graph *g, const fl_node_options *options);
+/// Adds a node; its index is the number of nodes before it. FL_E_LIMIT past FL_NODES_PER_FLOW_MAX;
+/// FL_E_USAGE when the name is taken.
+FL_MUST fl_code fl_graph_add(fl_graph *g, const char *name, size_t name_size,
+                             const fl_node_options *options, uint32_t *index, fl_error *err);
+/// `node` depends on `parent`. Call for nodes in index order, parents in the order of `after`.
+/// A repeated parent counts once.
+void fl_graph_after(fl_graph *g, uint32_t node, uint32_t parent);
+/// Builds the children lists and the order; finds a cycle and names it: "a -> b -> c -> a".
+FL_MUST fl_code fl_graph_freeze(fl_graph *g, fl_error *err);
+
+uint32_t fl_graph_get_count(const fl_graph *g);
+const char *fl_graph_get_name(const fl_graph *g, uint32_t node);
+const fl_node_options *fl_graph_get_options(const fl_graph *g, uint32_t node);
+/// FL_NODE_NONE when there is none.
+uint32_t fl_graph_find(const fl_graph *g, const char *name, size_t name_size);
+const uint32_t *fl_graph_get_parents(const fl_graph *g, uint32_t node, uint32_t *count);
+const uint32_t *fl_graph_get_children(const fl_graph *g, uint32_t node, uint32_t *count);
+/// All nodes, parents before children, ties in declaration order.
+const uint32_t *fl_graph_get_order(const fl_graph *g);
+/// Marks `node` and all it depends on (`up`) or all that depend on it; `marks` has a byte a node.
+void fl_graph_mark(const fl_graph *g, uint32_t node, bool up, uint8_t *marks);
+/// True when `a` can be reached from `node` by going to parents.
+bool fl_graph_is_ancestor(const fl_graph *g, uint32_t a, uint32_t node);
+
+const char *fl_trigger_text(fl_trigger t);
+const char *fl_node_kind_text(fl_node_kind k);
+const char *fl_hook_text(fl_hook h); // "on_success" ...
