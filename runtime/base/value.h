@@ -4,6 +4,10 @@
 #pragma once
 #include "base/json.h"
 
+/// `refs` of the few values that all engines of a process share. Ref and unref leave them alone, and
+/// nobody may write to one: a row id belongs to one store, so `store_id` stays 0 in them.
+#define FL_VALUE_SHARED UINT32_MAX
+
 typedef struct fl_value {
   uint32_t refs;
   uint32_t size;      // bytes of text, without the NUL
@@ -17,6 +21,7 @@ typedef struct fl_value {
 fl_value *fl_value_new(const char *text, size_t size);
 /// From any JSON text; FL_E_LIMIT past FL_VALUE_SIZE_MAX.
 FL_MUST fl_code fl_value_parse(const char *text, size_t size, fl_value **out, fl_error *err);
+/// NULL when it is larger than FL_VALUE_SIZE_MAX or deeper than a document may be.
 fl_value *fl_value_from_json(const json_t *json);
 /// NULL-safe, both.
 fl_value *fl_value_ref(fl_value *v);
@@ -25,5 +30,7 @@ const uint8_t *fl_value_get_digest(fl_value *v);
 bool fl_value_equal(fl_value *a, fl_value *b);
 /// `v` as a parsed tree, yours to json_decref(). Our own text always parses.
 json_t *fl_value_to_json(const fl_value *v);
-/// "{}" and "null", shared; not to be unref'd more than ref'd.
+/// "{}" and "null", shared by the whole process (FL_VALUE_SHARED): ref and unref do nothing.
 fl_value *fl_value_empty_map(void);
+fl_value *fl_value_null(void);
+static inline bool fl_value_is_shared(const fl_value *v) { return v->refs == FL_VALUE_SHARED; }

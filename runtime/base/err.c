@@ -1,0 +1,107 @@
+// Makes errors and passes them on; the checked allocators and the end of the process live here too.
+#include "base/err.h"
+#include <errno.h>
+#include <stdarg.h>
+
+// A message that is cut must still be UTF-8: drop a sequence that the cut has left incomplete.
+static void trim_cut_sequence(char *text, size_t size) {
+  size_t lead = size;
+  while (lead > 0 && size - lead < 4) {
+    unsigned char c = (unsigned char)text[--lead];
+    if (c < 0x80) return;
+    if (c < 0xC0) continue;
+    size_t need = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : 2;
+    if (size - lead < need) text[lead] = '\0';
+    return;
+  }
+}
+
+static void set_message(fl_error *err, const char *fmt, va_list args) {
+  int size = vsnprintf(err->message, sizeof err->message, fmt, args);
+  if (size >= (int)sizeof err->message) trim_cut_sequence(err->message, sizeof err->message - 1);
+  if (size < 0) err->message[0] = '\0';
+}
+
+fl_code fl_fail(fl_error *err, fl_code code, const char *fmt, ...) {
+  if (!err) return code;
+  err->code = code;
+  va_list args;
+  va_start(args, fmt);
+  set_message(err, fmt, args);
+  va_end(args);
+  return code;
+}
+
+fl_code fl_wrap(fl_error *err, const char *fmt, ...) {
+  // The caller knows only that something failed; without a place to look it cannot say what.
+  if (!err) return FL_E_SYSTEM;
+  char cause[FL_ERROR_MESSAGE_SIZE];
+  memcpy(cause, err->message, sizeof cause);
+  va_list args;
+  va_start(args, fmt);
+  set_message(err, fmt, args);
+  va_end(args);
+  size_t used = strlen(err->message);
+  int size = snprintf(err->message + used, sizeof err->message - used, ": %s", cause);
+  if (size >= (int)(sizeof err->message - used))
+    trim_cut_sequence(err->message, sizeof err->message - 1);
+  return err->code;
+}
+
+fl_code fl_fail_errno(fl_error *err, fl_code code, int errnum, const char *fmt, ...) {
+  if (!err) return code;
+  err->code = code;
+  va_list args;
+  va_start(args, fmt);
+  set_message(err, fmt, args);
+  va_end(args);
+  char reason[128];
+  size_t used = strlen(err->message);
+  int size = snprintf(err->message + used, sizeof err->message - used, ": %s (%s)",
+                      strerror_r(errnum, reason, sizeof reason), fl_errno_name(errnum));
+  if (size >= (int)(sizeof err->message - used))
+    trim_cut_sequence(err->message, sizeof err->message - 1);
+  return code;
+}
+
+const char *fl_errno_name(int errnum) {
+  const char *name = strerrorname_np(errnum);
+  if (name) return name;
+  static _Thread_local char unknown[24];
+  snprintf(unknown, sizeof unknown, "errno %d", errnum);
+  return unknown;
+}
+
+_Noreturn void fl_panic(const char *file, int line, const char *what) {
+  fprintf(stderr, "flowlua: internal error at %s:%d: %s\n", file, line, what);
+  abort();
+}
+
+void *fl_alloc(size_t size) {
+  void *memory = malloc(size ? size : 1);
+  if (!memory) fl_panic(__FILE__, __LINE__, "out of memory");
+  return memory;
+}
+
+void *fl_alloc_zero(size_t count, size_t size) {
+  void *memory = calloc(count ? count : 1, size ? size : 1);
+  if (!memory) fl_panic(__FILE__, __LINE__, "out of memory");
+  return memory;
+}
+
+void *fl_realloc(void *old, size_t size) {
+  void *memory = realloc(old, size ? size : 1);
+  if (!memory) fl_panic(__FILE__, __LINE__, "out of memory");
+  return memory;
+}
+
+char *fl_strdup(const char *text) {
+  return fl_strndup(text, strlen(text));
+}
+
+char *fl_strndup(const char *text, size_t size) {
+  char *copy = fl_alloc(size + 1);
+  memcpy(copy, text, size);
+  copy[size] = '\0';
+  return copy;
+}
