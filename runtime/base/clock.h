@@ -20,11 +20,4 @@ int64_t fl_monotonic_us(void);
 #define FL_TIME_TEXT_SIZE 32
 /// "2026-01-31T23:59:59.123Z"
 void fl_time_format(int64_t wall_ms, char out[FL_TIME_TEXT_SIZE]);
-/// RFC 3339 with or without fraction; `YYYY-MM-DD` and `YYYY-MM-DDTHH:MM[:SS]` are taken as UTC.
-FL_MUST bool fl_time_parse(const char *text, int64_t *wall_ms);
-/// "500ms" "10s" "5m" "2h" "1d" or a number of seconds, as milliseconds.
-FL_MUST bool fl_duration_parse(const char *text, int64_t *ms);
-/// "64K" "1M" "2G" or a number of bytes.
-FL_MUST bool fl_size_parse(const char *text, int64_t *bytes);
-/// "850ms" "12.3s" "4m05s" "2h10m": for people.
-void fl_duration_format(int64_t ms, char out[FL_TIME_TEXT_SIZE]);
+// fl_time_parse(), fl_duration_parse(), fl_duration_format(), fl_size_parse(): flowlua.h

@@ -53,6 +53,7 @@ typedef struct fl_engine fl_engine; // one state directory, one loop, any number
 typedef struct fl_script fl_script; // a loaded script: its flows, its own Lua state
 
 typedef enum fl_durability {
+  FL_DURABILITY_DEFAULT, // what the flow says, else full
   FL_DURABILITY_FULL,  // what was acknowledged survives a power cut
   FL_DURABILITY_GROUP, // survives any crash of the process; a power cut may take the last 100 ms
 } fl_durability;
@@ -103,7 +104,7 @@ typedef struct fl_config {
   const char *helper;         // path of the flowlua binary that is run as supervisor and worker
   const char *lua_dir;        // read the language's Lua files from <dir>/lua and <dir>/stdlib
                               // instead of the embedded ones (while developing). (default: NULL)
-  fl_durability durability;   // (default: full)
+  fl_durability durability;   // (default: what the flow says, else full)
   uint32_t jobs;              // nodes that may hold a process at once (default: number of cores)
   const fl_pool_size *pools;  // (default: none)
   size_t pool_count;
@@ -218,6 +219,32 @@ FL_API FL_MUST fl_code fl_read_context(fl_engine *engine, const char *run, const
                                        uint32_t attempt, char **json_out, fl_error *err);
 FL_API FL_MUST fl_code fl_read_explain(fl_engine *engine, const char *run, const char *node,
                                        char **json_out, fl_error *err);
+
+/// What a run is at. Text is borrowed for the length of the callback; times are 0 where not yet.
+typedef struct fl_run_info {
+  const char *id, *flow, *status, *trigger;
+  const char *error; // NULL: none
+  const char *params_json;
+  int64_t time_ms, created_ms, started_ms, ended_ms;
+  uint32_t resumes;
+} fl_run_info;
+
+/// What a node of it is at. Instances of a map have an index past the declared nodes.
+typedef struct fl_node_info {
+  const char *name, *type, *status;
+  const char *error, *reason; // NULL: none; reason: a sentence, why it is not running or succeeded
+  uint32_t index, attempts;
+  int64_t started_ms, ended_ms; // of the last attempt
+  int exit_code;                // -1: none
+  int signal;                   // 0: none
+} fl_node_info;
+
+/// A run and its nodes in declaration order, without their values: quick for any size. Either
+/// callback may be NULL; `on_node` returning false stops.
+FL_API FL_MUST fl_code fl_read_status(fl_engine *engine, const char *run,
+                                      void (*on_run)(void *ud, const fl_run_info *run),
+                                      bool (*on_node)(void *ud, const fl_node_info *node), void *ud,
+                                      fl_error *err);
 /// Full id of the run that `run` names.
 FL_API FL_MUST fl_code fl_run_find(fl_engine *engine, const char *run, char run_id_out[32],
                                    fl_error *err);
@@ -252,6 +279,18 @@ FL_API FL_MUST fl_code fl_prune(fl_engine *engine, const fl_prune_options *optio
                                 char **json_out, fl_error *err);
 
 FL_API void fl_free(void *text);
+
+// ------------------------------------------------------------------------------------- text
+
+/// RFC 3339 with or without fraction; `YYYY-MM-DD` and `YYYY-MM-DDTHH:MM[:SS]` are taken as UTC.
+FL_API FL_MUST bool fl_time_parse(const char *text, int64_t *wall_ms);
+/// "500ms" "10s" "5m" "2h" "1d" or a number of seconds, as milliseconds.
+FL_API FL_MUST bool fl_duration_parse(const char *text, int64_t *ms);
+/// "850ms" "12.3s" "4m05s" "2h10m": for people.
+FL_API void fl_duration_format(int64_t ms, char out[32]);
+/// "64K" "1M" "2G" or a number of bytes.
+FL_API FL_MUST bool fl_size_parse(const char *text, int64_t *bytes);
+
 /// "0.1.0 (LuaJIT ..., libuv ..., SQLite ..., PCRE2 ...)"
 FL_API const char *fl_version_text(void);
 
