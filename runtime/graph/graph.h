@@ -75,10 +75,16 @@ const fl_node_options *fl_graph_intern(fl_graph *g, const fl_node_options *optio
 /// FL_E_USAGE when the name is taken.
 FL_MUST fl_code fl_graph_add(fl_graph *g, const char *name, size_t name_size,
                              const fl_node_options *options, uint32_t *index, fl_error *err);
-/// `node` depends on `parent`. Call for nodes in index order, parents in the order of `after`.
+/// `node` depends on `parent`. Call once all nodes are there, for nodes in index order, parents in the
+/// order of `after`.
 /// A repeated parent counts once.
 void fl_graph_after(fl_graph *g, uint32_t node, uint32_t parent);
-/// Builds the children lists and the order; finds a cycle and names it: "a -> b -> c -> a".
+/// Options of the instances of map node `node`: what its inner node is. Before the freeze.
+void fl_graph_set_inner(fl_graph *g, uint32_t node, const fl_node_options *options);
+/// Options of a map's instances; NULL when `node` is no map.
+const fl_node_options *fl_graph_get_inner(const fl_graph *g, uint32_t node);
+/// Builds the children lists and the order. FL_E_SCRIPT names the first cycle, from a node to what
+/// depends on it: "nodes depend on each other in a cycle: a -> b -> c -> a".
 FL_MUST fl_code fl_graph_freeze(fl_graph *g, fl_error *err);
 
 uint32_t fl_graph_get_count(const fl_graph *g);
