@@ -5,8 +5,10 @@
 #include "base/json.h"
 
 /// `refs` of the few values that all engines of a process share. Ref and unref leave them alone, and
-/// nobody may write to one: a row id belongs to one store, so `store_id` stays 0 in them.
-#define FL_VALUE_SHARED UINT32_MAX
+/// nobody may write to one. A row id belongs to one store, so every store has these under one id.
+#define FL_VALUE_SHARED       UINT32_MAX
+#define FL_VALUE_ID_EMPTY_MAP 1 // `store_id` of "{}"
+#define FL_VALUE_ID_NULL      2 // `store_id` of "null"
 
 typedef struct fl_value {
   uint32_t refs;
