@@ -1,0 +1,282 @@
+// How attempts start and end, and what their ends mean: success, another try, failure for good.
+#include <math.h>
+#include "engine/run.h"
+
+void fl_attempt_started(fl_attempt *a, int pid, int64_t started_ms) {
+  fl_scheduler *s = a->scheduler;
+  if (a->told || a->run->fenced) return;
+  a->told = true;
+  a->pid = pid;
+  a->started_ms = started_ms ? started_ms : fl_now(s);
+  fl_plan_apply(a->run->plan, a->node, FL_NODE_START);
+  fl_event more = {.attempt = a->number, .exit_code = -1, .wall_ms = a->started_ms};
+  fl_event_node(a->run, a->node, FL_EVENT_NODE_STARTED, "running", &more);
+  if (!fl_scheduler_begin(s)) return;
+  fl_attempt_row row = {.run = a->run->row.row, .node = a->node, .number = a->number,
+                        .state = FL_ATTEMPT_RUNNING, .started_ms = a->started_ms, .pid = pid};
+  fl_error err;
+  if (fl_store_start_attempt(s->store, &row, &err)) fl_scheduler_break(s, &err);
+}
+
+// ------------------------------------------------------------------------------------- recording
+
+static bool put_vars(fl_attempt *a, fl_vars *vars, fl_attempt_row *row) {
+  fl_scheduler *s = a->scheduler;
+  fl_error err;
+  if (fl_store_put_value(s->store, vars->map, &err) || fl_store_put_value(s->store, vars->by, &err))
+    return fl_scheduler_break(s, &err);
+  row->vars_out = vars->map->store_id;
+  row->vars_by = vars->by->store_id;
+  return true;
+}
+
+static int64_t put_record(fl_attempt *a) {
+  if (!a->record.size) return 0;
+  fl_buf list;
+  fl_error err;
+  fl_buf_init(&list, FL_VALUE_SIZE_MAX);
+  fl_buf_addf(&list, "[");
+  fl_buf_add(&list, a->record.data, a->record.size);
+  fl_buf_addf(&list, "]");
+  fl_value *v = fl_value_new(list.data, list.size);
+  fl_buf_deinit(&list);
+  if (fl_store_put_value(a->scheduler->store, v, &err)) fl_scheduler_break(a->scheduler, &err);
+  int64_t id = v->store_id;
+  fl_value_unref(v);
+  return id;
+}
+
+static bool record_end(fl_attempt *a, const fl_outcome *o, int64_t retry_at_ms) {
+  fl_scheduler *s = a->scheduler;
+  fl_run *run = a->run;
+  fl_node_run *n = fl_run_get_node(run, a->node);
+  fl_error err;
+  fl_attempt_row row = {.run = run->row.row, .node = a->node, .number = a->number,
+                        .end_seq = ++run->seq, .state = o->state, .end_reason = o->reason,
+                        .started_ms = o->started_ms, .ended_ms = o->ended_ms,
+                        .exit_code = o->exit_code, .signal = o->signal, .error = o->error,
+                        .pid = o->pid, .retry_at_ms = retry_at_ms, .cpu_us = o->cpu_us,
+                        .rss_max_bytes = o->rss_max_bytes, .log = o->log,
+                        .child_run = a->child_run, .recorded = put_record(a)};
+  if (!row.log.path) row.log.path = "";
+  if (o->state == FL_ATTEMPT_SUCCEEDED) {
+    if (fl_store_put_value(s->store, o->outputs, &err)) return fl_scheduler_break(s, &err);
+    row.outputs = o->outputs ? o->outputs->store_id : 0;
+    fl_vars *left = o->vars ? fl_vars_change(a->vars_in, o->vars, fl_run_get_name(run, a->node))
+                            : fl_vars_ref(a->vars_in);
+    fl_vars_unref(n->vars);
+    n->vars = left;
+    if (!put_vars(a, left, &row)) return false;
+    fl_run_set_outputs(run, a->node, o->outputs);
+  } else if (!n->vars) {
+    n->vars = fl_vars_ref(a->vars_in);
+  }
+  if (fl_store_end_attempt(s->store, &row, &err)) return fl_scheduler_break(s, &err);
+  return true;
+}
+
+// ------------------------------------------------------------------------------------- retries
+
+// delay x backoff^(failures - 1), at most the maximum, less a random part of `jitter`.
+static int64_t retry_delay_ms(fl_attempt *a, uint32_t failures) {
+  const fl_node_options *o = a->options;
+  double delay = (double)o->retry_delay_ms;
+  if (o->retry_backoff > 0) delay *= pow(o->retry_backoff, failures - 1);
+  if (o->retry_delay_max_ms && delay > (double)o->retry_delay_max_ms)
+    delay = (double)o->retry_delay_max_ms;
+  if (delay > 30.0 * 86400 * 1000) delay = 30.0 * 86400 * 1000;
+  fl_scheduler *s = a->scheduler;
+  if (o->retry_jitter > 0 && s->config.random) delay *= 1 - o->retry_jitter * s->config.random(s->config.ud);
+  return (int64_t)delay;
+}
+
+static bool may_retry(fl_attempt *a, fl_outcome *o, fl_node_run *n) {
+  if (a->run->stopping || a->run->interrupted) return false;
+  if (o->state == FL_ATTEMPT_LOST) {
+    n->lost++;
+    if (n->lost <= a->options->lost_count_max) return true;
+    o->reason = FL_REASON_LOST_TOO_OFTEN;
+    return false;
+  }
+  n->lost = 0;
+  n->failures++;
+  if (a->timeout_is_deadline && o->state == FL_ATTEMPT_TIMED_OUT) return o->reason = FL_REASON_DEADLINE, false;
+  if (o->no_retry) return o->reason = FL_REASON_NOT_RETRYABLE, false;
+  if (n->failures > a->options->retry_count_max) {
+    if (a->options->retry_count_max) o->reason = FL_REASON_RETRIES_USED;
+    return false;
+  }
+  if (!a->options->has_retry_on) return true;
+  fl_failure f = {.state = fl_attempt_state_text(o->state), .exit_code = o->exit_code,
+                  .signal = o->signal, .error = o->error, .attempt = a->number};
+  bool yes = false;
+  fl_error err;
+  if (a->run->flow->hooks->retry_on(a->run->flow, a, &f, &yes, &err))
+    fl_scheduler_notice(a->scheduler, a->run, "%s", err.message);
+  if (!yes) o->reason = FL_REASON_NOT_RETRYABLE;
+  return yes;
+}
+
+// ------------------------------------------------------------------------------------- ending
+
+static void detach(fl_attempt *a) {
+  fl_scheduler *s = a->scheduler;
+  fl_run_get_node(a->run, a->node)->live = NULL;
+  for (size_t i = 0; !a->started && i < s->start_count; i++)
+    if (s->starts[i] == a) s->starts[i] = s->starts[--s->start_count];
+  fl_scheduler_unlink(s, a);
+  s->fill_wanted = true;
+}
+
+static void tell_end(fl_attempt *a, const fl_outcome *o, fl_event_kind kind, fl_node_state state,
+                     int64_t retry_in_ms) {
+  fl_event more = {.attempt = a->number, .exit_code = o->exit_code, .signal = o->signal,
+                   .error = o->error, .reason = o->reason ? fl_reason_name(o->reason) : NULL,
+                   .duration_ms = kind == FL_EVENT_NODE_RETRYING ? retry_in_ms
+                                                                 : o->ended_ms - o->started_ms};
+  if (!a->told) {
+    fl_event start = {.attempt = a->number, .exit_code = -1, .wall_ms = o->started_ms};
+    fl_event_node(a->run, a->node, FL_EVENT_NODE_STARTED, "running", &start);
+  }
+  fl_event_node(a->run, a->node, kind, fl_node_state_text(state), &more);
+}
+
+static void remember_error(fl_run *run, uint32_t node, const fl_outcome *o) {
+  if (run->error || fl_plan_is_handled(run->plan, node)) return;
+  fl_buf text;
+  fl_buf_init(&text, FL_ERROR_TEXT_MAX);
+  fl_buf_addf(&text, "node '%s': %.2000s", fl_run_get_name(run, node),
+              o->error ? o->error : fl_attempt_state_text(o->state));
+  run->error = fl_buf_take(&text);
+}
+
+static fl_node_event event_of(fl_attempt_state state) {
+  switch (state) {
+  case FL_ATTEMPT_SUCCEEDED: return FL_NODE_SUCCEED;
+  case FL_ATTEMPT_SKIPPED: return FL_NODE_SKIP;
+  case FL_ATTEMPT_CANCELLED: return FL_NODE_CANCEL;
+  default: return FL_NODE_FAIL;
+  }
+}
+
+// What an executor reports, made true to what was asked for: an end that was brought about by the
+// timeout is timed_out, one by a cancel is cancelled, whatever the process made of its TERM.
+static void settle_outcome(fl_attempt *a, fl_outcome *o) {
+  int64_t now = fl_now(a->scheduler);
+  if (!o->ended_ms) o->ended_ms = now;
+  if (!o->started_ms) o->started_ms = a->started_ms ? a->started_ms : a->claimed_ms;
+  if (!o->pid) o->pid = a->pid;
+  if (a->timing_out && o->state != FL_ATTEMPT_SUCCEEDED) o->state = FL_ATTEMPT_TIMED_OUT;
+  else if (a->cancelling && o->state != FL_ATTEMPT_SUCCEEDED && o->state != FL_ATTEMPT_SKIPPED &&
+           o->state != FL_ATTEMPT_LOST) {
+    o->state = FL_ATTEMPT_CANCELLED;
+    o->reason = a->run->interrupted ? FL_REASON_INTERRUPTED
+                : a->run->timed_out ? FL_REASON_RUN_TIMEOUT
+                : a->run->cancelled ? FL_REASON_CANCEL_ASKED
+                                    : FL_REASON_RUN_STOPPED;
+  }
+  if (o->state == FL_ATTEMPT_SKIPPED) o->reason = FL_REASON_SKIPPED_ITSELF;
+}
+
+static void end_for_good(fl_attempt *a, const fl_outcome *o) {
+  fl_run *run = a->run;
+  uint32_t node = a->node;
+  fl_node_event event = event_of(o->state);
+  fl_node_state state = fl_node_state_next(fl_plan_get_state(run->plan, node), event);
+  tell_end(a, o, FL_EVENT_NODE_FINISHED, state, 0);
+  if (event == FL_NODE_FAIL) remember_error(run, node, o);
+  bool stop = event == FL_NODE_FAIL && run->flow->policy == FL_POLICY_STOP && !run->stopping &&
+              run->phase == FL_PHASE_NODES && !fl_plan_is_handled(run->plan, node);
+  detach(a);
+  fl_attempt_free(a);
+  fl_plan_apply(run->plan, node, event);
+  fl_run_take_decisions(run);
+  if (stop) fl_run_stop(run, FL_REASON_RUN_STOPPED, false);
+  if (node >= run->graph_count) fl_map_instance_ended(run, node);
+}
+
+void fl_attempt_end(fl_attempt *a, const fl_outcome *outcome) {
+  fl_scheduler *s = a->scheduler;
+  fl_run *run = a->run;
+  fl_outcome o = *outcome;
+  fl_error err;
+  if (run->fenced || !fl_scheduler_begin(s)) {
+    detach(a);
+    fl_attempt_free(a);
+    return;
+  }
+  settle_outcome(a, &o);
+  if (o.state == FL_ATTEMPT_SUCCEEDED && a->options->kind == FL_KIND_BRANCH &&
+      fl_branch_choose(run, a->node, o.outputs, &err)) {
+    o.state = FL_ATTEMPT_FAILED;
+    o.error = err.message;
+    o.outputs = o.vars = NULL;
+  }
+  fl_node_run *n = fl_run_get_node(run, a->node);
+  bool failed = o.state == FL_ATTEMPT_FAILED || o.state == FL_ATTEMPT_TIMED_OUT ||
+                o.state == FL_ATTEMPT_LOST;
+  bool retry = failed && may_retry(a, &o, n);
+  int64_t delay = retry && o.state != FL_ATTEMPT_LOST ? retry_delay_ms(a, n->failures) : 0;
+  if (!record_end(a, &o, retry ? fl_now(s) + delay : 0)) {
+    detach(a);
+    fl_attempt_free(a);
+    return;
+  }
+  if (!retry) {
+    end_for_good(a, &o);
+    return;
+  }
+  n->next_reason = o.state == FL_ATTEMPT_LOST ? FL_REASON_RETRY_LOST : FL_REASON_RETRY;
+  n->child_run = a->child_run;
+  tell_end(a, &o, FL_EVENT_NODE_RETRYING, FL_NODE_RETRYING, delay);
+  fl_plan_apply(run->plan, a->node, FL_NODE_RETRY);
+  fl_scheduler_add_due(s, (fl_due){.at_ms = fl_ticks(s) + delay, .kind = FL_DUE_RETRY, .run = run,
+                                   .node = a->node, .number = a->number});
+  detach(a);
+  fl_attempt_free(a);
+}
+
+// ------------------------------------------------------------------------------------- saving on the way
+
+void fl_attempt_checkpoint(fl_attempt *a, fl_value *value, void (*done)(void *ud), void *ud) {
+  fl_scheduler *s = a->scheduler;
+  fl_error err;
+  if (!fl_scheduler_begin(s)) return;
+  if (fl_store_put_checkpoint(s->store, a->run->row.row, a->node, a->number, fl_now(s), value, &err)) {
+    fl_scheduler_break(s, &err);
+    return;
+  }
+  fl_scheduler_add_ack(s, done, ud);
+}
+
+void fl_attempt_put_step(fl_attempt *a, const char *name, fl_value *value, void (*done)(void *ud),
+                         void *ud) {
+  fl_scheduler *s = a->scheduler;
+  fl_error err;
+  if (!fl_scheduler_begin(s)) return;
+  if (fl_store_put_step(s->store, a->run->row.row, a->node, name, value, &err)) {
+    fl_scheduler_break(s, &err);
+    return;
+  }
+  fl_scheduler_add_ack(s, done, ud);
+}
+
+fl_code fl_attempt_get_checkpoint(fl_attempt *a, fl_value **out, fl_error *err) {
+  return fl_store_get_checkpoint(a->scheduler->store, a->run->row.row, a->node, out, err);
+}
+
+fl_code fl_attempt_get_step(fl_attempt *a, const char *name, bool *found, fl_value **out,
+                            fl_error *err) {
+  return fl_store_get_step(a->scheduler->store, a->run->row.row, a->node, name, found, out, err);
+}
+
+void fl_attempt_progress(fl_attempt *a, double done, double total, const char *text) {
+  fl_scheduler *s = a->scheduler;
+  fl_error err;
+  if (!fl_scheduler_begin(s)) return;
+  if (fl_store_put_progress(s->store, a->run->row.row, a->node, done, total, text, fl_now(s), &err))
+    fl_scheduler_break(s, &err);
+  fl_event more = {.attempt = a->number, .exit_code = -1, .error = text, .progress_done = done,
+                   .progress_total = total};
+  fl_event_node(a->run, a->node, FL_EVENT_NODE_PROGRESS, "running", &more);
+}

@@ -1,0 +1,112 @@
+// Sub-flows: a call node's attempt is a run of its own, linked both ways; it ends with that run.
+#include "engine/run.h"
+
+static void fail(fl_attempt *a, const char *message) {
+  fl_attempt_end(a, &(fl_outcome){.state = FL_ATTEMPT_FAILED, .exit_code = -1, .error = message,
+                                  .no_retry = true});
+}
+
+// Outputs of a call: those of the sub-flow's last nodes, by name.
+static fl_value *collect(fl_run *child) {
+  fl_buf text;
+  fl_error err;
+  fl_buf_init(&text, FL_VALUE_SIZE_MAX);
+  json_t *map = json_object();
+  for (uint32_t i = 0; i < child->graph_count; i++) {
+    uint32_t children;
+    fl_graph_get_children(child->flow->graph, i, &children);
+    if (children || fl_graph_get_options(child->flow->graph, i)->hook) continue;
+    fl_value *v = fl_run_get_outputs(child, i, &err);
+    if (v) json_object_set_new(map, fl_run_get_name(child, i), fl_value_to_json(v));
+    fl_value_unref(v);
+  }
+  fl_value *v = fl_value_from_json(map);
+  json_decref(map);
+  fl_buf_deinit(&text);
+  return v;
+}
+
+void fl_call_ended(fl_run *child) {
+  fl_attempt *a = child->parent;
+  if (!a) return;
+  child->parent = NULL;
+  if (child->row.state == FL_RUN_SUCCEEDED) {
+    fl_value *outputs = collect(child);
+    fl_attempt_end(a, &(fl_outcome){.state = FL_ATTEMPT_SUCCEEDED, .exit_code = -1, .outputs = outputs});
+    fl_value_unref(outputs);
+    return;
+  }
+  char text[FL_ERROR_TEXT_MAX];
+  snprintf(text, sizeof text, "run %s of flow '%s' %s%s%.2000s", child->row.id, child->row.flow,
+           child->row.state == FL_RUN_CANCELLED ? "was cancelled" : "failed",
+           child->error ? ": " : "", child->error ? child->error : "");
+  fl_attempt_end(a, &(fl_outcome){
+                        .state = child->row.state == FL_RUN_CANCELLED && a->cancelling ? FL_ATTEMPT_CANCELLED : FL_ATTEMPT_FAILED,
+                        .exit_code = -1,
+                        .error = text});
+}
+
+// Enters the run that an earlier attempt started. False: there is none, start one.
+static bool enter(fl_attempt *a, const fl_flow *sub) {
+  fl_scheduler *s = a->scheduler;
+  fl_node_run *n = fl_run_get_node(a->run, a->node);
+  int64_t child = a->child_run ? a->child_run : n->child_run;
+  fl_run_row row;
+  fl_error err;
+  fl_run *run;
+  if (!child) return false;
+  if (fl_store_get_run(s->store, child, &row, &err)) {
+    fail(a, err.message);
+    return true;
+  }
+  a->child_run = child;
+  if (!fl_scheduler_commit(s)) return fl_run_row_deinit(&row), true;
+  fl_resume_spec spec = {.flow = sub, .parent = a};
+  if (fl_scheduler_resume_run(s, &row, true, &spec, &run, &err)) fail(a, err.message);
+  else if (fl_scheduler_begin(s) &&
+           fl_store_set_attempt_child(s->store, a->run->row.row, a->node, a->number, child, &err))
+    fl_scheduler_break(s, &err);
+  fl_run_row_deinit(&row);
+  return true;
+}
+
+static void call_start(void *ud, fl_attempt *a) {
+  (void)ud;
+  fl_scheduler *s = a->scheduler;
+  const fl_flow *flow = a->run->flow, *sub = NULL;
+  fl_value *params = NULL;
+  fl_error err;
+  fl_run *child;
+  fl_attempt_started(a, 0, 0);
+  if (flow->hooks->call(flow, a, &sub, &params, &err)) {
+    fail(a, err.message);
+    return;
+  }
+  if (!enter(a, sub) && fl_scheduler_begin(s)) {
+    fl_run_spec spec = {.flow = sub, .params = params, .time_ms = a->run->row.time_ms,
+                        .trigger = "flow", .parent_run = a->run->row.row, .parent_node = a->node,
+                        .parent = a};
+    if (fl_flow_record(s->store, (fl_flow *)sub, &err) || fl_scheduler_start_run(s, &spec, &child, &err)) {
+      fail(a, err.message);
+    } else {
+      a->child_run = child->row.row;
+      if (fl_store_set_attempt_child(s->store, a->run->row.row, a->node, a->number, a->child_run, &err))
+        fl_scheduler_break(s, &err);
+    }
+  }
+  fl_value_unref(params);
+}
+
+static fl_run *child_of(fl_attempt *a) {
+  for (size_t i = 0; i < a->scheduler->run_count; i++)
+    if (a->scheduler->runs[i]->parent == a) return a->scheduler->runs[i];
+  return NULL;
+}
+
+static void call_cancel(void *ud, fl_attempt *a, int64_t grace_ms) {
+  (void)ud;
+  fl_run *child = child_of(a);
+  if (child) fl_scheduler_cancel_run(a->scheduler, child, grace_ms == 0, a->run->interrupted);
+}
+
+const fl_executor fl_call_executor = {.start = call_start, .cancel = call_cancel};

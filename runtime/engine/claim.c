@@ -1,0 +1,159 @@
+// From ready to started: a node is decided about, its attempt recorded, and its start kept until the
+// commit. Saved before the start: a crash there must count as an attempt.
+#include "engine/run.h"
+
+fl_attempt *fl_attempt_new(fl_run *run, uint32_t node, uint32_t number) {
+  fl_attempt *a = fl_alloc_zero(1, sizeof *a);
+  a->scheduler = run->scheduler;
+  a->run = run;
+  a->node = node;
+  a->number = number;
+  a->options = fl_plan_get_options(run->plan, node);
+  a->timeout_ms = a->options->timeout_ms;
+  if (node >= run->graph_count) a->item = fl_value_ref(run->instances[node - run->graph_count].item);
+  fl_buf_init(&a->record, FL_VALUE_SIZE_MAX);
+  return a;
+}
+
+void fl_attempt_free(fl_attempt *a) {
+  fl_command_free(a->command);
+  fl_value_unref(a->item);
+  fl_value_unref(a->recorded);
+  fl_vars_unref(a->vars_in);
+  fl_buf_deinit(&a->record);
+  free(a);
+}
+
+void fl_command_free(fl_command *c) {
+  if (!c) return;
+  for (char **p = c->argv; p && *p; p++) free(*p);
+  for (char **p = c->env; p && *p; p++) free(*p);
+  free(c->argv);
+  free(c->env);
+  free(c->cwd);
+  free(c->stdin_data);
+  free(c->ok_codes);
+  free(c);
+}
+
+bool fl_command_is_ok(const fl_command *c, int exit_code) {
+  for (size_t i = 0; c && i < c->ok_code_count; i++)
+    if (c->ok_codes[i] == exit_code) return true;
+  return exit_code == 0 && (!c || !c->ok_code_count);
+}
+
+static fl_reason start_reason(fl_run *run, uint32_t node) {
+  fl_node_run *n = fl_run_get_node(run, node);
+  if (n->next_reason) return n->next_reason;
+  if (node >= run->graph_count) return FL_REASON_INSTANCE;
+  uint32_t count;
+  fl_graph_get_parents(run->flow->graph, node, &count);
+  if (!count) return FL_REASON_ROOT;
+  return fl_graph_get_options(run->flow->graph, node)->trigger == FL_TRIGGER_ALL_SUCCESS
+             ? FL_REASON_READY
+             : FL_REASON_TRIGGER;
+}
+
+// The node's deadline runs over all its attempts; what is left of it bounds this one.
+static bool within_deadline(fl_attempt *a, fl_node_run *n) {
+  int64_t deadline = a->options->deadline_ms;
+  if (!deadline) return true;
+  if (!n->first_ms) n->first_ms = fl_ticks(a->scheduler);
+  int64_t left = n->first_ms + deadline - fl_ticks(a->scheduler);
+  if (left <= 0) return false;
+  if (!a->timeout_ms || left < a->timeout_ms) {
+    a->timeout_ms = left;
+    a->timeout_is_deadline = true;
+  }
+  return true;
+}
+
+static bool record_claim(fl_attempt *a, fl_reason reason) {
+  fl_scheduler *s = a->scheduler;
+  fl_run *run = a->run;
+  fl_error err;
+  a->seq = ++run->seq;
+  a->claimed_ms = fl_now(s);
+  if (fl_store_put_value(s->store, a->vars_in->map, &err)) return fl_scheduler_break(s, &err);
+  fl_attempt_row row = {.run = run->row.row, .node = a->node, .number = a->number,
+                        .epoch = run->row.epoch, .seq = a->seq, .state = FL_ATTEMPT_QUEUED,
+                        .reason = reason, .claimed_ms = a->claimed_ms, .exit_code = -1,
+                        .vars_in = a->vars_in->map->store_id, .log = {.path = ""}};
+  if (fl_store_add_attempt(s->store, &row, &err)) return fl_scheduler_break(s, &err);
+  return true;
+}
+
+// Once a run: which supervisor owns its processes, so that a resume finds them.
+static void record_supervisor(fl_run *run) {
+  fl_scheduler *s = run->scheduler;
+  if (run->supervisor_known || !s->config.get_supervisor) return;
+  const char *id = s->config.get_supervisor(s->config.ud);
+  fl_epoch_row row = {.epoch = run->row.epoch, .owner = s->owner, .supervisor = (char *)id,
+                      .at_ms = fl_now(s), .patch = run->epoch_patch, .reason = run->epoch_reason};
+  fl_error err;
+  if (fl_store_put_epoch(s->store, run->row.row, &row, &err)) fl_scheduler_break(s, &err);
+  run->supervisor_known = true;
+}
+
+static void end_unstarted(fl_attempt *a, const fl_error *err) {
+  fl_attempt_end(a, &(fl_outcome){.state = FL_ATTEMPT_FAILED, .exit_code = -1,
+                                  .error = err->message, .no_retry = true});
+}
+
+// What must be known before the commit: a command that cannot be made is no attempt to start.
+static void prepare(fl_attempt *a) {
+  fl_error err;
+  const fl_flow *flow = a->run->flow;
+  if (a->options->kind == FL_KIND_PROCESS) {
+    record_supervisor(a->run);
+    if (flow->hooks->command(flow, a, &a->command, &err)) {
+      end_unstarted(a, &err);
+      return;
+    }
+  }
+  fl_scheduler_add_start(a->scheduler, a);
+}
+
+static bool wanted(fl_attempt *a, fl_node_run *n) {
+  bool yes = true;
+  fl_error err;
+  if (!a->options->has_when || n->attempts || a->node >= a->run->graph_count) return true;
+  if (a->run->flow->hooks->when(a->run->flow, a, &yes, &err)) {
+    fl_run_decide(a->run, a->node, FL_NODE_FAIL, FL_REASON_NOT_RETRYABLE, err.message);
+    return false;
+  }
+  if (!yes) fl_run_decide(a->run, a->node, FL_NODE_SKIP, FL_REASON_WHEN_FALSE, NULL);
+  return yes;
+}
+
+void fl_run_claim(fl_run *run, uint32_t node) {
+  fl_scheduler *s = run->scheduler;
+  if (!fl_scheduler_begin(s)) return;
+  fl_node_run *n = fl_run_get_node(run, node);
+  fl_attempt *a = fl_attempt_new(run, node, n->attempts + 1);
+  fl_error err;
+  if (fl_run_merge_vars(run, node, false, &a->vars_in, &err)) {
+    fl_run_decide(run, node, FL_NODE_FAIL, FL_REASON_MERGE_CONFLICT, err.message);
+    fl_attempt_free(a);
+    return;
+  }
+  if (!wanted(a, n)) {
+    fl_attempt_free(a);
+    return;
+  }
+  if (!within_deadline(a, n)) {
+    fl_run_decide(run, node, FL_NODE_FAIL, FL_REASON_DEADLINE, NULL);
+    fl_attempt_free(a);
+    return;
+  }
+  if (!record_claim(a, start_reason(run, node))) {
+    fl_attempt_free(a);
+    return;
+  }
+  n->next_reason = 0;
+  n->attempts++;
+  n->live = a;
+  fl_scheduler_link(s, a);
+  fl_plan_apply(run->plan, node, FL_NODE_CLAIM);
+  prepare(a);
+}

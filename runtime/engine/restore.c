@@ -1,0 +1,234 @@
+// Reads a run's history and says of every node whether it is kept, skipped or run again. Pure but for
+// reading: `resume --plan` shows just this.
+#include "engine/restore.h"
+
+// ------------------------------------------------------------------------------------- reading
+
+static bool see_instance(void *ud, const fl_instance_row *row) {
+  fl_restore *r = ud;
+  fl_value *item = NULL;
+  fl_error err;
+  if (fl_store_get_value(r->scheduler->store, row->item, &item, &err)) return false;
+  fl_run_add_instance(r->run, row->map_node, row->position, row->name, item, FL_NODE_PENDING);
+  fl_value_unref(item);
+  return true;
+}
+
+static fl_node_state state_of(const fl_attempt_row *row) {
+  switch (row->state) {
+  case FL_ATTEMPT_QUEUED: return FL_NODE_QUEUED;
+  case FL_ATTEMPT_RUNNING: return FL_NODE_RUNNING;
+  case FL_ATTEMPT_SUCCEEDED: return FL_NODE_SUCCEEDED;
+  case FL_ATTEMPT_SKIPPED: return FL_NODE_SKIPPED;
+  case FL_ATTEMPT_CANCELLED: return FL_NODE_CANCELLED;
+  default: return row->retry_at_ms ? FL_NODE_RETRYING : FL_NODE_FAILED;
+  }
+}
+
+static bool see_attempt(void *ud, const fl_attempt_row *row) {
+  fl_restore *r = ud;
+  if (row->node >= r->count) return true; // of a map that was run again from the start
+  fl_node_past *p = &r->past[row->node];
+  uint32_t lost = row->state == FL_ATTEMPT_LOST ? p->lost + 1 : 0;
+  *p = (fl_node_past){.seq = row->end_seq ? row->end_seq : row->seq, .number = row->number,
+                      .epoch = row->epoch, .attempt = row->state, .has_attempt = true,
+                      .state = state_of(row), .reason = row->end_reason, .lost = lost,
+                      .claim_seq = row->seq, .claimed_ms = row->claimed_ms,
+                      .started_ms = row->started_ms, .vars_in = row->vars_in,
+                      .vars_out = row->vars_out, .vars_by = row->vars_by, .outputs = row->outputs,
+                      .child_run = row->child_run ? row->child_run : p->child_run};
+  if (p->seq > r->run->seq) r->run->seq = p->seq;
+  return true;
+}
+
+static bool see_decision(void *ud, const fl_decision_row *row) {
+  fl_restore *r = ud;
+  if (row->seq > r->run->seq) r->run->seq = row->seq;
+  if (row->node >= r->count || row->seq < r->past[row->node].seq) return true;
+  fl_node_past *p = &r->past[row->node];
+  p->seq = row->seq;
+  p->state = row->state;
+  p->reason = row->reason;
+  p->decided = true;
+  return true;
+}
+
+static bool see_epoch(void *ud, const fl_epoch_row *row) {
+  fl_restore *r = ud;
+  r->epochs = fl_realloc(r->epochs, (r->epoch_count + 1) * sizeof *r->epochs);
+  r->epochs[r->epoch_count++] = (fl_epoch_row){.epoch = row->epoch, .patch = row->patch,
+                                               .supervisor = fl_strdup(row->supervisor ? row->supervisor : "")};
+  return true;
+}
+
+static fl_code read_overlays(fl_restore *r, fl_error *err) {
+  r->overlays = fl_alloc_zero(r->epoch_count + 1, sizeof *r->overlays);
+  for (size_t i = 0; i < r->epoch_count; i++) {
+    fl_value *patch;
+    if (!r->epochs[i].patch) continue;
+    fl_code rc = fl_store_get_value(r->scheduler->store, r->epochs[i].patch, &patch, err);
+    if (rc) return rc;
+    json_t *json = fl_value_to_json(patch), *vars = json_object_get(json, "vars");
+    if (json_object_size(vars)) r->overlays[i] = fl_value_from_json(vars);
+    json_decref(json);
+    fl_value_unref(patch);
+  }
+  return FL_OK;
+}
+
+static fl_code read_history(fl_restore *r, fl_error *err) {
+  fl_store *store = r->scheduler->store;
+  int64_t row = r->run->row.row;
+  fl_code rc = fl_store_each_instance(store, row, see_instance, r, err);
+  r->count = fl_plan_get_count(r->run->plan);
+  r->past = fl_alloc_zero(r->count + 1, sizeof *r->past);
+  r->actions = fl_alloc_zero(r->count + 1, sizeof *r->actions);
+  r->reasons = fl_alloc_zero(r->count + 1, sizeof *r->reasons);
+  if (!rc) rc = fl_store_each_attempt(store, row, see_attempt, r, err);
+  if (!rc) rc = fl_store_each_decision(store, row, see_decision, r, err);
+  if (!rc) rc = fl_store_each_epoch(store, row, see_epoch, r, err);
+  return rc ? rc : read_overlays(r, err);
+}
+
+// ------------------------------------------------------------------------------------- vars
+
+// Nodes mostly share their vars: a small table by row ids spares reading them again.
+typedef struct vars_slot {
+  int64_t map, by;
+  uint32_t epoch;
+  fl_vars *vars;
+} vars_slot;
+#define VARS_SLOTS 1024
+
+static fl_vars *apply_overlays(fl_restore *r, fl_vars *v, uint32_t after_epoch) {
+  for (size_t i = 0; i < r->epoch_count; i++) {
+    if (!r->overlays[i] || r->epochs[i].epoch <= after_epoch) continue;
+    fl_vars *next = fl_vars_overlay(v, r->overlays[i]);
+    fl_vars_unref(v);
+    v = next;
+  }
+  if (!r->spec->vars) return v;
+  fl_vars *next = fl_vars_overlay(v, r->spec->vars);
+  fl_vars_unref(v);
+  return next;
+}
+
+static fl_code load_vars(fl_restore *r, vars_slot *slots, int64_t map, int64_t by, uint32_t epoch,
+                         fl_vars **out, fl_error *err) {
+  vars_slot *slot = &slots[(size_t)(map * 31 + by * 7 + epoch) % VARS_SLOTS];
+  fl_value *m = NULL, *b = NULL;
+  if (!slot->vars || slot->map != map || slot->by != by || slot->epoch != epoch) {
+    fl_code rc = fl_store_get_value(r->scheduler->store, map, &m, err);
+    if (!rc) rc = fl_store_get_value(r->scheduler->store, by, &b, err);
+    if (rc) return fl_value_unref(m), rc;
+    fl_vars *v = fl_vars_new(m ? m : fl_value_empty_map(), b ? b : fl_value_empty_map());
+    fl_vars_unref(slot->vars);
+    *slot = (vars_slot){.map = map, .by = by, .epoch = epoch, .vars = apply_overlays(r, v, epoch)};
+  }
+  *out = fl_vars_ref(slot->vars);
+  return FL_OK;
+}
+
+static fl_code restore_vars(fl_restore *r, fl_error *err) {
+  fl_run *run = r->run;
+  vars_slot *slots = fl_alloc_zero(VARS_SLOTS, sizeof *slots);
+  fl_code rc = load_vars(r, slots, run->row.vars, 0, 0, &run->vars, err);
+  const uint32_t *order = fl_graph_get_order(run->flow->graph);
+  for (uint32_t i = 0; i < r->count && !rc; i++) {
+    uint32_t node = i < run->graph_count ? order[i] : i;
+    fl_node_past *p = &r->past[node];
+    fl_node_run *n = &run->nodes[node];
+    if (r->actions[node] == FL_RESUME_RUN) continue;
+    if (p->state == FL_NODE_SUCCEEDED && p->vars_out)
+      rc = load_vars(r, slots, p->vars_out, p->vars_by, p->epoch, &n->vars, err);
+    else if (fl_run_merge_vars(run, node, true, &n->vars, err))
+      n->vars = fl_vars_ref(run->vars);
+  }
+  for (int i = 0; i < VARS_SLOTS; i++) fl_vars_unref(slots[i].vars);
+  free(slots);
+  return rc;
+}
+
+// ------------------------------------------------------------------------------------- deciding
+
+static void set(fl_restore *r, uint32_t node, fl_resume_action action, fl_reason reason) {
+  r->actions[node] = action;
+  r->reasons[node] = reason;
+}
+
+static bool is_derived(fl_reason reason) {
+  return reason == FL_REASON_UPSTREAM_SKIPPED || reason == FL_REASON_UPSTREAM_OMITTED ||
+         reason == FL_REASON_UPSTREAM_FAILED || reason == FL_REASON_TRIGGER_NOT_MET ||
+         reason == FL_REASON_BRANCH_NOT_CHOSEN;
+}
+
+static bool parent_runs(fl_restore *r, uint32_t node) {
+  uint32_t count;
+  const uint32_t *parents = fl_graph_get_parents(r->run->flow->graph, node, &count);
+  for (uint32_t i = 0; i < count; i++)
+    if (r->actions[parents[i]] == FL_RESUME_RUN) return true;
+  return false;
+}
+
+static void decide(fl_restore *r, uint32_t node) {
+  fl_node_past *p = &r->past[node];
+  bool in_graph = node < r->run->graph_count;
+  bool hook = in_graph && fl_graph_get_options(r->run->flow->graph, node)->hook;
+  if (in_graph && r->spec->rerun && r->spec->rerun[node]) return set(r, node, FL_RESUME_RUN, FL_REASON_RERUN_ASKED);
+  if (in_graph && r->spec->skip && r->spec->skip[node]) return set(r, node, FL_RESUME_SKIP, FL_REASON_SKIP_ASKED);
+  if (hook && r->was_final) return set(r, node, FL_RESUME_RUN, FL_REASON_HOOK);
+  switch (p->state) {
+  case FL_NODE_SUCCEEDED: return set(r, node, FL_RESUME_KEEP, FL_REASON_KEPT);
+  case FL_NODE_SKIPPED:
+  case FL_NODE_OMITTED:
+    if (in_graph && is_derived(p->reason) && parent_runs(r, node))
+      return set(r, node, FL_RESUME_RUN, FL_REASON_RERUN_UPSTREAM);
+    return set(r, node, FL_RESUME_KEEP, p->reason);
+  case FL_NODE_FAILED: return set(r, node, FL_RESUME_RUN, FL_REASON_RESUME_FAILED);
+  default: return set(r, node, FL_RESUME_RUN, FL_REASON_RESUME_UNFINISHED);
+  }
+}
+
+// An instance is kept with its map, but a map that runs again by wish starts from its list.
+static void decide_instances(fl_restore *r) {
+  for (uint32_t i = r->run->graph_count; i < r->count; i++) {
+    uint32_t map = fl_plan_get_map(r->run->plan, i);
+    if (r->reasons[map] == FL_REASON_RERUN_ASKED) set(r, i, FL_RESUME_RUN, FL_REASON_RERUN_ASKED);
+    else decide(r, i);
+  }
+}
+
+fl_code fl_restore_open(fl_restore *r, fl_scheduler *s, const fl_run_row *row,
+                        const fl_resume_spec *spec, fl_error *err) {
+  *r = (fl_restore){.scheduler = s, .spec = spec, .was_final = fl_run_state_is_final(row->state)};
+  fl_run *run = r->run = fl_run_new(s, spec->flow);
+  run->row = *row;
+  run->row.flow = fl_strdup(row->flow);
+  run->row.trigger = fl_strdup(row->trigger);
+  run->row.owner = fl_strdup(s->owner);
+  run->row.error = NULL;
+  run->row.selection = NULL;
+  run->parent = spec->parent;
+  fl_code rc = FL_OK;
+  if (spec->params) run->params = fl_value_ref(spec->params);
+  else rc = fl_store_get_value(s->store, row->params, &run->params, err);
+  if (!rc) rc = read_history(r, err);
+  if (rc) return rc;
+  const uint32_t *order = fl_graph_get_order(spec->flow->graph);
+  for (uint32_t i = 0; i < run->graph_count; i++) decide(r, order[i]);
+  decide_instances(r);
+  return restore_vars(r, err);
+}
+
+void fl_restore_close(fl_restore *r) {
+  fl_run_free(r->run);
+  for (size_t i = 0; i < r->epoch_count; i++) {
+    free(r->epochs[i].supervisor);
+    fl_value_unref(r->overlays ? r->overlays[i] : NULL);
+  }
+  free(r->epochs);
+  free(r->overlays);
+  free(r->past);
+  free(r->actions);
+  free(r->reasons);
+}

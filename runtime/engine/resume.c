@@ -1,0 +1,253 @@
+// Continues a run at its breakpoint: takes it over, keeps what succeeded, finds out about what was
+// running, and queues the rest.
+#include "engine/restore.h"
+
+fl_code fl_scheduler_plan_resume(fl_scheduler *s, const fl_run_row *row,
+                                 const fl_resume_spec *spec,
+                                 void (*each)(void *ud, const fl_resume_step *step), void *ud,
+                                 fl_error *err) {
+  fl_restore r;
+  fl_code rc = fl_restore_open(&r, s, row, spec, err);
+  for (uint32_t i = 0; i < r.count && !rc; i++) {
+    fl_resume_step step = {.node = fl_run_get_name(r.run, i), .action = r.actions[i],
+                           .reason = r.reasons[i], .state = r.past[i].state};
+    bool hook = i < r.run->graph_count && fl_graph_get_options(spec->flow->graph, i)->hook;
+    if (!hook) each(ud, &step);
+  }
+  fl_restore_close(&r);
+  return rc;
+}
+
+static bool is_live(const fl_node_past *p) {
+  return p->state == FL_NODE_QUEUED || p->state == FL_NODE_RUNNING || p->state == FL_NODE_WAITING;
+}
+
+static fl_code record_pending(fl_restore *r, uint32_t node, fl_node_state state, fl_error *err) {
+  fl_run *run = r->run;
+  fl_decision_row d = {.run = run->row.row, .node = node, .seq = ++run->seq,
+                       .epoch = run->row.epoch, .state = state, .reason = r->reasons[node],
+                       .at_ms = fl_now(r->scheduler)};
+  return fl_store_add_decision(r->scheduler->store, &d, err);
+}
+
+// Outputs set by hand are an attempt of their own kind: history only grows.
+static fl_code record_synthetic(fl_restore *r, uint32_t node, fl_value *outputs, fl_error *err) {
+  fl_run *run = r->run;
+  fl_node_run *n = &run->nodes[node];
+  fl_store *store = r->scheduler->store;
+  fl_code rc = fl_store_put_value(store, outputs, err);
+  if (!rc && n->vars) rc = fl_store_put_value(store, n->vars->map, err);
+  if (!rc && n->vars) rc = fl_store_put_value(store, n->vars->by, err);
+  if (rc) return rc;
+  int64_t now = fl_now(r->scheduler);
+  int64_t seq = ++run->seq;
+  fl_attempt_row row = {.run = run->row.row, .node = node, .number = ++n->attempts,
+                        .epoch = run->row.epoch, .seq = seq, .end_seq = ++run->seq,
+                        .state = FL_ATTEMPT_SUCCEEDED, .reason = FL_REASON_SYNTHETIC,
+                        .end_reason = FL_REASON_SYNTHETIC, .claimed_ms = now, .started_ms = now,
+                        .ended_ms = now, .exit_code = -1, .outputs = outputs->store_id,
+                        .vars_in = n->vars ? n->vars->map->store_id : 0,
+                        .vars_out = n->vars ? n->vars->map->store_id : 0,
+                        .vars_by = n->vars ? n->vars->by->store_id : 0, .synthetic = true,
+                        .log = {.path = ""}};
+  fl_run_set_outputs(run, node, outputs);
+  return fl_store_add_attempt(store, &row, err);
+}
+
+static fl_code restore_node(fl_restore *r, uint32_t node, fl_error *err) {
+  fl_node_past *p = &r->past[node];
+  fl_node_run *n = &r->run->nodes[node];
+  n->attempts = p->number;
+  n->lost = p->lost;
+  n->child_run = p->child_run;
+  n->outputs_id = p->outputs;
+  bool in_graph = node < r->run->graph_count;
+  if (r->actions[node] == FL_RESUME_KEEP) {
+    if (p->reason == FL_REASON_NOT_SELECTED) fl_plan_ignore(r->run->plan, node);
+    else fl_plan_restore(r->run->plan, node, p->state);
+    fl_value *set = in_graph && r->spec->outputs ? r->spec->outputs[node] : NULL;
+    return set ? record_synthetic(r, node, set, err) : FL_OK;
+  }
+  if (r->actions[node] == FL_RESUME_SKIP) {
+    fl_plan_restore(r->run->plan, node, FL_NODE_SKIPPED);
+    return record_pending(r, node, FL_NODE_SKIPPED, err);
+  }
+  if (is_live(p) && r->reasons[node] == FL_REASON_RESUME_UNFINISHED) return FL_OK; // see recover_live
+  n->outputs_id = 0;
+  if (p->has_attempt || p->decided) n->next_reason = r->reasons[node] == FL_REASON_HOOK ? 0 : r->reasons[node];
+  if (p->state == FL_NODE_RETRYING) n->next_reason = FL_REASON_RETRY;
+  if (r->reasons[node] == FL_REASON_RERUN_ASKED) {
+    n->child_run = 0;
+    fl_code rc = fl_store_drop_steps(r->scheduler->store, r->run->row.row, node, err);
+    if (!rc) rc = fl_store_put_checkpoint(r->scheduler->store, r->run->row.row, node, 0, 0, NULL, err);
+    if (rc) return rc;
+  }
+  return fl_node_state_is_final(p->state) ? record_pending(r, node, FL_NODE_PENDING, err) : FL_OK;
+}
+
+// ------------------------------------------------------------------------------------- live attempts
+
+static const char *supervisor_of(const fl_restore *r, uint32_t epoch) {
+  for (size_t i = 0; i < r->epoch_count; i++)
+    if (r->epochs[i].epoch == epoch) return r->epochs[i].supervisor;
+  return "";
+}
+
+static fl_attempt *revive(fl_restore *r, uint32_t node, fl_error *err) {
+  fl_node_past *p = &r->past[node];
+  fl_run *run = r->run;
+  fl_attempt *a = fl_attempt_new(run, node, p->number);
+  fl_value *map = NULL;
+  a->seq = p->claim_seq;
+  a->claimed_ms = p->claimed_ms;
+  a->started_ms = p->started_ms;
+  a->adopted = a->started = true;
+  a->told = p->attempt == FL_ATTEMPT_RUNNING;
+  a->child_run = p->child_run;
+  if (fl_store_get_value(r->scheduler->store, p->vars_in, &map, err)) return fl_attempt_free(a), NULL;
+  a->vars_in = fl_vars_new(map ? map : fl_value_empty_map(), fl_value_empty_map());
+  fl_vars *merged = NULL;
+  fl_error ignored;
+  if (!fl_run_merge_vars(run, node, true, &merged, &ignored) && fl_value_equal(merged->map, a->vars_in->map)) {
+    fl_vars_unref(a->vars_in);
+    a->vars_in = merged;
+  } else {
+    fl_vars_unref(merged);
+  }
+  run->nodes[node].live = a;
+  fl_scheduler_link(r->scheduler, a);
+  return a;
+}
+
+static void settle_fate(fl_attempt *a, fl_fate fate) {
+  fl_error err;
+  switch (fate) {
+  case FL_FATE_IS_RUNNING:
+  case FL_FATE_IS_ENDED: return;
+  case FL_FATE_IS_NOT_STARTED:
+    a->started = a->adopted = false;
+    fl_scheduler_add_start(a->scheduler, a);
+    return;
+  case FL_FATE_IS_LOST:
+    (void)err;
+    fl_attempt_end(a, &(fl_outcome){.state = FL_ATTEMPT_LOST, .exit_code = -1,
+                                    .error = "its process was lost with the engine or the supervisor"});
+  }
+}
+
+// Processes are asked about, one supervisor at a time; maps and sub-flows go on; what ran inside the
+// dead engine or its workers is lost.
+static void recover_processes(fl_restore *r, fl_attempt **list, uint32_t *epochs, size_t count) {
+  fl_scheduler *s = r->scheduler;
+  fl_attempt **group = fl_alloc(count * sizeof *group);
+  fl_fate *fates = fl_alloc(count * sizeof *fates);
+  for (size_t at = 0; at < count; at++) {
+    if (!list[at]) continue;
+    const char *supervisor = supervisor_of(r, epochs[at]);
+    size_t size = 0;
+    for (size_t i = at; i < count; i++) {
+      if (!list[i] || strcmp(supervisor_of(r, epochs[i]), supervisor)) continue;
+      fates[size] = FL_FATE_IS_LOST;
+      group[size++] = list[i];
+      list[i] = NULL;
+    }
+    if (*supervisor && s->config.recover) s->config.recover(s->config.ud, r->run, supervisor, group, fates, size);
+    for (size_t i = 0; i < size; i++)
+      if (fates[i] != FL_FATE_IS_ENDED) settle_fate(group[i], fates[i]);
+  }
+  free(group);
+  free(fates);
+}
+
+static void revive_process(fl_attempt *a) {
+  fl_error err;
+  // What it was told is not kept: ok_codes and capture are needed to judge its end.
+  if (a->run->flow->hooks->command(a->run->flow, a, &a->command, &err))
+    fl_scheduler_notice(a->scheduler, a->run, "%s: %s", fl_attempt_get_name(a), err.message);
+}
+
+static fl_code recover_live(fl_restore *r, fl_error *err) {
+  fl_attempt **processes = fl_alloc((r->count + 1) * sizeof *processes);
+  uint32_t *epochs = fl_alloc((r->count + 1) * sizeof *epochs);
+  size_t count = 0;
+  fl_code rc = FL_OK;
+  for (uint32_t i = 0; i < r->count && !rc; i++) {
+    if (!is_live(&r->past[i]) || r->reasons[i] != FL_REASON_RESUME_UNFINISHED) continue;
+    fl_attempt *a = revive(r, i, err);
+    if (!a) {
+      rc = err->code;
+    } else if (a->options->kind == FL_KIND_PROCESS) {
+      revive_process(a);
+      epochs[count] = r->past[i].epoch;
+      processes[count++] = a;
+    } else if (a->options->kind == FL_KIND_MAP || a->options->kind == FL_KIND_CALL) {
+      settle_fate(a, FL_FATE_IS_NOT_STARTED);
+    } else {
+      settle_fate(a, FL_FATE_IS_LOST);
+    }
+  }
+  if (count) recover_processes(r, processes, epochs, count);
+  free(processes);
+  free(epochs);
+  return rc;
+}
+
+// ------------------------------------------------------------------------------------- resuming
+
+static fl_code record_resume(fl_restore *r, fl_error *err) {
+  fl_run *run = r->run;
+  fl_store *store = r->scheduler->store;
+  const fl_resume_spec *spec = r->spec;
+  fl_code rc = fl_store_put_value(store, spec->patch, err);
+  fl_epoch_row row = {.epoch = run->row.epoch, .owner = r->scheduler->owner, .supervisor = "",
+                      .at_ms = fl_now(r->scheduler), .reason = (char *)spec->reason,
+                      .patch = !rc && spec->patch ? spec->patch->store_id : 0};
+  run->epoch_patch = row.patch;
+  run->epoch_reason = spec->reason ? fl_strdup(spec->reason) : NULL;
+  if (!rc) rc = fl_store_put_epoch(store, run->row.row, &row, err);
+  if (rc || (!spec->params && !spec->script_store_id)) return rc;
+  rc = fl_store_put_value(store, run->params, err);
+  if (!rc)
+    rc = fl_store_set_run_inputs(store, run->row.row,
+                                 spec->flow->definition_store_id ? spec->flow->definition_store_id : run->row.definition,
+                                 spec->script_store_id ? spec->script_store_id : run->row.script,
+                                 run->params->store_id, run->row.vars, err);
+  return rc;
+}
+
+fl_code fl_scheduler_resume_run(fl_scheduler *s, const fl_run_row *row, bool owner_is_dead,
+                                const fl_resume_spec *spec, fl_run **out, fl_error *err) {
+  fl_restore r;
+  *out = NULL;
+  if (s->broken) return *err = s->error, s->error.code;
+  fl_code rc = fl_restore_open(&r, s, row, spec, err);
+  if (!rc && s->dirty && !fl_scheduler_commit(s)) rc = (*err = s->error).code;
+  uint32_t epoch = 0;
+  if (!rc) rc = fl_store_take_run(s->store, row->row, s->owner, owner_is_dead, true, fl_now(s), &epoch, err);
+  if (!rc && !fl_scheduler_begin(s)) rc = (*err = s->error).code;
+  if (rc) {
+    fl_restore_close(&r);
+    return rc;
+  }
+  fl_run *run = r.run;
+  run->row.epoch = epoch;
+  run->row.cancel = 0;
+  rc = record_resume(&r, err);
+  for (uint32_t i = 0; i < r.count && !rc; i++) rc = restore_node(&r, i, err);
+  if (rc) { // nothing of it is committed but the lease, which the process's end frees
+    fl_scheduler_break(s, err);
+    fl_restore_close(&r);
+    return rc;
+  }
+  fl_scheduler_add_run(s, run);
+  for (uint32_t i = 0; i < r.count; i++)
+    if (is_live(&r.past[i]) && r.reasons[i] == FL_REASON_RESUME_UNFINISHED)
+      fl_plan_restore(run->plan, i, r.past[i].attempt == FL_ATTEMPT_RUNNING ? FL_NODE_RUNNING : FL_NODE_QUEUED);
+  fl_run_begin(run);
+  rc = recover_live(&r, err);
+  r.run = NULL;
+  fl_restore_close(&r);
+  *out = run;
+  if (rc) fl_scheduler_break(s, err);
+  return rc;
+}

@@ -1,0 +1,172 @@
+// One run in memory, and the scheduler's insides. Private to this folder.
+#pragma once
+#include "engine/scheduler.h"
+#include "engine/vars.h"
+#include "plan/plan.h"
+
+typedef struct fl_node_run {
+  fl_value *outputs;    // kept while small and somebody may still need it
+  int64_t outputs_id;   // in the store
+  fl_vars *vars;        // what it left, or inherited
+  fl_attempt *live;
+  int64_t first_ms;     // start of its first attempt in this epoch, for the deadline
+  uint32_t attempts;    // numbers given so far
+  uint32_t failures;    // failed attempts in this epoch, for retries
+  uint32_t lost;        // lost ones in a row
+  uint32_t instances_open; // of a map: instances without a final state
+  uint8_t next_reason;  // why its next attempt will start (fl_reason), 0: by its trigger
+  int64_t child_run;    // sub-flow that its next attempt enters again
+} fl_node_run;
+
+typedef struct fl_map_instance {
+  char *name;
+  fl_value *item;
+} fl_map_instance;
+
+typedef enum fl_run_phase {
+  FL_PHASE_NODES, // the graph
+  FL_PHASE_HOOKS, // on_success, on_failure or on_cancel
+  FL_PHASE_EXIT,  // on_exit
+  FL_PHASE_ENDED
+} fl_run_phase;
+
+struct fl_run {
+  fl_scheduler *scheduler;
+  fl_run_row row;
+  const fl_flow *flow;
+  fl_plan *plan;
+  fl_node_run *nodes;
+  uint32_t node_capacity;
+  fl_map_instance *instances; // of node graph_count + i
+  uint32_t instance_count, instance_capacity;
+  uint32_t graph_count;
+  uint32_t *pools; // flow's pool index -> scheduler's
+  fl_value *params;
+  fl_vars *vars; // what roots see
+  fl_attempt *parent; // calling attempt of the parent run
+  int64_t seq;
+  int64_t began_ms; // monotonic, of this epoch
+  int64_t epoch_patch;    // value id of the patch of this epoch, 0: none
+  char *epoch_reason;
+  uint32_t live_count;
+  fl_run_phase phase;
+  bool queued;       // waits for max_runs
+  bool stopping;     // nothing new is started
+  bool cancelled;    // by a wish or an interrupt
+  bool interrupted;
+  bool timed_out;
+  bool fenced;       // taken over by another engine: write nothing
+  bool supervisor_known;
+  fl_run_state outcome; // of the graph, for the hooks
+  char *error;
+};
+
+typedef enum fl_due_kind { FL_DUE_RETRY, FL_DUE_TIMEOUT, FL_DUE_RUN_TIMEOUT, FL_DUE_QUEUE } fl_due_kind;
+typedef struct fl_due {
+  int64_t at_ms; // monotonic
+  fl_due_kind kind;
+  fl_run *run;
+  uint32_t node, number;
+} fl_due;
+
+typedef struct fl_ack {
+  void (*done)(void *ud);
+  void *ud;
+} fl_ack;
+
+// An event that waits for its commit; text is owned.
+typedef struct fl_pending_event {
+  fl_event event;
+  fl_run *run;
+  char *error, *name;
+} fl_pending_event;
+
+struct fl_scheduler {
+  fl_store *store;
+  fl_clock clock;
+  char *owner;
+  uint32_t jobs;
+  fl_executor executors[FL_KIND_COUNT];
+  fl_scheduler_config config;
+  fl_pool_capacity *pools;
+  uint32_t pool_count;
+  fl_run **runs;
+  size_t run_count, run_capacity;
+  fl_attempt *live_slots; // attempts of kinds that hold a job slot
+  fl_attempt *live_free;  // all others
+  uint32_t live_free_count, live_process, live_worker;
+  fl_attempt **starts;
+  size_t start_count, start_capacity;
+  fl_ack *acks;
+  size_t ack_count, ack_capacity;
+  fl_pending_event *events;
+  size_t event_count, event_capacity;
+  fl_due *dues; // a heap
+  size_t due_count, due_capacity;
+  fl_run **ended; // to be freed when their events are out
+  size_t ended_count, ended_capacity;
+  size_t kept_bytes; // of outputs held for children
+  bool dirty;     // something is written and not yet committed
+  bool fill_wanted;
+  bool broken;
+  int64_t lease_due_ms; // monotonic
+  fl_error error;       // what broke it
+};
+
+// scheduler.c
+int64_t fl_now(const fl_scheduler *s);      // wall, ms
+int64_t fl_ticks(const fl_scheduler *s);    // monotonic, ms
+/// Opens the transaction that the next write joins; false: broken.
+bool fl_scheduler_begin(fl_scheduler *s);
+/// Commits what is written so far; what may leave after it still waits for the turn's end.
+bool fl_scheduler_commit(fl_scheduler *s);
+/// Remembers why nothing can be recorded any more. Returns false.
+bool fl_scheduler_break(fl_scheduler *s, const fl_error *err);
+void fl_scheduler_add_start(fl_scheduler *s, fl_attempt *a);
+void fl_scheduler_add_ack(fl_scheduler *s, void (*done)(void *ud), void *ud);
+void fl_scheduler_add_due(fl_scheduler *s, fl_due due);
+void fl_scheduler_link(fl_scheduler *s, fl_attempt *a);
+void fl_scheduler_unlink(fl_scheduler *s, fl_attempt *a);
+void fl_scheduler_add_run(fl_scheduler *s, fl_run *run);
+// event.c
+void fl_event_run(fl_run *run, fl_event_kind kind, const char *status, int64_t duration_ms);
+void fl_event_node(fl_run *run, uint32_t node, fl_event_kind kind, const char *status,
+                   const fl_event *more);
+void fl_scheduler_flush_events(fl_scheduler *s);
+// run.c
+fl_run *fl_run_new(fl_scheduler *s, const fl_flow *flow);
+void fl_run_free(fl_run *run);
+const char *fl_run_get_name(fl_run *run, uint32_t node);
+fl_node_run *fl_run_get_node(fl_run *run, uint32_t node);
+uint32_t fl_run_add_instance(fl_run *run, uint32_t map_node, uint32_t position, const char *name,
+                             fl_value *item, fl_node_state state);
+fl_value *fl_run_get_outputs(fl_run *run, uint32_t node, fl_error *err); // a reference or NULL
+void fl_run_set_outputs(fl_run *run, uint32_t node, fl_value *outputs);
+/// Records what the plan decided, and what `fl_run_decide` is told; then the plan sees it.
+void fl_run_take_decisions(fl_run *run);
+void fl_run_decide(fl_run *run, uint32_t node, fl_node_event event, fl_reason reason,
+                   const char *detail);
+/// Looks whether the run's phase is over and goes on to the next.
+void fl_run_advance(fl_run *run);
+/// False while as many older runs of its flow as max_runs allows are live.
+bool fl_run_may_begin(fl_run *run);
+void fl_run_begin(fl_run *run);
+/// Starts nothing more: what waits is cancelled for `reason`, what lives is ended.
+void fl_run_stop(fl_run *run, fl_reason reason, bool kill);
+// context.c
+FL_MUST fl_code fl_run_merge_vars(fl_run *run, uint32_t node, bool lenient, fl_vars **out,
+                                  fl_error *err);
+// claim.c
+/// Decides about one ready node: records an attempt, or why there is none.
+void fl_run_claim(fl_run *run, uint32_t node);
+fl_attempt *fl_attempt_new(fl_run *run, uint32_t node, uint32_t number);
+void fl_attempt_free(fl_attempt *a);
+// map.c, call.c: the scheduler's own executors
+extern const fl_executor fl_map_executor, fl_call_executor;
+/// An instance got a final state: its map ends with the last one.
+void fl_map_instance_ended(fl_run *run, uint32_t node);
+/// Ends maps that only wait for instances that will not start any more (an interrupt).
+void fl_map_interrupt(fl_run *run);
+void fl_call_ended(fl_run *child);
+// branch.c
+FL_MUST fl_code fl_branch_choose(fl_run *run, uint32_t node, const fl_value *outputs, fl_error *err);

@@ -1,0 +1,117 @@
+// Drives runs: takes what is ready from their plans, records it, has it executed, records how it
+// ended. Knows neither Lua nor libuv nor a clock: it is handed a store, executors and a clock.
+//
+// One turn (fl_scheduler_step): what came due -> claims -> one commit -> what the commit allows:
+// starts, acknowledgements, events. Written before told: nothing leaves before its commit.
+#pragma once
+#include "engine/executor.h"
+
+#define FL_KIND_COUNT (FL_KIND_CALL + 1)
+
+/// What became of an attempt that was found running (io/supervise.h has the same four).
+typedef enum fl_fate { FL_FATE_IS_RUNNING, FL_FATE_IS_ENDED, FL_FATE_IS_NOT_STARTED, FL_FATE_IS_LOST } fl_fate;
+
+typedef struct fl_pool_capacity {
+  char *name;
+  uint32_t capacity;
+} fl_pool_capacity;
+
+typedef struct fl_scheduler_config {
+  fl_store *store;       // borrowed
+  fl_clock clock;
+  const char *owner;     // who holds the leases: the process's identity and the engine's id
+  uint32_t jobs;         // slots for processes and workers together
+  fl_executor executors[FL_KIND_COUNT]; // by fl_node_kind; map and call are the scheduler's own
+  const fl_pool_capacity *pools; // overrides; copied
+  size_t pool_count;
+  /// Durable starts for now on name this supervisor ("" none); recorded with the run's epoch.
+  const char *(*get_supervisor)(void *ud);
+  /// After a crash: finds out about attempts of process nodes. An ended one is reported by
+  /// fl_attempt_end() before it returns; a running one later.
+  void (*recover)(void *ud, fl_run *run, const char *supervisor, fl_attempt **attempts,
+                  fl_fate *fates, size_t count);
+  /// Tells `owner` (another engine) to look at its store: a cancel was asked for.
+  double (*random)(void *ud); // 0 <= x < 1, for jitter
+  fl_event_fn on_event;
+  void *event_ud;
+  void *ud; // of get_supervisor, recover and random
+} fl_scheduler_config;
+
+fl_scheduler *fl_scheduler_new(const fl_scheduler_config *config);
+/// Frees all; runs that have not ended keep their leases until these expire or the process is gone.
+void fl_scheduler_free(fl_scheduler *s);
+
+/// Stores a flow's graph unless it is there, within the open transaction; sets
+/// flow->definition_store_id. flow->script_store_id must be set.
+FL_MUST fl_code fl_flow_record(fl_store *store, fl_flow *flow, fl_error *err);
+
+/// Options of a new run; everything is copied or referenced.
+typedef struct fl_run_spec {
+  const fl_flow *flow;
+  fl_value *params;
+  int64_t time_ms;
+  const char *trigger;
+  const uint8_t *selected; // a byte a node of the graph; NULL: all
+  int64_t parent_run;      // row, 0: none
+  uint32_t parent_node;
+  fl_attempt *parent;      // the calling attempt, NULL: none
+} fl_run_spec;
+
+/// Records a run and begins it in the next step. The definition must be stored already
+/// (flow->definition_store_id). Commits with the step.
+FL_MUST fl_code fl_scheduler_start_run(fl_scheduler *s, const fl_run_spec *spec, fl_run **out,
+                                       fl_error *err);
+
+/// What a resume changes, resolved against the flow. Borrowed.
+typedef struct fl_resume_spec {
+  const fl_flow *flow;
+  fl_value *params;        // NULL: those of the run
+  fl_value *vars;          // keys that are set from now on; NULL: none
+  const uint8_t *skip;     // a byte a node; NULL: none
+  const uint8_t *rerun;    // a byte a node; NULL: none
+  fl_value *const *outputs; // by node: synthetic outputs; NULL: none
+  fl_value *patch;         // what is kept of the patch; NULL: none
+  const char *reason;
+  fl_attempt *parent;      // of a sub-flow that is entered again
+  int64_t script_store_id; // 0: that of the run
+} fl_resume_spec;
+
+/// Takes the run over and continues it. FL_E_BUSY when `owner_is_dead` is false and its lease holds.
+FL_MUST fl_code fl_scheduler_resume_run(fl_scheduler *s, const fl_run_row *row, bool owner_is_dead,
+                                        const fl_resume_spec *spec, fl_run **out, fl_error *err);
+
+typedef enum fl_resume_action { FL_RESUME_KEEP, FL_RESUME_RUN, FL_RESUME_SKIP } fl_resume_action;
+typedef struct fl_resume_step {
+  const char *node;
+  fl_resume_action action;
+  fl_reason reason;
+  fl_node_state state; // before
+} fl_resume_step;
+/// What a resume would do with every node, changing nothing.
+FL_MUST fl_code fl_scheduler_plan_resume(fl_scheduler *s, const fl_run_row *row,
+                                         const fl_resume_spec *spec,
+                                         void (*each)(void *ud, const fl_resume_step *step),
+                                         void *ud, fl_error *err);
+
+/// Ends a run's attempts (grace by node; `kill`: at once) and cancels the rest. `interrupt`: because
+/// the engine stops, not because somebody does not want the run any more.
+void fl_scheduler_cancel_run(fl_scheduler *s, fl_run *run, bool kill, bool interrupt);
+void fl_scheduler_cancel_all(fl_scheduler *s, bool kill);
+/// Reads the store's cancel wishes of all live runs.
+void fl_scheduler_check_cancels(fl_scheduler *s);
+
+/// One or more turns, for at most `budget_ms`. `*again`: there is more to do at once. A failing
+/// commit ends the scheduler: every later call returns the same error.
+FL_MUST fl_code fl_scheduler_step(fl_scheduler *s, uint32_t budget_ms, bool *again, fl_error *err);
+/// Milliseconds until a step is due by itself; -1: none.
+int64_t fl_scheduler_get_due_ms(const fl_scheduler *s);
+size_t fl_scheduler_get_run_count(const fl_scheduler *s);
+fl_run *fl_scheduler_find_run(fl_scheduler *s, const char *run_id);
+fl_run *fl_scheduler_get_run(fl_scheduler *s, size_t index);
+const char *fl_run_get_id(const fl_run *run);
+const fl_flow *fl_run_get_flow(const fl_run *run);
+/// True when a commit failed: nothing more can be recorded.
+bool fl_scheduler_is_broken(const fl_scheduler *s);
+fl_store *fl_scheduler_get_store(fl_scheduler *s);
+/// A sentence for whoever watches.
+void fl_scheduler_notice(fl_scheduler *s, fl_run *run, const char *fmt, ...) FL_PRINTF(3, 4);
