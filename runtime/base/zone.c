@@ -13,7 +13,7 @@ typedef struct zone_rule {
   int32_t second;
 } zone_rule;
 
-typedef struct zone {
+typedef struct zone_table {
   char *name;
   int64_t *at; // transitions, ascending
   int32_t *offset;
@@ -22,13 +22,13 @@ typedef struct zone {
   int32_t std_offset, dst_offset; // behind the last one
   bool has_footer, has_dst;
   zone_rule begin, end;
-} zone;
+} zone_table;
 
 static pthread_mutex_t zones_lock = PTHREAD_MUTEX_INITIALIZER;
-static zone *zones[ZONES_MAX];
+static zone_table *zones[ZONES_MAX];
 static size_t zone_count;
 
-static void zone_free(zone *z) {
+static void zone_free(zone_table *z) {
   if (!z) return;
   free(z->name);
   free(z->at);
@@ -103,7 +103,7 @@ static bool read_rule(const char **p, zone_rule *r) {
   return read_hms(p, &r->second);
 }
 
-static void read_footer(zone *z, const char *text) {
+static void read_footer(zone_table *z, const char *text) {
   const char *p = text;
   int32_t std, dst;
   if (!skip_name(&p) || !read_hms(&p, &std)) return;
@@ -125,7 +125,7 @@ static int64_t rule_local(const zone_rule *r, int64_t year) {
   return day * 86400 + r->second;
 }
 
-static int32_t footer_offset(const zone *z, int64_t utc_s) {
+static int32_t footer_offset(const zone_table *z, int64_t utc_s) {
   if (!z->has_dst) return z->std_offset;
   int64_t year;
   int month, day;
@@ -153,7 +153,7 @@ static size_t block_size(const unsigned char *header, int width) {
   return time * (size_t)width + time + type * 6 + chars + leap * (size_t)(width + 4) + isstd + isut;
 }
 
-static bool zone_parse(zone *z, const unsigned char *data, size_t size) {
+static bool zone_parse(zone_table *z, const unsigned char *data, size_t size) {
   if (size < 44 || memcmp(data, "TZif", 4) || data[4] < '2') return false;
   size_t skip = 44 + block_size(data, 4);
   if (skip + 44 > size || memcmp(data + skip, "TZif", 4)) return false;
@@ -191,7 +191,7 @@ static bool name_is_safe(const char *name) {
   return true;
 }
 
-static zone *zone_load(const char *name) {
+static zone_table *zone_load(const char *name) {
   char path[128];
   if (!name_is_safe(name)) return NULL;
   snprintf(path, sizeof path, ZONE_DIR "%s", name);
@@ -200,7 +200,7 @@ static zone *zone_load(const char *name) {
   unsigned char *data = fl_alloc(ZONE_FILE_MAX);
   size_t size = fread(data, 1, ZONE_FILE_MAX, file);
   fclose(file);
-  zone *z = fl_alloc_zero(1, sizeof *z);
+  zone_table *z = fl_alloc_zero(1, sizeof *z);
   z->name = fl_strdup(name);
   if (!zone_parse(z, data, size)) {
     zone_free(z);
@@ -214,8 +214,8 @@ static bool is_utc(const char *zone) {
   return !zone || !*zone || !strcmp(zone, "UTC") || !strcmp(zone, "Z");
 }
 
-static const zone *zone_get(const char *name) {
-  zone *found = NULL;
+static const zone_table *zone_get(const char *name) {
+  zone_table *found = NULL;
   pthread_mutex_lock(&zones_lock);
   for (size_t i = 0; i < zone_count && !found; i++)
     if (!strcmp(zones[i]->name, name)) found = zones[i];
@@ -227,7 +227,7 @@ static const zone *zone_get(const char *name) {
 bool fl_zone_is_known(const char *zone) { return is_utc(zone) || zone_get(zone); }
 
 int32_t fl_zone_get_offset(const char *zone, int64_t utc_s) {
-  const struct zone *z = is_utc(zone) ? NULL : zone_get(zone);
+  const zone_table *z = is_utc(zone) ? NULL : zone_get(zone);
   if (!z) return 0;
   if (!z->count || utc_s < z->at[0]) return z->count || !z->has_footer ? z->first : footer_offset(z, utc_s);
   if (utc_s >= z->at[z->count - 1] && z->has_footer) return footer_offset(z, utc_s);
