@@ -43,3 +43,5 @@ int64_t fl_log_read(const char *dir, const char *path, int64_t offset, int64_t s
                     void *ud);
 /// "logs/<run>/<node>.<number>.log" into `out`.
 void fl_log_path(fl_buf *out, const char *run_id, const char *node, uint32_t number);
+/// Positions at which the kept tail segments of an own file begin, in order; returns how many.
+int fl_log_list_tails(const char *dir, const char *path, int64_t *begins, int count_max);
