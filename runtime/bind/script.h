@@ -1,0 +1,43 @@
+// A loaded script: a Lua state of its own, the flows it defined, and the snapshot of its sources.
+// The hooks of its flows call into that state.
+#pragma once
+#include <lua.h>
+#include "engine/flow.h"
+#include "store/store.h"
+
+/// Opens a state with the language: embedded modules, or those of `lua_dir` (development). Never
+/// raises. Close with lua_close().
+FL_MUST fl_code fl_lua_new_state(const char *lua_dir, lua_State **out, fl_error *err);
+
+typedef struct fl_script_config {
+  const char *path;       // as the user typed it; used in messages
+  fl_snapshot *snapshot;  // load from here instead of the disk; borrowed. NULL: from the disk
+  const char *lua_dir;
+  int argc;               // for the `arg` of a script that returns nothing
+  char *const *argv;
+  const char *const *natives; // node types registered in C
+  size_t native_count;
+  bool worker;
+} fl_script_config;
+
+/// Loads and checks. FL_E_NOT_FOUND, FL_E_SCRIPT with the whole message.
+FL_MUST fl_code fl_script_open(const fl_script_config *config, fl_script **out, fl_error *err);
+void fl_script_close(fl_script *script); // NULL-safe
+lua_State *fl_script_get_state(fl_script *script);
+size_t fl_script_count_flows(const fl_script *script);
+fl_flow *fl_script_get_flow(fl_script *script, size_t index); // borrowed, 0-based
+fl_flow *fl_script_find_flow(fl_script *script, const char *key);
+/// What the script consisted of when it was loaded; borrowed.
+fl_snapshot *fl_script_get_snapshot(fl_script *script);
+const char *fl_script_get_path(const fl_script *script);
+/// Types and defaults applied: "k=v" texts and/or one JSON object -> params of a run.
+FL_MUST fl_code fl_script_make_params(fl_script *script, const fl_flow *flow,
+                                      const char *const *texts, size_t count, const char *json,
+                                      fl_value **out, fl_error *err);
+/// Own params of a node of a C type, as JSON text.
+FL_MUST fl_code fl_script_native_params(fl_attempt *a, fl_value **out, fl_error *err);
+
+/// Pushes host.<name>; for callers in bind/.
+void fl_script_push_host(fl_script *script, const char *name);
+/// Reads the table at `index` (as host.command gives it) into a command. May raise: call protected.
+fl_command *fl_lua_to_command(lua_State *L, int index);
