@@ -22,6 +22,9 @@ static bool depth_fits(const json_t *value, unsigned left) {
 fl_code fl_json_parse(const char *text, size_t size, json_t **out, fl_error *err) {
   *out = NULL;
   json_error_t error;
+  // jansson takes a zero byte after the value for the end of the text.
+  if (memchr(text, '\0', size))
+    return fl_fail(err, FL_E_USAGE, "not valid JSON: a zero byte in it");
   json_t *value =
       json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
   if (!value)

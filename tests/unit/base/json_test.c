@@ -69,6 +69,15 @@ static void wrong_text_is_refused(void **state) {
   }
 }
 
+static void a_zero_byte_is_no_end(void **state) {
+  (void)state;
+  json_t *value;
+  fl_error err;
+  assert_int_equal(fl_json_parse("1\0", 2, &value, &err), FL_E_USAGE);
+  assert_int_equal(fl_json_parse("\"\0\"", 3, &value, &err), FL_E_USAGE);
+  assert_string_equal(err.message, "not valid JSON: a zero byte in it");
+}
+
 static void nesting_has_a_limit(void **state) {
   (void)state;
   char text[400];
@@ -165,6 +174,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(text_becomes_canonical),
       cmocka_unit_test(wrong_text_is_refused),
+      cmocka_unit_test(a_zero_byte_is_no_end),
       cmocka_unit_test(nesting_has_a_limit),
       cmocka_unit_test(numbers_read_back),
       cmocka_unit_test(a_locale_changes_nothing),
