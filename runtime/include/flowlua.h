@@ -258,10 +258,12 @@ typedef struct fl_log_options {
   uint32_t attempt;   // 0: the last
   int64_t tail_lines; // -1: all
   bool raw;           // bytes as they were; else UTF-8 with terminal escapes made visible
+  void (*on_node)(void *ud, const char *node, uint32_t attempt); // before its first piece; or NULL
 } fl_log_options;
 
 /// Writes log text through `write`; returns the position to pass as `*position` for what came since
-/// (0 at first), so that a follower calls it again.
+/// (0 at first), so that a follower calls it again. A position belongs to one attempt: a follower of
+/// several names node and attempt; without a node it is left alone.
 FL_API FL_MUST fl_code fl_read_logs(fl_engine *engine, const char *run,
                                     const fl_log_options *options, int64_t *position,
                                     void (*write)(void *ud, const char *data, size_t size),

@@ -1,0 +1,37 @@
+// flowlua cancel RUN: asks for the end of a run, whoever owns it.
+#include "cli.h"
+
+static const fl_cli_option options[] = {
+    {"kill", NULL, "at once, without the nodes' grace", NULL},
+    {NULL, NULL, NULL, NULL},
+};
+
+static int cancel_run(const fl_cli *cli) {
+  fl_cli_engine engine = {0};
+  fl_error err = {0};
+  char run_id[32];
+  bool kill = fl_cli_has(cli, "kill");
+  int code = fl_cli_engine_open(cli, FL_CLI_WRITE, NULL, &engine);
+  if (code != FL_EXIT_OK) return code;
+  if (fl_run_find(engine.engine, cli->words[0], run_id, &err) != FL_OK ||
+      fl_run_cancel(engine.engine, run_id, kill, &err) != FL_OK)
+    code = fl_cli_fail(&err);
+  else
+    fl_cli_printf("run %s: %s\n", run_id,
+                  kill ? "its nodes are killed" : "it ends when its running nodes have ended");
+  fl_cli_engine_close(&engine);
+  return code;
+}
+
+const fl_cli_verb fl_cli_verb_cancel = {
+    .name = "cancel",
+    .words = "RUN",
+    .summary = "end a run: its nodes get their grace, then they are killed",
+    .word_count_min = 1,
+    .word_count_max = 1,
+    .word_kind = "run",
+    .options = options,
+    .example = "flowlua cancel last\n"
+               "flowlua cancel 20260131T235959-4f7a9c01 --kill",
+    .run = cancel_run,
+};

@@ -1,0 +1,234 @@
+// What the files of this folder share. They use flowlua.h, jansson and libc only: what the command
+// line cannot say through flowlua.h, a host could not either.
+//
+// A verb is one file that defines its row (fl_cli_verb), and one line of FL_CLI_VERBS. Help,
+// completion and suggestions come from the rows.
+#pragma once
+#include "flowlua.h"
+#include <stdarg.h>
+
+#define FL_CLI_PRINTF(fmt_at, args_at) __attribute__((format(printf, fmt_at, args_at)))
+
+// Exit codes of CONTRACT 4.
+enum {
+  FL_EXIT_OK = 0,
+  FL_EXIT_FAILED = 1,
+  FL_EXIT_USAGE = 2,
+  FL_EXIT_SYSTEM = 3,
+  FL_EXIT_WAITING = 4,
+};
+
+// ------------------------------------------------------------------------------------- verbs
+
+/// An option; a table of them ends with a row without name.
+typedef struct fl_cli_option {
+  const char *name;    // without the dashes
+  const char *value;   // what help calls its value; NULL: it takes none
+  const char *help;    // half a sentence
+  const char *choices; // "auto always never": nothing else is accepted; NULL: anything
+} fl_cli_option;
+
+typedef struct fl_cli fl_cli;
+
+typedef struct fl_cli_verb {
+  const char *name;
+  const char *words;   // what follows it, for help: "FILE [ARG]..."
+  const char *summary; // half a sentence
+  size_t word_count_min, word_count_max;
+  const char *word_kind; // for completion: "file" "dir" "run" "verb" "shell"; NULL: nothing to offer
+  const fl_cli_option *options;
+  const char *example; // lines
+  int (*run)(const fl_cli *cli);
+} fl_cli_verb;
+
+// In the order of help.
+#define FL_CLI_VERBS(X)                                                                           \
+  X(run)                                                                                          \
+  X(check)                                                                                        \
+  X(graph)                                                                                        \
+  X(resume)                                                                                       \
+  X(cancel)                                                                                       \
+  X(runs)                                                                                         \
+  X(show)                                                                                         \
+  X(logs)                                                                                         \
+  X(context)                                                                                      \
+  X(explain)                                                                                      \
+  X(prune)                                                                                        \
+  X(init)                                                                                         \
+  X(completion)                                                                                   \
+  X(version)                                                                                      \
+  X(help)
+
+#define X(name) extern const fl_cli_verb fl_cli_verb_##name;
+FL_CLI_VERBS(X)
+#undef X
+
+/// Ends with NULL.
+extern const fl_cli_verb *const fl_cli_verbs[];
+/// Options that every verb takes.
+extern const fl_cli_option fl_cli_global_options[];
+
+const fl_cli_verb *fl_cli_verb_find(const char *name); // NULL: there is none
+const fl_cli_option *fl_cli_option_find(const fl_cli_option *table, const char *name, size_t size);
+void fl_cli_help_print(const fl_cli_verb *verb); // NULL: of all
+
+// ------------------------------------------------------------------------------------- command line
+
+typedef struct fl_cli_value {
+  const fl_cli_option *option;
+  const char *text; // NULL for one that takes none
+} fl_cli_value;
+
+/// A parsed command line. All text is borrowed from argv.
+struct fl_cli {
+  const fl_cli_verb *verb;
+  const char **words;
+  size_t word_count;
+  size_t words_before_dashes; // how many of them stood before "--"
+  fl_cli_value *values;
+  size_t value_count;
+};
+
+/// Parses what follows the verb (its own word is left out). False: a message was printed.
+FL_MUST bool fl_cli_parse(fl_cli *cli, const fl_cli_verb *verb, int argc, char *const argv[],
+                          int verb_index);
+void fl_cli_deinit(fl_cli *cli);
+bool fl_cli_has(const fl_cli *cli, const char *option);
+/// The last value given, or NULL.
+const char *fl_cli_get(const fl_cli *cli, const char *option);
+/// The value as a number from `min` to `max`, `*out` unchanged when not given. False: a message was
+/// printed.
+FL_MUST bool fl_cli_get_number(const fl_cli *cli, const char *option, int64_t min, int64_t max,
+                               int64_t *out);
+/// All values of an option; free() the list, not the texts. NULL and 0 when not given.
+const char **fl_cli_get_all(const fl_cli *cli, const char *option, size_t *count);
+
+/// Texts with an owner: the parts of comma lists.
+typedef struct fl_cli_list {
+  const char **items;
+  size_t count;
+  char *storage;
+} fl_cli_list;
+/// All values of an option, split at commas.
+void fl_cli_list_init(fl_cli_list *list, const fl_cli *cli, const char *option);
+void fl_cli_list_deinit(fl_cli_list *list);
+
+/// The name in `names` (count `count`) that `word` was probably meant to be, or NULL.
+const char *fl_cli_suggest(const char *word, const char *const *names, size_t count);
+
+// ------------------------------------------------------------------------------------- engine
+
+typedef enum fl_cli_access {
+  FL_CLI_READ,    // look only; nothing is created
+  FL_CLI_WRITE,   // run, resume, cancel
+  FL_CLI_SCRATCH, // only scripts are looked at: a state of its own that is gone afterwards
+} fl_cli_access;
+
+/// An open engine and what has to go with it.
+typedef struct fl_cli_engine {
+  fl_engine *engine;
+  char *scratch; // directory to remove, or NULL
+} fl_cli_engine;
+
+/// The state directory by --state, $FLOWLUA_STATE, default.
+const char *fl_cli_state_dir(const fl_cli *cli);
+/// Opens with the global options and `config`'s own fields (NULL: none). Returns FL_EXIT_OK, or the
+/// exit code after a message was printed.
+FL_MUST int fl_cli_engine_open(const fl_cli *cli, fl_cli_access access, const fl_config *config,
+                               fl_cli_engine *out);
+/// The same, but a state that is not there yet is no error: then out->engine is NULL.
+FL_MUST int fl_cli_engine_open_existing(const fl_cli *cli, fl_cli_engine *out);
+void fl_cli_engine_close(fl_cli_engine *e);
+/// "flowlua VERB RUN", with --state when it was given; safe to paste in a shell. free() it.
+char *fl_cli_command(const fl_cli *cli, const char *verb, const char *run, const char *node);
+
+// ------------------------------------------------------------------------------------- text
+
+/// Growable text; running out of memory ends the process.
+typedef struct fl_cli_text {
+  char *data;
+  size_t size, capacity;
+} fl_cli_text;
+
+void fl_cli_text_deinit(fl_cli_text *t);
+void fl_cli_text_add(fl_cli_text *t, const char *data, size_t size);
+void fl_cli_text_add_str(fl_cli_text *t, const char *text);
+void fl_cli_text_addf(fl_cli_text *t, const char *fmt, ...) FL_CLI_PRINTF(2, 3);
+void fl_cli_text_vaddf(fl_cli_text *t, const char *fmt, va_list args);
+void fl_cli_text_pad(fl_cli_text *t, size_t columns);
+const char *fl_cli_text_cstr(fl_cli_text *t); // borrowed until the next change
+/// Appends text of any bytes so that a terminal only prints it: controls, bytes that are no UTF-8
+/// and direction overrides become "\x1b". `lines`: a new line and a tab stay what they are; else
+/// they become a space.
+void fl_cli_text_clean(fl_cli_text *t, const char *text, size_t size, bool lines);
+/// Columns that clean text takes.
+size_t fl_cli_text_width(const char *text, size_t size);
+/// Appends clean text, cut with "…" where it would pass `columns`; returns the columns it took.
+size_t fl_cli_text_cut(fl_cli_text *t, const char *text, size_t size, size_t columns);
+/// Appends a quoted JSON string; bytes that are no UTF-8 become U+FFFD.
+void fl_cli_text_json(fl_cli_text *t, const char *text);
+/// Appends for people: "1.2 MB".
+void fl_cli_text_bytes(fl_cli_text *t, int64_t bytes);
+/// Appends a word as a shell reads it back.
+void fl_cli_text_quote(fl_cli_text *t, const char *word);
+
+// ------------------------------------------------------------------------------------- output
+
+typedef enum fl_cli_style {
+  FL_STYLE_NONE,
+  FL_STYLE_BOLD,
+  FL_STYLE_DIM,
+  FL_STYLE_RED,
+  FL_STYLE_GREEN,
+  FL_STYLE_YELLOW,
+  FL_STYLE_CYAN,
+} fl_cli_style;
+
+/// Decides on colours: "always", "never", or NULL and "auto": a terminal, and no NO_COLOR.
+void fl_cli_output_init(const char *color);
+/// What is waiting to be written to stdout; add to it, then fl_cli_flush() at the latest at the end.
+fl_cli_text *fl_cli_out(void);
+void fl_cli_printf(const char *fmt, ...) FL_CLI_PRINTF(1, 2);
+/// Prints text of any bytes, cleaned.
+void fl_cli_print_clean(const char *text, bool lines);
+/// Writes what waits. A reader that went away is no error: what is printed then is dropped.
+void fl_cli_flush(void);
+/// fl_cli_flush() when much waits.
+void fl_cli_flush_some(void);
+bool fl_cli_out_is_terminal(void);
+bool fl_cli_out_is_gone(void); // the reader went away
+/// Switches a style on (or all off with FL_STYLE_NONE): "" when there are no colours.
+const char *fl_cli_style_text(fl_cli_style style);
+fl_cli_style fl_cli_style_of_status(const char *status);
+/// Of a run or a node: nothing more happens to it unless it is resumed.
+bool fl_cli_status_is_final(const char *status);
+
+/// Prints "flowlua: <message>" to stderr; returns the exit code of `err->code`.
+int fl_cli_fail(const fl_error *err);
+/// The same for wrong usage; returns FL_EXIT_USAGE.
+int fl_cli_usage(const char *fmt, ...) FL_CLI_PRINTF(1, 2);
+/// A line to stderr, cleaned.
+void fl_cli_note(const char *fmt, ...) FL_CLI_PRINTF(1, 2);
+
+/// A table for people: rows of cells, columns as wide as needed, the last one as it comes.
+typedef struct fl_cli_table fl_cli_table;
+/// `titles`: "name:status:>duration"; ">" aligns to the right.
+fl_cli_table *fl_cli_table_new(const char *titles);
+/// The next cell, any bytes (NULL: empty); a row ends by itself after as many cells as titles.
+void fl_cli_table_add(fl_cli_table *table, const char *text, fl_cli_style style);
+void fl_cli_table_addf(fl_cli_table *table, const char *fmt, ...) FL_CLI_PRINTF(2, 3);
+/// Prints and frees.
+void fl_cli_table_print(fl_cli_table *table);
+
+/// "2026-01-31 23:59:59" in the zone of the reader; "-" for 0.
+void fl_cli_local_time(int64_t wall_ms, char out[32]);
+/// "23:59:59".
+void fl_cli_local_clock(int64_t wall_ms, char out[16]);
+/// An RFC 3339 text of a JSON answer as milliseconds; 0 when it is none.
+int64_t fl_cli_time_of(const char *text);
+int64_t fl_cli_wall_ms(void);
+int64_t fl_cli_monotonic_ms(void);
+
+/// Memory that never runs out without ending the process.
+void *fl_cli_alloc(size_t count, size_t size);
+void *fl_cli_realloc(void *old, size_t size);

@@ -1,0 +1,126 @@
+// Steps the engine to the end of its runs: waits, handles signals, and decides when to write.
+//
+// Handlers are installed with sigaction() and set nothing that a child would inherit: exec resets
+// them, whereas ignored or blocked signals would stay so in every node.
+#include "watch.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#define STEP_BUDGET_MS 50
+#define WRITE_MS       100  // at most ten writes a second
+#define TICK_MS        1000 // a live view's clocks go on while nothing happens
+#define STUCK_SIGNALS  3    // so many unanswered signals end the process: a node's code spins
+
+static volatile sig_atomic_t signal_fd = -1, unanswered;
+
+static void on_signal(int number) {
+  int saved = errno;
+  unsigned char byte = (unsigned char)number;
+  // Nothing else gets us out of a step that never returns; a resume continues from what is stored.
+  if (++unanswered >= STUCK_SIGNALS) _exit(128 + number);
+  ssize_t n = write(signal_fd, &byte, 1); // a full pipe has signals enough
+  (void)n;
+  errno = saved;
+}
+
+static void on_pipe(int number) { (void)number; } // write() tells
+
+static bool catch_signal(int number, void (*handler)(int)) {
+  struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+  sigemptyset(&action.sa_mask);
+  return sigaction(number, &action, NULL) == 0;
+}
+
+bool fl_cli_drive_begin(fl_cli_watch *w) {
+  if (pipe2(w->signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0) {
+    fl_cli_usage("cannot make a pipe: %s", strerror(errno));
+    return false;
+  }
+  signal_fd = w->signal_pipe[1];
+  unanswered = 0;
+  return catch_signal(SIGINT, on_signal) && catch_signal(SIGTERM, on_signal) &&
+         catch_signal(SIGHUP, on_signal) && catch_signal(SIGPIPE, on_pipe);
+}
+
+void fl_cli_drive_end(fl_cli_watch *w) {
+  if (w->signal_pipe[0] < 0) return;
+  catch_signal(SIGINT, SIG_DFL);
+  catch_signal(SIGTERM, SIG_DFL);
+  catch_signal(SIGHUP, SIG_DFL);
+  close(w->signal_pipe[0]);
+  close(w->signal_pipe[1]);
+  w->signal_pipe[0] = w->signal_pipe[1] = -1;
+}
+
+static void handle_signals(fl_cli_watch *w, fl_engine *engine) {
+  unsigned char byte;
+  while (read(w->signal_pipe[0], &byte, 1) == 1) {
+    unanswered = 0;
+    int number = byte == SIGHUP ? SIGTERM : byte;
+    if (w->signal_count++ == 0) {
+      w->signal = number;
+      fl_engine_stop(engine, false);
+      fl_cli_lines_note(w, "stopping: running nodes get their grace (10 s unless the script says "
+                           "otherwise); press Ctrl-C again to kill");
+    } else {
+      fl_engine_stop(engine, true);
+      if (w->signal_count == 2) fl_cli_lines_note(w, "stopping: running nodes are killed");
+    }
+  }
+}
+
+// Milliseconds until something should be written, -1: nothing to write.
+static int64_t write_due_ms(const fl_cli_watch *w, int64_t now_ms) {
+  int64_t since = now_ms - w->written_ms;
+  bool live = w->mode == FL_MODE_LIVE;
+  if (fl_cli_out()->size > 0 || (live && w->changed))
+    return since >= WRITE_MS ? 0 : WRITE_MS - since;
+  if (live) return since >= TICK_MS ? 0 : TICK_MS - since;
+  return -1;
+}
+
+static void write_due(fl_cli_watch *w) {
+  int64_t now = fl_cli_monotonic_ms();
+  if (write_due_ms(w, now) != 0) {
+    if (w->mode != FL_MODE_LIVE) fl_cli_flush_some();
+    return;
+  }
+  w->written_ms = now;
+  if (w->mode == FL_MODE_LIVE)
+    fl_cli_live_write(w, true);
+  else
+    fl_cli_flush();
+}
+
+static void wait_more(fl_cli_watch *w, fl_engine *engine) {
+  struct pollfd fds[] = {{.fd = fl_engine_get_fd(engine), .events = POLLIN},
+                         {.fd = w->signal_pipe[0], .events = POLLIN}};
+  int64_t timeout = fl_engine_get_timeout_ms(engine);
+  int64_t due = write_due_ms(w, fl_cli_monotonic_ms());
+  if (timeout < 0 || (due >= 0 && due < timeout)) timeout = due;
+  if (poll(fds, 2, timeout > 3600000 ? 3600000 : (int)timeout) > 0 && fds[1].revents)
+    handle_signals(w, engine);
+}
+
+int fl_cli_drive(fl_cli_watch *w, fl_engine *engine) {
+  for (;;) {
+    fl_error err = {0};
+    size_t live = 0;
+    fl_code code = fl_step(engine, STEP_BUDGET_MS, &live, &err);
+    fl_cli_lines_add_logs(w, engine);
+    if (code != FL_OK) {
+      if (w->mode == FL_MODE_LIVE) fl_cli_live_write(w, false);
+      int exit_code = fl_cli_fail(&err);
+      char *command = fl_cli_command(w->cli, "resume", w->run_id, NULL);
+      fl_cli_note("resume: %s", command);
+      free(command);
+      return exit_code;
+    }
+    if (live == 0) return FL_EXIT_OK;
+    write_due(w);
+    wait_more(w, engine);
+  }
+}

@@ -1,0 +1,97 @@
+// flowlua init [DIR]: a small project to begin with. Never overwrites a file.
+#include "cli.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char pipeline[] =
+    "-- A pipeline: flowlua pipeline.lua runs it, flowlua resume continues it where it broke.\n"
+    "local flow = require \"flow\"\n"
+    "\n"
+    "local hello = flow.dag(\"hello\", {\n"
+    "  params = { name = \"world\" }, -- flowlua pipeline.lua --param name=you\n"
+    "})\n"
+    "\n"
+    "-- A command. What it prints becomes its outputs, here as a list of lines.\n"
+    "hello.list = flow.shell { \"ls\", capture = \"lines\" }\n"
+    "\n"
+    "-- Lua code. It sees what the nodes it comes after have put out, and leaves vars to its children.\n"
+    "hello.count = flow.lua { after = \"list\", run = function(ctx)\n"
+    "  ctx.vars.files = #ctx.inputs.list.lines\n"
+    "  return { files = ctx.vars.files }\n"
+    "end }\n"
+    "\n"
+    "hello.greet = flow.shell { after = \"count\", \"echo hello {{params.name}}, {{vars.files}} files\" }\n"
+    "\n"
+    "return hello\n";
+
+static const char readme[] = "# A FlowLua project\n"
+                             "\n"
+                             "    flowlua pipeline.lua            run it\n"
+                             "    flowlua check pipeline.lua      find mistakes without running it\n"
+                             "    flowlua graph pipeline.lua      what depends on what\n"
+                             "    flowlua show last               how the last run went\n"
+                             "    flowlua logs last               what its nodes printed\n"
+                             "    flowlua resume                  continue it where it broke\n"
+                             "    flowlua help                    everything else\n"
+                             "\n"
+                             "Runs are kept in `.flowlua/`.\n";
+
+static const char gitignore[] = ".flowlua/\n";
+
+static const struct {
+  const char *name, *text;
+} files[] = {{"pipeline.lua", pipeline}, {"README.md", readme}, {".gitignore", gitignore}};
+
+static int fail_path(const char *what, const char *path) {
+  fl_cli_usage("cannot %s '%s': %s", what, path, strerror(errno));
+  return FL_EXIT_SYSTEM;
+}
+
+static int write_file(const char *path, const char *text) {
+  int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (fd < 0 && errno == EEXIST) {
+    fl_cli_printf("kept %s\n", path);
+    return FL_EXIT_OK;
+  }
+  if (fd < 0) return fail_path("make", path);
+  size_t size = strlen(text);
+  bool written = write(fd, text, size) == (ssize_t)size;
+  if (close(fd) != 0 || !written) return fail_path("write", path);
+  fl_cli_printf("made %s\n", path);
+  return FL_EXIT_OK;
+}
+
+static int init_run(const fl_cli *cli) {
+  const char *dir = cli->word_count > 0 ? cli->words[0] : ".";
+  int code = FL_EXIT_OK;
+  if (mkdir(dir, 0777) != 0 && errno != EEXIST) return fail_path("make", dir);
+  for (size_t i = 0; i < sizeof files / sizeof *files && code == FL_EXIT_OK; i++) {
+    fl_cli_text path = {0};
+    if (strcmp(dir, ".") != 0) fl_cli_text_addf(&path, "%s/", dir);
+    fl_cli_text_add_str(&path, files[i].name);
+    code = write_file(fl_cli_text_cstr(&path), files[i].text);
+    fl_cli_text_deinit(&path);
+  }
+  if (code != FL_EXIT_OK) return code;
+  fl_cli_text command = {0};
+  if (strcmp(dir, ".") != 0) {
+    fl_cli_text_add_str(&command, "cd ");
+    fl_cli_text_quote(&command, dir);
+    fl_cli_text_add_str(&command, " && ");
+  }
+  fl_cli_printf("try: %sflowlua pipeline.lua\n", fl_cli_text_cstr(&command));
+  fl_cli_text_deinit(&command);
+  return FL_EXIT_OK;
+}
+
+const fl_cli_verb fl_cli_verb_init = {
+    .name = "init",
+    .words = "[DIR]",
+    .summary = "make a small project to begin with",
+    .word_count_max = 1,
+    .word_kind = "dir",
+    .example = "flowlua init hello",
+    .run = init_run,
+};

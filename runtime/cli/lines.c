@@ -1,0 +1,266 @@
+// An event as a line: plain for people, JSON for programs (CONTRACT 4.1).
+#include "watch.h"
+
+#define TAIL_LINES   5  // of a failed node's log
+#define TAILS_MAX    20 // failures whose log is shown: a storm of them must not flood
+#define KEEP_COUNT   100 // nodes of a run whose every end stays on the screen
+#define ERROR_LINES  12
+
+static bool is_failure(const fl_event *e) {
+  return e->kind == FL_EVENT_NODE_FINISHED && e->status && strcmp(e->status, "failed") == 0;
+}
+
+static bool is_own(const fl_cli_watch *w, const fl_event *e) {
+  return !e->run_id || strcmp(e->run_id, w->run_id) == 0;
+}
+
+void fl_cli_lines_add_name(fl_cli_text *t, const fl_cli_watch *w, const fl_event *e) {
+  if (!is_own(w, e) && e->flow) {
+    fl_cli_text_clean(t, e->flow, strlen(e->flow), false);
+    fl_cli_text_add(t, "/", 1);
+  }
+  if (e->node) fl_cli_text_clean(t, e->node, strlen(e->node), false);
+}
+
+// ------------------------------------------------------------------------------------- JSON
+
+static void add_json_time(fl_cli_text *t, int64_t wall_ms) {
+  time_t seconds = (time_t)(wall_ms / 1000);
+  struct tm parts;
+  char text[32] = "";
+  if (gmtime_r(&seconds, &parts)) strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+  fl_cli_text_addf(t, ",\"ts\":\"%s.%03dZ\"", text, (int)(wall_ms % 1000));
+}
+
+static void add_json_text(fl_cli_text *t, const char *key, const char *text) {
+  if (!text) return;
+  fl_cli_text_addf(t, ",\"%s\":", key);
+  fl_cli_text_json(t, text);
+}
+
+static void add_json(fl_cli_text *t, const fl_event *e) {
+  static const char *const names[] = {
+      [FL_EVENT_RUN_STARTED] = "run_started",     [FL_EVENT_NODE_STARTED] = "node_started",
+      [FL_EVENT_NODE_RETRYING] = "node_retrying", [FL_EVENT_NODE_FINISHED] = "node_finished",
+      [FL_EVENT_RUN_FINISHED] = "run_finished",
+  };
+  bool ended = e->kind == FL_EVENT_NODE_FINISHED || e->kind == FL_EVENT_RUN_FINISHED ||
+               e->kind == FL_EVENT_NODE_RETRYING;
+  // A node that was skipped never ran: it has no duration.
+  if (e->kind != FL_EVENT_RUN_FINISHED && e->attempt == 0) ended = false;
+  fl_cli_text_addf(t, "{\"event\":\"%s\"", names[e->kind]);
+  add_json_time(t, e->wall_ms);
+  add_json_text(t, "run", e->run_id);
+  add_json_text(t, "flow", e->flow);
+  add_json_text(t, "node", e->node);
+  if (e->attempt > 0) fl_cli_text_addf(t, ",\"attempt\":%u", e->attempt);
+  add_json_text(t, "status", e->status);
+  if (ended) fl_cli_text_addf(t, ",\"duration_ms\":%lld", (long long)e->duration_ms);
+  add_json_text(t, "error", e->error);
+  fl_cli_text_add(t, "}\n", 2);
+}
+
+// ------------------------------------------------------------------------------------- plain
+
+// The first line behind ": ", the others below, set in.
+static void add_error(fl_cli_text *t, const fl_event *e) {
+  const char *text = e->error;
+  if (!text || !*text) {
+    if (e->signal > 0)
+      fl_cli_text_addf(t, ": signal %d", e->signal);
+    else if (e->exit_code > 0)
+      fl_cli_text_addf(t, ": exit code %d", e->exit_code);
+    return;
+  }
+  const char *sign = ": ";
+  for (int line = 0; *text && line < ERROR_LINES; line++) {
+    size_t n = strcspn(text, "\n");
+    fl_cli_text_add_str(t, sign);
+    fl_cli_text_clean(t, text, n, false);
+    text += n + (text[n] == '\n');
+    sign = "\n    ";
+  }
+  if (*text) fl_cli_text_add_str(t, "\n    ...");
+}
+
+static void add_duration(fl_cli_text *t, int64_t ms) {
+  char text[32];
+  fl_duration_format(ms, text);
+  fl_cli_text_addf(t, " %s", text);
+}
+
+static void add_run_line(fl_cli_text *t, const fl_cli_watch *w, const fl_event *e) {
+  bool started = e->kind == FL_EVENT_RUN_STARTED;
+  fl_cli_text_addf(t, "run %s of ", e->run_id ? e->run_id : "");
+  if (e->flow) fl_cli_text_clean(t, e->flow, strlen(e->flow), false);
+  if (!started) {
+    fl_cli_text_addf(t, " %s", e->status ? e->status : "ended");
+    add_duration(t, e->duration_ms);
+    if (e->error) add_error(t, e);
+    return;
+  }
+  fl_cli_text_add_str(t, w->resumed && is_own(w, e) ? " resumed" : " started");
+  if (e->nodes_total) fl_cli_text_addf(t, ", %u node%s", e->nodes_total, e->nodes_total == 1 ? "" : "s");
+}
+
+static void add_node_line(fl_cli_text *t, const fl_cli_watch *w, const fl_event *e) {
+  const char *status = e->status ? e->status : "ended";
+  fl_cli_style style = fl_cli_style_of_status(status);
+  if (e->kind == FL_EVENT_NODE_STARTED) status = "started", style = FL_STYLE_NONE;
+  if (e->kind == FL_EVENT_NODE_RETRYING) status = "retrying", style = FL_STYLE_YELLOW;
+  fl_cli_lines_add_name(t, w, e);
+  fl_cli_text_addf(t, " %s%s%s", style ? fl_cli_style_text(style) : "", status,
+                   style ? fl_cli_style_text(FL_STYLE_NONE) : "");
+  if (e->kind == FL_EVENT_NODE_STARTED) {
+    if (e->attempt > 1) fl_cli_text_addf(t, " (attempt %u)", e->attempt);
+    return;
+  }
+  if (e->attempt > 0) add_duration(t, e->duration_ms);
+  if (e->kind == FL_EVENT_NODE_RETRYING) fl_cli_text_addf(t, " (attempt %u failed)", e->attempt);
+  if (strcmp(status, "succeeded") == 0) return;
+  if (e->error && *e->error) {
+    add_error(t, e);
+  } else if (e->reason && *e->reason) {
+    fl_cli_text_add_str(t, ": ");
+    fl_cli_text_clean(t, e->reason, strlen(e->reason), false);
+  } else {
+    add_error(t, e);
+  }
+}
+
+static void add_plain(fl_cli_text *t, const fl_cli_watch *w, const fl_event *e) {
+  char clock[16];
+  fl_cli_local_clock(e->wall_ms, clock);
+  fl_cli_text_addf(t, "%s%s%s ", fl_cli_style_text(FL_STYLE_DIM), clock,
+                   fl_cli_style_text(FL_STYLE_NONE));
+  if (e->kind == FL_EVENT_RUN_STARTED || e->kind == FL_EVENT_RUN_FINISHED) {
+    add_run_line(t, w, e);
+  } else if (e->kind == FL_EVENT_NOTICE) {
+    const char *text = e->error ? e->error : e->reason;
+    if (e->node) fl_cli_lines_add_name(t, w, e), fl_cli_text_add_str(t, ": ");
+    fl_cli_text_add_str(t, "notice: ");
+    if (text) fl_cli_text_clean(t, text, strlen(text), false);
+  } else {
+    add_node_line(t, w, e);
+  }
+  fl_cli_text_add(t, "\n", 1);
+}
+
+// ------------------------------------------------------------------------------------- both
+
+static void remember_failure(fl_cli_watch *w, const fl_event *e, size_t offset) {
+  if (w->failure_count == w->failure_capacity) {
+    w->failure_capacity = w->failure_capacity ? w->failure_capacity * 2 : 8;
+    w->failures = fl_cli_realloc(w->failures, w->failure_capacity * sizeof *w->failures);
+  }
+  fl_cli_failure *f = &w->failures[w->failure_count++];
+  *f = (fl_cli_failure){.offset = offset, .attempt = e->attempt};
+  f->is_process = e->exit_code > 0 || e->signal > 0;
+  snprintf(f->run_id, sizeof f->run_id, "%s", e->run_id ? e->run_id : w->run_id);
+  f->node = strdup(e->node ? e->node : "");
+  f->error = strdup(e->error ? e->error : "");
+  if (!f->node || !f->error) abort();
+}
+
+// What stays on a terminal: all of a small run, else what somebody should see.
+static bool stays(const fl_cli_watch *w, const fl_event *e) {
+  if (e->kind == FL_EVENT_NODE_STARTED) return false;
+  if (e->kind != FL_EVENT_NODE_FINISHED) return true;
+  return is_failure(e) || w->total <= KEEP_COUNT;
+}
+
+void fl_cli_lines_add(fl_cli_watch *w, const fl_event *e) {
+  fl_cli_text *out = fl_cli_out();
+  if (e->kind == FL_EVENT_NODE_PROGRESS) return;
+  if (e->kind == FL_EVENT_NOTICE && (w->mode == FL_MODE_JSON || w->mode == FL_MODE_QUIET)) {
+    const char *text = e->error ? e->error : e->reason;
+    fl_cli_note("flowlua: %s%s%s", e->node ? e->node : "", e->node ? ": " : "", text ? text : "");
+    return;
+  }
+  if (w->mode == FL_MODE_JSON) {
+    add_json(out, e);
+    return;
+  }
+  bool failure = is_failure(e);
+  if (w->mode == FL_MODE_QUIET && !failure) return;
+  if (w->mode == FL_MODE_LIVE && !stays(w, e)) return;
+  // The end of the run itself is told by the summary.
+  if (e->kind == FL_EVENT_RUN_FINISHED && is_own(w, e)) return;
+  add_plain(out, w, e);
+  if (failure) remember_failure(w, e, out->size);
+}
+
+typedef struct tail_text {
+  fl_cli_text text;
+} tail_text;
+
+static void take_tail(void *ud, const char *data, size_t size) {
+  fl_cli_text_add(&((tail_text *)ud)->text, data, size);
+}
+
+// What the log ends with, unless the error said so already; then where the whole is.
+static void add_details(fl_cli_watch *w, fl_engine *engine, const fl_cli_failure *f,
+                        fl_cli_text *out) {
+  tail_text tail = {0};
+  fl_log_options options = {.size = sizeof options, .node = f->node, .attempt = f->attempt,
+                            .tail_lines = TAIL_LINES};
+  int64_t position = 0;
+  bool wanted = f->is_process && w->failures_told < TAILS_MAX;
+  if (wanted &&
+      fl_read_logs(engine, f->run_id, &options, &position, take_tail, &tail, NULL) == FL_OK) {
+    const char *p = fl_cli_text_cstr(&tail.text);
+    for (size_t n; *p; p += n + (p[n] == '\n')) {
+      n = strcspn(p, "\n");
+      if (n > 0 && memmem(f->error, strlen(f->error), p, n)) continue;
+      fl_cli_text_add_str(out, "    | ");
+      fl_cli_text_clean(out, p, n, true);
+      fl_cli_text_add(out, "\n", 1);
+    }
+  }
+  fl_cli_text_deinit(&tail.text);
+  if (f->attempt == 0) return;
+  char *command = fl_cli_command(w->cli, "logs", f->run_id, f->node);
+  fl_cli_text_addf(out, "    log: %s\n", command);
+  free(command);
+}
+
+void fl_cli_lines_add_logs(fl_cli_watch *w, fl_engine *engine) {
+  if (w->failure_count == 0) return;
+  fl_cli_text *out = fl_cli_out(), whole = {0};
+  size_t at = 0;
+  for (size_t i = 0; i < w->failure_count; i++) {
+    fl_cli_failure *f = &w->failures[i];
+    fl_cli_text_add(&whole, out->data + at, f->offset - at);
+    at = f->offset;
+    add_details(w, engine, f, &whole);
+    w->failures_told++;
+    free(f->node);
+    free(f->error);
+  }
+  w->failure_count = 0;
+  fl_cli_text_add(&whole, out->data + at, out->size - at);
+  out->size = 0;
+  if (w->mode == FL_MODE_QUIET) {
+    if (whole.size > 0) whole.size--; // a note ends its line itself
+    fl_cli_note("%s", fl_cli_text_cstr(&whole));
+  } else {
+    fl_cli_text_add(out, whole.data, whole.size);
+  }
+  fl_cli_text_deinit(&whole);
+}
+
+void fl_cli_lines_note(fl_cli_watch *w, const char *fmt, ...) {
+  fl_cli_text text = {0};
+  va_list args;
+  va_start(args, fmt);
+  fl_cli_text_vaddf(&text, fmt, args);
+  va_end(args);
+  if (w->mode == FL_MODE_LIVE) {
+    fl_cli_print_clean(fl_cli_text_cstr(&text), true);
+    fl_cli_printf("\n");
+    w->changed = true;
+  } else {
+    fl_cli_note("%s", fl_cli_text_cstr(&text));
+  }
+  fl_cli_text_deinit(&text);
+}

@@ -1,0 +1,181 @@
+// Where text goes: stdout through one buffer, messages to stderr, colours, and the times of a reader.
+#include "cli.h"
+#include <errno.h>
+#include <unistd.h>
+
+#define OUT_FLUSH (64u << 10) // a pipe's size: more at once gains nothing
+
+static struct {
+  fl_cli_text out;
+  bool colors, gone;
+} output;
+
+void fl_cli_output_init(const char *color) {
+  const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+  if (color && strcmp(color, "always") == 0)
+    output.colors = true;
+  else if (color && strcmp(color, "never") == 0)
+    output.colors = false;
+  else
+    output.colors = isatty(STDOUT_FILENO) && !(no_color && *no_color) &&
+                    !(term && strcmp(term, "dumb") == 0);
+}
+
+fl_cli_text *fl_cli_out(void) { return &output.out; }
+
+bool fl_cli_out_is_terminal(void) {
+  const char *term = getenv("TERM");
+  return isatty(STDOUT_FILENO) && !(term && strcmp(term, "dumb") == 0);
+}
+
+bool fl_cli_out_is_gone(void) { return output.gone; }
+
+void fl_cli_printf(const char *fmt, ...) {
+  va_list args;
+  va_start(args, fmt);
+  fl_cli_text_vaddf(&output.out, fmt, args);
+  va_end(args);
+}
+
+void fl_cli_print_clean(const char *text, bool lines) {
+  fl_cli_text_clean(&output.out, text, strlen(text), lines);
+}
+
+static bool write_all(int fd, const char *data, size_t size) {
+  while (size > 0) {
+    ssize_t n = write(fd, data, size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return false;
+    data += n;
+    size -= (size_t)n;
+  }
+  return true;
+}
+
+void fl_cli_flush(void) {
+  fl_cli_text *out = &output.out;
+  if (out->size > 0 && !output.gone) output.gone = !write_all(STDOUT_FILENO, out->data, out->size);
+  out->size = 0;
+}
+
+void fl_cli_flush_some(void) {
+  if (output.out.size >= OUT_FLUSH) fl_cli_flush();
+}
+
+const char *fl_cli_style_text(fl_cli_style style) {
+  static const char *const texts[] = {
+      [FL_STYLE_NONE] = "\x1b[0m",   [FL_STYLE_BOLD] = "\x1b[1m",   [FL_STYLE_DIM] = "\x1b[2m",
+      [FL_STYLE_RED] = "\x1b[31m",   [FL_STYLE_GREEN] = "\x1b[32m", [FL_STYLE_YELLOW] = "\x1b[33m",
+      [FL_STYLE_CYAN] = "\x1b[36m",
+  };
+  return output.colors ? texts[style] : "";
+}
+
+fl_cli_style fl_cli_style_of_status(const char *status) {
+  static const struct {
+    const char *status;
+    fl_cli_style style;
+  } styles[] = {
+      {"succeeded", FL_STYLE_GREEN}, {"failed", FL_STYLE_RED},     {"upstream_failed", FL_STYLE_RED},
+      {"running", FL_STYLE_CYAN},    {"retrying", FL_STYLE_YELLOW}, {"waiting", FL_STYLE_YELLOW},
+      {"cancelled", FL_STYLE_YELLOW}, {"skipped", FL_STYLE_DIM},    {"omitted", FL_STYLE_DIM},
+      {"pending", FL_STYLE_DIM},
+  };
+  for (size_t i = 0; i < sizeof styles / sizeof *styles; i++)
+    if (strcmp(status, styles[i].status) == 0) return styles[i].style;
+  return FL_STYLE_NONE;
+}
+
+bool fl_cli_status_is_final(const char *status) {
+  static const char *const finals[] = {"succeeded",       "failed",   "skipped", "omitted",
+                                       "upstream_failed", "cancelled"};
+  for (size_t i = 0; i < sizeof finals / sizeof *finals; i++)
+    if (strcmp(status, finals[i]) == 0) return true;
+  return false;
+}
+
+// One line to stderr in one write, after what stdout has to say.
+static void message(const char *prefix, const char *fmt, va_list args) {
+  fl_cli_text raw = {0}, line = {0};
+  fl_cli_text_vaddf(&raw, fmt, args);
+  fl_cli_text_add_str(&line, prefix);
+  fl_cli_text_clean(&line, raw.data, raw.size, true);
+  fl_cli_text_add(&line, "\n", 1);
+  fl_cli_flush();
+  // When stderr is gone too there is nobody left to tell.
+  (void)write_all(STDERR_FILENO, line.data, line.size);
+  fl_cli_text_deinit(&raw);
+  fl_cli_text_deinit(&line);
+}
+
+void fl_cli_note(const char *fmt, ...) {
+  va_list args;
+  va_start(args, fmt);
+  message("", fmt, args);
+  va_end(args);
+}
+
+int fl_cli_usage(const char *fmt, ...) {
+  va_list args;
+  va_start(args, fmt);
+  message("flowlua: ", fmt, args);
+  va_end(args);
+  return FL_EXIT_USAGE;
+}
+
+int fl_cli_fail(const fl_error *err) {
+  fl_cli_usage("%s", err->message);
+  switch (err->code) {
+  case FL_OK: return FL_EXIT_OK;
+  case FL_E_USAGE:
+  case FL_E_SCRIPT:
+  case FL_E_NOT_FOUND:
+  case FL_E_LIMIT:
+  case FL_E_STATE: return FL_EXIT_USAGE;
+  case FL_E_BUSY:
+  case FL_E_STORE:
+  case FL_E_FULL:
+  case FL_E_CORRUPT:
+  case FL_E_NEWER:
+  case FL_E_UNKNOWN:
+  case FL_E_FENCED:
+  case FL_E_SYSTEM:
+  case FL_E_SPAWN: return FL_EXIT_SYSTEM;
+  }
+  return FL_EXIT_SYSTEM;
+}
+
+// ------------------------------------------------------------------------------------- times
+
+static int64_t read_clock(clockid_t id) {
+  struct timespec t;
+  clock_gettime(id, &t);
+  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int64_t fl_cli_wall_ms(void) { return read_clock(CLOCK_REALTIME); }
+
+int64_t fl_cli_monotonic_ms(void) { return read_clock(CLOCK_MONOTONIC); }
+
+static void format_local(int64_t wall_ms, const char *format, char *out, size_t size) {
+  time_t seconds = (time_t)(wall_ms / 1000);
+  struct tm parts;
+  if (!localtime_r(&seconds, &parts) || strftime(out, size, format, &parts) == 0)
+    snprintf(out, size, "?");
+}
+
+void fl_cli_local_time(int64_t wall_ms, char out[32]) {
+  if (wall_ms == 0)
+    snprintf(out, 32, "-");
+  else
+    format_local(wall_ms, "%Y-%m-%d %H:%M:%S", out, 32);
+}
+
+void fl_cli_local_clock(int64_t wall_ms, char out[16]) {
+  format_local(wall_ms, "%H:%M:%S", out, 16);
+}
+
+int64_t fl_cli_time_of(const char *text) {
+  int64_t ms;
+  return text && fl_time_parse(text, &ms) ? ms : 0;
+}

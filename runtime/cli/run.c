@@ -1,0 +1,127 @@
+// flowlua run FILE: starts a flow of a script and follows it to its end.
+#include "dry.h"
+#include "watch.h"
+#include <errno.h>
+#include <unistd.h>
+
+static const fl_cli_option options[] = {
+    {"flow", "KEY", "which flow, when the script has several", NULL},
+    {"param", "NAME=VALUE", "set a parameter: text where the default is a text, else JSON", NULL},
+    {"at", "TIME", "the logical time the run is for: 2026-01-31 or 2026-01-31T02:00:00+08:00", NULL},
+    {"only", "A,B", "run these nodes only", NULL},
+    {"from", "A", "run A and all that depends on it", NULL},
+    {"until", "B", "run B and all it depends on", NULL},
+    FL_CLI_WATCH_OPTIONS,
+    {"dry-run", NULL, "check everything, tell what would run, and stop", NULL},
+    {NULL, NULL, NULL, NULL},
+};
+
+/// What of the command line goes into fl_run_options, with what owns it.
+typedef struct run_request {
+  fl_run_options options;
+  const char **params;
+  fl_cli_list only;
+} run_request;
+
+static bool request_init(run_request *r, const fl_cli *cli) {
+  const char *at = fl_cli_get(cli, "at");
+  *r = (run_request){.options = {.size = sizeof(fl_run_options)}};
+  fl_run_options *o = &r->options;
+  if (at && !fl_time_parse(at, &o->time_ms))
+    return fl_cli_usage("--at: expected a time like 2026-01-31 or 2026-01-31T02:00:00+08:00, "
+                        "got \"%s\"", at),
+           false;
+  o->flow = fl_cli_get(cli, "flow");
+  o->params = r->params = fl_cli_get_all(cli, "param", &o->param_count);
+  fl_cli_list_init(&r->only, cli, "only");
+  o->only = r->only.items;
+  o->only_count = r->only.count;
+  o->from = fl_cli_get(cli, "from");
+  o->until = fl_cli_get(cli, "until");
+  o->dry_run = fl_cli_has(cli, "dry-run");
+  return true;
+}
+
+static void request_deinit(run_request *r) {
+  free(r->params);
+  fl_cli_list_deinit(&r->only);
+}
+
+// Before a state directory is made for it.
+static bool check_file(const char *path) {
+  if (access(path, R_OK) == 0) return true;
+  fl_cli_usage("cannot open script '%s': %s", path, strerror(errno));
+  return false;
+}
+
+// Loads the script, with what stands behind it as its arguments. FL_EXIT_OK and *script NULL: it was
+// a script without flows, and has done its work.
+static int load(const fl_cli *cli, fl_engine *engine, fl_script **script) {
+  fl_error err = {0};
+  *script = NULL;
+  fl_engine_set_args(engine, (int)cli->word_count - 1, (char *const *)(cli->words + 1));
+  if (fl_script_load(engine, cli->words[0], script, &err) != FL_OK) return fl_cli_fail(&err);
+  if (fl_script_get_flow_count(*script) == 0) {
+    *script = NULL;
+    return FL_EXIT_OK;
+  }
+  if (cli->words_before_dashes > 1)
+    return fl_cli_usage("unexpected argument '%s': '%s' defines flows (flowlua run FILE [options])",
+                        cli->words[1], cli->words[0]);
+  return FL_EXIT_OK;
+}
+
+static int start_and_follow(fl_cli_watch *w, fl_engine *engine, fl_script *script,
+                            const fl_run_options *run_options) {
+  fl_error err = {0};
+  char run_id[32];
+  const char *flow = run_options->flow ? run_options->flow : fl_script_get_flow_key(script, 0);
+  w->flow = strdup(flow ? flow : "");
+  w->started_ms = fl_cli_monotonic_ms();
+  if (!fl_cli_drive_begin(w)) return FL_EXIT_SYSTEM;
+  if (fl_run_start(script, run_options, run_id, &err) != FL_OK) return fl_cli_fail(&err);
+  snprintf(w->run_id, sizeof w->run_id, "%s", run_id);
+  fl_cli_watch_read_history(w, engine);
+  int code = fl_cli_drive(w, engine);
+  return code != FL_EXIT_OK ? code : fl_cli_watch_finish(w, engine);
+}
+
+static int run_run(const fl_cli *cli) {
+  run_request request = {0};
+  fl_cli_watch watch;
+  fl_cli_engine engine = {0};
+  fl_config config = {0};
+  fl_pool_size *pools = NULL;
+  fl_script *script;
+  int code = FL_EXIT_USAGE;
+  fl_cli_watch_init(&watch, cli);
+  if (!request_init(&request, cli) || !fl_cli_watch_config(&watch, &config, &pools)) goto out;
+  if (!check_file(cli->words[0])) goto out;
+  bool dry = request.options.dry_run;
+  code = fl_cli_engine_open(cli, dry ? FL_CLI_SCRATCH : FL_CLI_WRITE, &config, &engine);
+  if (code != FL_EXIT_OK) goto out;
+  code = load(cli, engine.engine, &script);
+  if (code != FL_EXIT_OK || !script) goto out;
+  code = dry ? fl_cli_dry_run(cli, script, &request.options)
+             : start_and_follow(&watch, engine.engine, script, &request.options);
+out:
+  fl_cli_engine_close(&engine);
+  fl_cli_drive_end(&watch);
+  fl_cli_watch_deinit(&watch);
+  fl_cli_watch_free_pools(pools, config.pool_count);
+  request_deinit(&request);
+  return code;
+}
+
+const fl_cli_verb fl_cli_verb_run = {
+    .name = "run",
+    .words = "FILE [options] [-- ARG...]",
+    .summary = "run a flow of a script to its end",
+    .word_count_min = 1,
+    .word_count_max = SIZE_MAX,
+    .word_kind = "file",
+    .options = options,
+    .example = "flowlua run pipeline.lua --param n=42 --jobs 4\n"
+               "flowlua pipeline.lua --at 2026-01-31 --only extract,clean",
+    .run = run_run,
+};

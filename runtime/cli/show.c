@@ -1,0 +1,162 @@
+// flowlua show RUN: what a run and its nodes are at.
+#include "cli.h"
+
+#define ALL_MAX 500 // more nodes than this are not all listed unless asked for
+
+static const fl_cli_option options[] = {
+    {"all", NULL, "every node of a large run, too", NULL},
+    {"json", NULL, "all that is known, as one object", NULL},
+    {NULL, NULL, NULL, NULL},
+};
+
+static const char *const statuses[] = {
+    "pending", "queued",  "running", "retrying",        "waiting",   "succeeded",
+    "failed",  "skipped", "omitted", "upstream_failed", "cancelled",
+};
+#define STATUS_COUNT (sizeof statuses / sizeof *statuses)
+
+/// A view of a run while its nodes are read: the first pass counts, the second one lists.
+typedef struct show_view {
+  fl_cli_table *table;
+  size_t total, listed, counts[STATUS_COUNT];
+  bool all;
+} show_view;
+
+static void field(const char *name, const char *text, fl_cli_style style) {
+  if (!text || !*text) return;
+  fl_cli_printf("%-9s %s", name, style ? fl_cli_style_text(style) : "");
+  fl_cli_print_clean(text, false);
+  fl_cli_printf("%s\n", style ? fl_cli_style_text(FL_STYLE_NONE) : "");
+}
+
+static void print_run(void *ud, const fl_run_info *run) {
+  (void)ud;
+  char text[64], duration[32];
+  field("run", run->id, FL_STYLE_BOLD);
+  field("flow", run->flow, FL_STYLE_NONE);
+  field("status", run->status, fl_cli_style_of_status(run->status));
+  field("error", run->error, FL_STYLE_RED);
+  fl_cli_local_time(run->time_ms, text);
+  field("for", text, FL_STYLE_NONE);
+  field("trigger", run->trigger, FL_STYLE_NONE);
+  if (run->params_json && strcmp(run->params_json, "{}") != 0)
+    field("params", run->params_json, FL_STYLE_NONE);
+  fl_cli_local_time(run->created_ms, text);
+  field("created", text, FL_STYLE_NONE);
+  if (run->started_ms > 0) {
+    int64_t to = run->ended_ms > 0 ? run->ended_ms : fl_cli_wall_ms();
+    fl_duration_format(to - run->started_ms, duration);
+    field("duration", duration, FL_STYLE_NONE);
+  }
+  if (run->resumes > 0) {
+    snprintf(text, sizeof text, "%u", run->resumes);
+    field("resumes", text, FL_STYLE_NONE);
+  }
+}
+
+static bool count_node(void *ud, const fl_node_info *node) {
+  show_view *view = ud;
+  view->total++;
+  for (size_t i = 0; i < STATUS_COUNT; i++)
+    if (strcmp(node->status, statuses[i]) == 0) view->counts[i]++;
+  return true;
+}
+
+// In a large run what has succeeded or not begun is counted only.
+static bool is_quiet(const char *status) {
+  return strcmp(status, "succeeded") == 0 || strcmp(status, "pending") == 0 ||
+         strcmp(status, "queued") == 0;
+}
+
+static void add_error(fl_cli_table *table, const fl_node_info *node) {
+  const char *text = node->error && *node->error ? node->error : node->reason;
+  if (!text) text = "";
+  fl_cli_table_addf(table, "%.*s%s", (int)strcspn(text, "\n"), text, strchr(text, '\n') ? " ..." : "");
+}
+
+static bool list_node(void *ud, const fl_node_info *node) {
+  show_view *view = ud;
+  char duration[32] = "";
+  if (!view->all && is_quiet(node->status)) return true;
+  if (node->started_ms > 0 && node->ended_ms >= node->started_ms)
+    fl_duration_format(node->ended_ms - node->started_ms, duration);
+  else if (node->started_ms > 0 && strcmp(node->status, "running") == 0)
+    fl_duration_format(fl_cli_wall_ms() - node->started_ms, duration);
+  fl_cli_table_add(view->table, node->name, FL_STYLE_NONE);
+  fl_cli_table_add(view->table, node->type, FL_STYLE_NONE);
+  fl_cli_table_add(view->table, node->status, fl_cli_style_of_status(node->status));
+  if (node->attempts > 0)
+    fl_cli_table_addf(view->table, "%u", node->attempts);
+  else
+    fl_cli_table_add(view->table, NULL, FL_STYLE_NONE);
+  fl_cli_table_add(view->table, duration, FL_STYLE_NONE);
+  if (node->signal > 0)
+    fl_cli_table_addf(view->table, "signal %d", node->signal);
+  else if (node->exit_code >= 0)
+    fl_cli_table_addf(view->table, "%d", node->exit_code);
+  else
+    fl_cli_table_add(view->table, NULL, FL_STYLE_NONE);
+  add_error(view->table, node);
+  view->listed++;
+  return true;
+}
+
+static void print_counts(const show_view *view) {
+  fl_cli_printf("%-9s %zu", "nodes", view->total);
+  const char *sign = ": ";
+  for (size_t i = 0; i < STATUS_COUNT; i++) {
+    if (view->counts[i] == 0) continue;
+    fl_cli_printf("%s%zu %s", sign, view->counts[i], statuses[i]);
+    sign = ", ";
+  }
+  fl_cli_printf("\n");
+}
+
+static fl_code show_people(const fl_cli *cli, fl_engine *engine, fl_error *err) {
+  show_view view = {0};
+  fl_code code = fl_read_status(engine, cli->words[0], print_run, count_node, &view, err);
+  if (code != FL_OK) return code;
+  print_counts(&view);
+  view.all = fl_cli_has(cli, "all") || view.total <= ALL_MAX;
+  view.table = fl_cli_table_new("node:type:status:>attempts:>duration:>exit:error");
+  code = fl_read_status(engine, cli->words[0], NULL, list_node, &view, err);
+  fl_cli_printf("\n");
+  fl_cli_table_print(view.table);
+  if (!view.all)
+    fl_cli_printf("%zu nodes that have succeeded or not begun are not listed (--all lists them)\n",
+                  view.total - view.listed);
+  return code;
+}
+
+static int show_run(const fl_cli *cli) {
+  fl_cli_engine engine = {0};
+  fl_error err = {0};
+  char *text = NULL;
+  int code = fl_cli_engine_open(cli, FL_CLI_READ, NULL, &engine);
+  if (code != FL_EXIT_OK) return code;
+  fl_code result = fl_cli_has(cli, "json")
+                       ? fl_read_run(engine.engine, cli->words[0], &text, &err)
+                       : show_people(cli, engine.engine, &err);
+  if (result != FL_OK) {
+    code = fl_cli_fail(&err);
+  } else if (text) {
+    fl_cli_text_add_str(fl_cli_out(), text);
+    fl_cli_printf("\n");
+  }
+  fl_free(text);
+  fl_cli_engine_close(&engine);
+  return code;
+}
+
+const fl_cli_verb fl_cli_verb_show = {
+    .name = "show",
+    .words = "RUN",
+    .summary = "show a run and its nodes",
+    .word_count_min = 1,
+    .word_count_max = 1,
+    .word_kind = "run",
+    .options = options,
+    .example = "flowlua show last\n"
+               "flowlua show last-failed --json",
+    .run = show_run,
+};

@@ -1,0 +1,223 @@
+// Text that is safe to show: building it, cleaning it for a terminal, measuring and cutting it.
+//
+// libc decodes and measures UTF-8, in a locale of its own, so that what is shown does not depend on
+// the user's LANG and the process's locale stays "C" for the scripts.
+#include "cli.h"
+#include <locale.h>
+#include <wchar.h>
+#include <wctype.h>
+
+void *fl_cli_alloc(size_t count, size_t size) {
+  void *p = calloc(count ? count : 1, size ? size : 1);
+  if (!p) abort();
+  return p;
+}
+
+void *fl_cli_realloc(void *old, size_t size) {
+  void *p = realloc(old, size ? size : 1);
+  if (!p) abort();
+  return p;
+}
+
+void fl_cli_text_deinit(fl_cli_text *t) {
+  free(t->data);
+  *t = (fl_cli_text){0};
+}
+
+// Room for `extra` bytes and a NUL.
+static void text_reserve(fl_cli_text *t, size_t extra) {
+  if (extra < t->capacity - t->size) return;
+  size_t capacity = t->capacity ? t->capacity : 128;
+  while (capacity - t->size <= extra) {
+    if (capacity > SIZE_MAX / 2) abort();
+    capacity *= 2;
+  }
+  t->data = fl_cli_realloc(t->data, capacity);
+  t->capacity = capacity;
+}
+
+void fl_cli_text_add(fl_cli_text *t, const char *data, size_t size) {
+  if (size == 0) return;
+  text_reserve(t, size);
+  memcpy(t->data + t->size, data, size);
+  t->size += size;
+}
+
+void fl_cli_text_add_str(fl_cli_text *t, const char *text) {
+  fl_cli_text_add(t, text, strlen(text));
+}
+
+void fl_cli_text_vaddf(fl_cli_text *t, const char *fmt, va_list args) {
+  va_list again;
+  va_copy(again, args);
+  int size = vsnprintf(NULL, 0, fmt, args);
+  if (size > 0) {
+    text_reserve(t, (size_t)size);
+    vsnprintf(t->data + t->size, (size_t)size + 1, fmt, again);
+    t->size += (size_t)size;
+  }
+  va_end(again);
+}
+
+void fl_cli_text_addf(fl_cli_text *t, const char *fmt, ...) {
+  va_list args;
+  va_start(args, fmt);
+  fl_cli_text_vaddf(t, fmt, args);
+  va_end(args);
+}
+
+void fl_cli_text_pad(fl_cli_text *t, size_t columns) {
+  text_reserve(t, columns);
+  memset(t->data + t->size, ' ', columns);
+  t->size += columns;
+}
+
+const char *fl_cli_text_cstr(fl_cli_text *t) {
+  text_reserve(t, 0);
+  t->data[t->size] = '\0';
+  return t->data;
+}
+
+// ------------------------------------------------------------------------------------- UTF-8
+
+// The locale all decoding is done in; kept for the life of the process.
+static locale_t utf8_locale(void) {
+  static locale_t locale;
+  if (!locale) locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+  return locale;
+}
+
+// Decodes the character at `p`; its size, or 0 when the bytes are no UTF-8.
+static size_t decode(const char *p, size_t size, wchar_t *out) {
+  mbstate_t state = {0};
+  size_t n = mbrtowc(out, p, size, &state);
+  if (n == 0) return *out = L'\0', 1;
+  return n == (size_t)-1 || n == (size_t)-2 ? 0 : n;
+}
+
+// Switches marks that reorder what a reader sees: a name could pretend to be another.
+static bool is_override(wchar_t c) {
+  return (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
+}
+
+static bool is_plain_ascii(const char *text, size_t size) {
+  for (size_t i = 0; i < size; i++) {
+    unsigned char c = (unsigned char)text[i];
+    if (c < ' ' || c >= 127) return false;
+  }
+  return true;
+}
+
+static void add_escaped(fl_cli_text *t, const char *p, size_t size) {
+  for (size_t i = 0; i < size; i++)
+    fl_cli_text_addf(t, "\\x%02x", (unsigned)(unsigned char)p[i]);
+}
+
+void fl_cli_text_clean(fl_cli_text *t, const char *text, size_t size, bool lines) {
+  if (is_plain_ascii(text, size)) {
+    fl_cli_text_add(t, text, size);
+    return;
+  }
+  locale_t before = uselocale(utf8_locale());
+  for (size_t i = 0; i < size;) {
+    wchar_t c;
+    size_t n = decode(text + i, size - i, &c);
+    if (n == 0)
+      add_escaped(t, text + i, n = 1);
+    else if (c == L'\n' || c == L'\t')
+      fl_cli_text_add(t, lines ? text + i : " ", 1);
+    else if (c == L'\r')
+      fl_cli_text_add(t, "\\r", 2);
+    else if (iswprint((wint_t)c) && !is_override(c))
+      fl_cli_text_add(t, text + i, n);
+    else
+      add_escaped(t, text + i, n);
+    i += n;
+  }
+  uselocale(before);
+}
+
+// Columns of the character at `p`; a tab or new line counts as one.
+static size_t char_width(const char *p, size_t size, size_t *bytes) {
+  wchar_t c;
+  size_t n = decode(p, size, &c);
+  *bytes = n ? n : 1;
+  int width = n ? wcwidth(c) : 1;
+  return width < 0 ? 1 : (size_t)width;
+}
+
+size_t fl_cli_text_width(const char *text, size_t size) {
+  if (is_plain_ascii(text, size)) return size;
+  locale_t before = uselocale(utf8_locale());
+  size_t width = 0, bytes;
+  for (size_t i = 0; i < size; i += bytes) width += char_width(text + i, size - i, &bytes);
+  uselocale(before);
+  return width;
+}
+
+size_t fl_cli_text_cut(fl_cli_text *t, const char *text, size_t size, size_t columns) {
+  size_t width = fl_cli_text_width(text, size);
+  if (width <= columns) return fl_cli_text_add(t, text, size), width;
+  if (columns == 0) return 0;
+  locale_t before = uselocale(utf8_locale());
+  size_t kept = 0, at = 0, bytes;
+  while (at < size) {
+    size_t w = char_width(text + at, size - at, &bytes);
+    if (kept + w > columns - 1) break;
+    kept += w;
+    at += bytes;
+  }
+  uselocale(before);
+  fl_cli_text_add(t, text, at);
+  fl_cli_text_add_str(t, "…");
+  return kept + 1;
+}
+
+void fl_cli_text_json(fl_cli_text *t, const char *text) {
+  size_t size = strlen(text);
+  fl_cli_text_add(t, "\"", 1);
+  locale_t before = uselocale(utf8_locale());
+  for (size_t i = 0; i < size;) {
+    unsigned char c = (unsigned char)text[i];
+    wchar_t wide;
+    size_t n = c < 0x80 ? 1 : decode(text + i, size - i, &wide);
+    if (n == 0)
+      fl_cli_text_add_str(t, "\uFFFD"), n = 1;
+    else if (c == '"' || c == '\\')
+      fl_cli_text_addf(t, "\\%c", c);
+    else if (c == '\n')
+      fl_cli_text_add(t, "\\n", 2);
+    else if (c == '\t')
+      fl_cli_text_add(t, "\\t", 2);
+    else if (c < 0x20)
+      fl_cli_text_addf(t, "\\u%04x", c);
+    else
+      fl_cli_text_add(t, text + i, n);
+    i += n;
+  }
+  uselocale(before);
+  fl_cli_text_add(t, "\"", 1);
+}
+
+void fl_cli_text_bytes(fl_cli_text *t, int64_t bytes) {
+  static const char *const units[] = {"B", "KB", "MB", "GB", "TB"};
+  double n = (double)bytes;
+  size_t unit = 0;
+  for (; n >= 999.5 && unit + 1 < sizeof units / sizeof *units; unit++) n /= 1000;
+  fl_cli_text_addf(t, unit && n < 99.95 ? "%.1f %s" : "%.0f %s", n, units[unit]);
+}
+
+void fl_cli_text_quote(fl_cli_text *t, const char *word) {
+  static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:@%+=,-";
+  if (*word && word[strspn(word, safe)] == '\0') {
+    fl_cli_text_add_str(t, word);
+    return;
+  }
+  fl_cli_text_add(t, "'", 1);
+  for (const char *p = word; *p; p++)
+    if (*p == '\'')
+      fl_cli_text_add_str(t, "'\\''");
+    else
+      fl_cli_text_add(t, p, 1);
+  fl_cli_text_add(t, "'", 1);
+}
