@@ -4,8 +4,10 @@
 // makes it durable as the durability asks. Nothing may be told or started before that. Every write
 // names the run's epoch once a transaction (fl_store_fence()): an engine whose lease was taken over
 // gets FL_E_FENCED and its transaction is rolled back.
+// A write that fails rolls the whole transaction back, so that what follows begins a new one.
 // A commit whose fsync failed has an unknown outcome: FL_E_UNKNOWN, and the store refuses all
-// further writes until it is opened anew. Tables and public views: docs/data.md.
+// further writes until it is opened anew. An `each` callback must not write, except that of
+// fl_store_each_live_run(). Tables and public views: docs/data.md.
 // Not thread-safe; blocks for disk. Errors of all functions: FL_E_STORE, FL_E_FULL, FL_E_CORRUPT,
 // FL_E_UNKNOWN, and what they name.
 #pragma once
@@ -47,7 +49,9 @@ int64_t fl_store_sync_due_ms(const fl_store *s, int64_t monotonic_ms);
 
 // ------------------------------------------------------------------------------------- values
 
-/// Stores `v` unless it is there (content-addressed) and sets v->store_id. NULL is fine: id 0.
+/// Stores `v` unless it is there (content-addressed) and sets v->store_id. NULL is fine: id 0. Call
+/// it within the transaction that names the value: a prune sweeps what no committed row names. It
+/// costs nothing when v->store_id is set. A rollback takes back the ids it gave.
 /// A value past FL_VALUE_INLINE_MAX goes to blobs/<hex>, synced before the commit that names it.
 FL_MUST fl_code fl_store_put_value(fl_store *s, fl_value *v, fl_error *err);
 /// Loads value `id` (0: *out = NULL); its digest is checked: FL_E_CORRUPT. A reference is yours.
@@ -77,6 +81,8 @@ void fl_snapshot_deinit(fl_snapshot *snapshot);
 FL_MUST fl_code fl_store_put_script(fl_store *s, fl_snapshot *snapshot, fl_error *err);
 FL_MUST fl_code fl_store_get_script(fl_store *s, int64_t id, fl_snapshot *out, fl_error *err);
 
+/// Both of these are looked up by digest each time: put script and definition within the transaction
+/// that adds the run, or remembered ids may have been swept by a prune (FL_E_STATE from add_run).
 /// The graph of a flow as its runs share it. `digest` is over flow key, script digest and nodes.
 /// `*existed`: its nodes are there already. Else add all nodes in order within this transaction.
 FL_MUST fl_code fl_store_put_definition(fl_store *s, const char *flow, int64_t script,
@@ -124,7 +130,8 @@ FL_MUST fl_code fl_store_find_run(fl_store *s, const char *name, fl_run_row *out
 /// Within the open transaction: FL_E_FENCED (and rolled back) when the run's epoch is not `epoch`.
 FL_MUST fl_code fl_store_fence(fl_store *s, int64_t run, uint32_t epoch, fl_error *err);
 /// Takes the lease of a run: epoch + 1, owner, lease; FL_E_BUSY when its lease holds and
-/// `owner_is_dead` is false. `resume`: counts one more resume. Own transaction, committed durably.
+/// `owner_is_dead` is false. `resume`: counts one more resume and forgets a wish to cancel. Own
+/// transaction (what is open is committed first), committed durably.
 FL_MUST fl_code fl_store_take_run(fl_store *s, int64_t run, const char *owner, bool owner_is_dead,
                                   bool resume, int64_t now_ms, uint32_t *epoch, fl_error *err);
 FL_MUST fl_code fl_store_renew_lease(fl_store *s, int64_t run, int64_t until_ms, fl_error *err);
@@ -199,7 +206,7 @@ FL_MUST fl_code fl_store_add_attempt(fl_store *s, const fl_attempt_row *row, fl_
 /// state running, started_ms, pid. Only for long ones: a short one gets all of it at its end.
 FL_MUST fl_code fl_store_start_attempt(fl_store *s, const fl_attempt_row *row, fl_error *err);
 /// Everything that is known at the end: from `end_seq` and `state` on (not seq, reason, claimed_ms,
-/// params, vars_in).
+/// params, vars_in). started_ms, pid and child_run stay as they are where the row has 0.
 FL_MUST fl_code fl_store_end_attempt(fl_store *s, const fl_attempt_row *row, fl_error *err);
 FL_MUST fl_code fl_store_set_attempt_child(fl_store *s, int64_t run, uint32_t node, uint32_t number,
                                            int64_t child_run, fl_error *err);
@@ -232,6 +239,7 @@ typedef struct fl_instance_row {
   uint32_t node, map_node, position; // position counts from 1
   const char *name;                  // "resize[3]"
   int64_t item;                      // value id
+  const char *type;                  // node type of the map's inner node; NULL: "instance"
 } fl_instance_row;
 FL_MUST fl_code fl_store_add_instance(fl_store *s, const fl_instance_row *row, fl_error *err);
 FL_MUST fl_code fl_store_each_instance(fl_store *s, int64_t run,
@@ -256,8 +264,10 @@ FL_MUST fl_code fl_store_put_progress(fl_store *s, int64_t run, uint32_t node, d
 
 // ------------------------------------------------------------------------------------- retention
 
-/// Removes ended runs as fl_prune() says, with rows, logs, and values and blobs no run names. Appends
-/// the ids to `ids` as a JSON list.
+/// Removes runs that ended before the instant `older_than_ms` (-1: none by age), and the oldest ended
+/// ones until the state is smaller than `size_max_bytes` (-1: no limit), each with the sub-flow runs
+/// it called, with rows, logs, and values and blobs that no run names any more; never a live run.
+/// Appends the ids to `ids` as a JSON list; `*bytes`: about what it frees. Many short transactions.
 FL_MUST fl_code fl_store_prune(fl_store *s, int64_t older_than_ms, int64_t size_max_bytes,
                                bool dry_run, fl_buf *ids, int64_t *bytes, fl_error *err);
 

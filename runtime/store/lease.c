@@ -1,0 +1,131 @@
+// Who owns a run: its lease, the epochs of its owners, the fence before every write, and the wish to
+// cancel that anybody may record.
+#include "store/store_internal.h"
+
+fl_code fl_store_fence(fl_store *s, int64_t run, uint32_t epoch, fl_error *err) {
+  sqlite3_stmt *st;
+  bool row = false;
+  fl_code code = fl_store_prepare_write(s, FL_SLOT_RUN_EPOCH,
+                                        "SELECT epoch FROM run WHERE row=?1", &st, err);
+  if (code) return code;
+  sqlite3_bind_int64(st, 1, run);
+  code = fl_store_read(s, st, &row, err);
+  if (code) {
+    fl_store_rollback(s);
+    return code;
+  }
+  bool ours = row && sqlite3_column_int64(st, 0) == (int64_t)epoch;
+  sqlite3_reset(st);
+  if (ours) return FL_OK;
+  fl_store_rollback(s);
+  return fl_fail(err, FL_E_FENCED,
+                 row ? "another engine has taken the run over; nothing more is written here"
+                     : "the run was removed from the store; nothing more is written");
+}
+
+static fl_code take(fl_store *s, const fl_run_row *row, const char *owner, bool resume,
+                    int64_t now_ms, fl_error *err) {
+  sqlite3_stmt *st;
+  // A resumed run forgets that its last life was to be cancelled; one that is merely taken over from
+  // a dead owner does not.
+  fl_code code = fl_store_prepare_write(s, FL_SLOT_RUN_TAKE,
+                                        "UPDATE run SET epoch=?2,owner=?3,lease_ms=?4,"
+                                        "resumes=resumes+?5,cancel=iif(?5,0,cancel) WHERE row=?1",
+                                        &st, err);
+  if (code) return code;
+  sqlite3_bind_int64(st, 1, row->row);
+  sqlite3_bind_int64(st, 2, (int64_t)row->epoch + 1);
+  fl_store_bind_text(st, 3, owner);
+  sqlite3_bind_int64(st, 4, now_ms + FL_LEASE_MS);
+  sqlite3_bind_int(st, 5, resume);
+  return fl_store_write(s, st, err);
+}
+
+fl_code fl_store_take_run(fl_store *s, int64_t run, const char *owner, bool owner_is_dead,
+                          bool resume, int64_t now_ms, uint32_t *epoch, fl_error *err) {
+  fl_run_row row = {0};
+  fl_code code = fl_store_begin_own(s, err);
+  if (code) return code;
+  code = fl_store_get_run(s, run, &row, err);
+  if (!code && row.lease_ms > now_ms && !owner_is_dead)
+    code = fl_fail(err, FL_E_BUSY, "run '%s' is being executed by %s", row.id, row.owner);
+  if (!code) code = take(s, &row, owner, resume, now_ms, err);
+  if (!code) code = fl_store_commit(s, err);
+  if (!code) code = fl_store_sync(s, err);
+  if (code) fl_store_rollback(s);
+  else *epoch = row.epoch + 1;
+  fl_run_row_deinit(&row);
+  return code;
+}
+
+fl_code fl_store_renew_lease(fl_store *s, int64_t run, int64_t until_ms, fl_error *err) {
+  sqlite3_stmt *st;
+  fl_code code = fl_store_prepare_write(s, FL_SLOT_RUN_LEASE,
+                                        "UPDATE run SET lease_ms=?2 WHERE row=?1", &st, err);
+  if (code) return code;
+  sqlite3_bind_int64(st, 1, run);
+  sqlite3_bind_int64(st, 2, until_ms);
+  return fl_store_write(s, st, err);
+}
+
+fl_code fl_store_ask_cancel(fl_store *s, int64_t run, int how, fl_error *err) {
+  sqlite3_stmt *st;
+  fl_code code = fl_store_begin_own(s, err);
+  if (!code)
+    code = fl_store_prepare(s, FL_SLOT_RUN_CANCEL,
+                            "UPDATE run SET cancel=max(cancel,?2) WHERE row=?1", &st, err);
+  if (code) goto out;
+  sqlite3_bind_int64(st, 1, run);
+  sqlite3_bind_int(st, 2, how);
+  code = fl_store_write(s, st, err);
+  if (!code && sqlite3_changes(s->db) == 0)
+    code = fl_fail(err, FL_E_NOT_FOUND, "the run is not in '%s' any more", s->path);
+  if (!code) code = fl_store_commit(s, err);
+out:
+  if (code) fl_store_rollback(s);
+  return code;
+}
+
+fl_code fl_store_put_epoch(fl_store *s, int64_t run, const fl_epoch_row *row, fl_error *err) {
+  sqlite3_stmt *st;
+  fl_code code = fl_store_prepare_write(s, FL_SLOT_EPOCH_PUT,
+                                        "INSERT OR REPLACE INTO epoch(run,epoch,owner,supervisor,"
+                                        "at_ms,patch,reason) VALUES(?1,?2,?3,?4,?5,?6,?7)",
+                                        &st, err);
+  if (code) return code;
+  sqlite3_bind_int64(st, 1, run);
+  sqlite3_bind_int64(st, 2, row->epoch);
+  fl_store_bind_text(st, 3, row->owner ? row->owner : "");
+  fl_store_bind_text(st, 4, row->supervisor ? row->supervisor : "");
+  sqlite3_bind_int64(st, 5, row->at_ms);
+  fl_store_bind_id(st, 6, row->patch);
+  fl_store_bind_text(st, 7, row->reason);
+  return fl_store_write(s, st, err);
+}
+
+fl_code fl_store_each_epoch(fl_store *s, int64_t run,
+                            bool (*each)(void *ud, const fl_epoch_row *row), void *ud,
+                            fl_error *err) {
+  sqlite3_stmt *st;
+  bool row = false, more = true;
+  fl_code code = fl_store_prepare_own(s,
+                                      "SELECT epoch,owner,supervisor,at_ms,patch,reason FROM epoch"
+                                      " WHERE run=?1 ORDER BY epoch",
+                                      &st, err);
+  if (code) return code;
+  sqlite3_bind_int64(st, 1, run);
+  while (more && !(code = fl_store_read(s, st, &row, err)) && row) {
+    fl_epoch_row e = {.epoch = (uint32_t)sqlite3_column_int64(st, 0),
+                      .owner = fl_store_column_dup(st, 1),
+                      .supervisor = fl_store_column_dup(st, 2),
+                      .at_ms = sqlite3_column_int64(st, 3),
+                      .patch = sqlite3_column_int64(st, 4),
+                      .reason = fl_store_column_dup(st, 5)};
+    more = each(ud, &e);
+    free(e.owner);
+    free(e.supervisor);
+    free(e.reason);
+  }
+  sqlite3_finalize(st);
+  return code;
+}

@@ -1,0 +1,198 @@
+// Brings a database to the newest schema, step by step, and makes new ones.
+//
+// A new store is built in memory and put in place whole: written to a file beside, synced, closed,
+// renamed. So a crash leaves either no store or a complete one, and no half-made file is ever opened.
+// (It is closed before it gets its name: closing a descriptor of a database drops the locks that
+// another store of this process may hold on it.)
+#include "store/store_internal.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define STALE_S 60 // a file of a creation that was killed; a living one takes milliseconds
+
+static const char *const step_1[] = {fl_store_tables_sql, fl_store_views_sql, NULL};
+const char *const *const fl_store_steps[FL_STORE_SCHEMA] = {step_1};
+
+int fl_store_migrate(sqlite3 *db, const char *const *const *steps, int count) {
+  sqlite3_stmt *st = NULL;
+  char set[64];
+  int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+  if (rc) return rc;
+  // Read within the transaction: another process may have migrated while we waited for it.
+  rc = sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &st, NULL);
+  if (rc) goto out;
+  rc = sqlite3_step(st) == SQLITE_ROW ? SQLITE_OK : sqlite3_errcode(db);
+  int version = rc ? count : sqlite3_column_int(st, 0);
+  sqlite3_finalize(st);
+  for (; !rc && version < count; version++)
+    for (const char *const *sql = steps[version]; !rc && *sql; sql++)
+      rc = sqlite3_exec(db, *sql, NULL, NULL, NULL);
+  if (rc) goto out;
+  snprintf(set, sizeof set, "PRAGMA user_version=%d", version);
+  rc = sqlite3_exec(db, set, NULL, NULL, NULL);
+  if (!rc) rc = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+out:
+  if (rc) sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+  return rc;
+}
+
+/// One statement a table: `text` NULL for those without sentences.
+static int put_words(sqlite3 *db, const char *table, int count, const char *(*name)(int),
+                     const char *(*text)(int)) {
+  sqlite3_str *sql = sqlite3_str_new(db);
+  sqlite3_str_appendf(sql, "INSERT OR REPLACE INTO %s VALUES", table);
+  for (int i = 0; i < count; i++) {
+    sqlite3_str_appendf(sql, "%s(%d,%Q", i ? "," : "", i, name(i));
+    if (text) sqlite3_str_appendf(sql, ",%Q", text(i));
+    sqlite3_str_appendall(sql, ")");
+  }
+  char *all = sqlite3_str_finish(sql);
+  int rc = all ? sqlite3_exec(db, all, NULL, NULL, NULL) : SQLITE_NOMEM;
+  sqlite3_free(all);
+  return rc;
+}
+
+static const char *run_word(int i) { return fl_run_state_text(i); }
+static const char *node_word(int i) { return fl_node_state_text(i); }
+static const char *attempt_word(int i) { return fl_attempt_state_text(i); }
+static const char *reason_word(int i) { return fl_reason_name(i); }
+static const char *reason_sentence(int i) { return fl_reason_text(i); }
+static const char *hook_word(int i) {
+  static const char *const hooks[] = {"", "on_success", "on_failure", "on_cancel", "on_exit"};
+  return hooks[i];
+}
+
+int fl_store_put_words(sqlite3 *db) {
+  int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+  if (!rc) rc = put_words(db, "run_state", FL_RUN_STATE_COUNT, run_word, NULL);
+  if (!rc) rc = put_words(db, "node_state", FL_NODE_STATE_COUNT, node_word, NULL);
+  if (!rc) rc = put_words(db, "attempt_state", FL_ATTEMPT_STATE_COUNT, attempt_word, NULL);
+  if (!rc) rc = put_words(db, "reason", FL_REASON_COUNT, reason_word, reason_sentence);
+  if (!rc) rc = put_words(db, "hook", 5, hook_word, NULL);
+  if (!rc) rc = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+  if (rc) sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+  return rc;
+}
+
+static int put_value(sqlite3 *db, int id, const char *text) {
+  uint8_t digest[FL_DIGEST_SIZE];
+  sqlite3_stmt *st = NULL;
+  fl_digest(text, strlen(text), digest);
+  int rc = sqlite3_prepare_v2(db, "INSERT INTO value VALUES(?1,?2,?3,?4)", -1, &st, NULL);
+  if (rc) return rc;
+  sqlite3_bind_int(st, 1, id);
+  sqlite3_bind_blob(st, 2, digest, sizeof digest, SQLITE_STATIC);
+  sqlite3_bind_int(st, 3, (int)strlen(text));
+  sqlite3_bind_text(st, 4, text, -1, SQLITE_STATIC);
+  sqlite3_step(st);
+  return sqlite3_finalize(st);
+}
+
+/// The bytes of a new, empty store; sqlite3_free() them.
+static unsigned char *build_image(sqlite3_int64 *size) {
+  sqlite3 *db = NULL;
+  unsigned char *image = NULL;
+  char pragmas[160];
+  // auto_vacuum must be chosen before the first table: prune gives pages back with it.
+  snprintf(pragmas, sizeof pragmas,
+           "PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA application_id=%d;",
+           FL_STORE_APPLICATION_ID);
+  int rc = sqlite3_open(":memory:", &db);
+  if (!rc) rc = sqlite3_exec(db, pragmas, NULL, NULL, NULL);
+  if (!rc) rc = fl_store_migrate(db, fl_store_steps, FL_STORE_SCHEMA);
+  if (!rc) rc = fl_store_put_words(db);
+  if (!rc) rc = put_value(db, FL_VALUE_ID_EMPTY_MAP, "{}");
+  if (!rc) rc = put_value(db, FL_VALUE_ID_NULL, "null");
+  FL_ASSERT(!rc || rc == SQLITE_NOMEM); // the SQL is ours and there is no disk below it
+  if (!rc) image = sqlite3_serialize(db, "main", size, 0);
+  sqlite3_close(db);
+  // Bytes 18 and 19 of the header (file format, write and read version): 2 means WAL.
+  if (image) image[18] = image[19] = 2;
+  return image;
+}
+
+static int write_file(int dir_fd, const char *name, const void *data, size_t size) {
+  const char *at = data;
+  int errnum = 0;
+  int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (fd < 0) return errno;
+  while (size && !errnum) {
+    ssize_t n = write(fd, at, size);
+    if (n < 0 && errno != EINTR) errnum = errno;
+    if (n > 0) at += n, size -= (size_t)n;
+  }
+  if (!errnum && fsync(fd)) errnum = errno;
+  close(fd);
+  if (errnum) unlinkat(dir_fd, name, 0);
+  return errnum;
+}
+
+static void remove_stale(int dir_fd) {
+  int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *d = fd < 0 ? NULL : fdopendir(fd);
+  if (!d) {
+    if (fd >= 0) close(fd);
+    return;
+  }
+  for (struct dirent *e; (e = readdir(d));) {
+    struct stat st;
+    if (strncmp(e->d_name, FL_STORE_FILE ".new-", sizeof FL_STORE_FILE ".new-" - 1)) continue;
+    if (fstatat(dir_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW)) continue;
+    if (st.st_mtime + STALE_S < fl_wall_ms() / 1000) unlinkat(dir_fd, e->d_name, 0);
+  }
+  closedir(d);
+}
+
+fl_code fl_store_create(int dir_fd, const char *path, fl_error *err) {
+  char name[64];
+  uint8_t random[8];
+  sqlite3_int64 size = 0;
+  unsigned char *image = build_image(&size);
+  if (!image) return fl_fail(err, FL_E_SYSTEM, "cannot create '%s': out of memory", path);
+  fl_random_bytes(random, sizeof random);
+  int used = snprintf(name, sizeof name, FL_STORE_FILE ".new-");
+  for (size_t i = 0; i < sizeof random; i++)
+    used += snprintf(name + used, sizeof name - (size_t)used, "%02x", random[i]);
+  remove_stale(dir_fd);
+  int errnum = write_file(dir_fd, name, image, (size_t)size);
+  sqlite3_free(image);
+  if (!errnum) {
+    // link() fails when the name is taken; rename() would replace a store that another made meanwhile.
+    if (linkat(dir_fd, name, dir_fd, FL_STORE_FILE, 0) && errno != EEXIST) errnum = errno;
+    unlinkat(dir_fd, name, 0);
+    if (!errnum && fsync(dir_fd)) errnum = errno;
+  }
+  if (!errnum) return FL_OK;
+  if (errnum == ENOSPC || errnum == EDQUOT)
+    return fl_fail(err, FL_E_FULL, "cannot create '%s': no space left on the device (%s)", path,
+                   fl_errno_name(errnum));
+  return fl_fail_errno(err, FL_E_STORE, errnum,
+                       "cannot create '%s' (choose a writable directory with --state)", path);
+}
+
+fl_code fl_store_make_dir(const char *dir, fl_error *err) {
+  fl_code code = FL_OK;
+  char *path = fl_strdup(dir);
+  for (char *p = path + 1;; p++) {
+    if (*p && *p != '/') continue;
+    char was = *p;
+    *p = 0;
+    if (*path && mkdir(path, 0777) && errno != EEXIST) {
+      int errnum = errno;
+      struct stat st;
+      // A read-only file system answers EROFS even for what is there.
+      if (stat(path, &st) || !S_ISDIR(st.st_mode)) {
+        code = fl_fail_errno(err, errnum == ENOSPC || errnum == EDQUOT ? FL_E_FULL : FL_E_STORE,
+                             errnum, "cannot make the state directory '%s'", dir);
+        break;
+      }
+    }
+    *p = was;
+    if (!was) break;
+  }
+  free(path);
+  return code;
+}

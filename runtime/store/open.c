@@ -1,0 +1,255 @@
+// Opens and closes a store. Before SQLite is allowed to touch anything, the file's header is read
+// through SQLite's own descriptor: a newer, foreign or damaged store is left byte for byte as it is.
+#include "store/store_internal.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define HEADER_SIZE 100
+
+static uint32_t read_u32(const uint8_t *at) {
+  return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+static fl_code fail_newer(const fl_store *s, uint32_t version, fl_error *err) {
+  return fl_fail(err, FL_E_NEWER,
+                 "the store '%s' was written by a newer FlowLua (schema %u, this one knows %d): "
+                 "upgrade flowlua, or choose another directory with --state",
+                 s->path, version, FL_STORE_SCHEMA);
+}
+
+static fl_code fail_foreign(const fl_store *s, const char *what, fl_error *err) {
+  return fl_fail(err, FL_E_CORRUPT,
+                 "'%s' %s: move it away to start with an empty store, or choose another directory "
+                 "with --state",
+                 s->path, what);
+}
+
+/// True when no log with content stands beside the database: what the file says is all there is.
+static bool is_clean(const fl_store *s) {
+  struct stat st;
+  return fstatat(s->dir_fd, FL_STORE_FILE "-wal", &st, 0) != 0 || st.st_size == 0;
+}
+
+static fl_code check_header(fl_store *s, bool clean, fl_error *err) {
+  uint8_t h[HEADER_SIZE];
+  sqlite3_int64 size = 0;
+  sqlite3_file *file = NULL;
+  sqlite3_file_control(s->db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+  if (!file || !file->pMethods) return fl_store_fail(s, SQLITE_CANTOPEN, "open", err);
+  int rc = file->pMethods->xFileSize(file, &size);
+  if (!rc && size == 0) return fail_foreign(s, "is empty and no store", err);
+  if (!rc) rc = file->pMethods->xRead(file, h, sizeof h, 0);
+  if (rc == SQLITE_IOERR_SHORT_READ || (!rc && memcmp(h, "SQLite format 3", 16)))
+    return fail_foreign(s, "is not a database", err);
+  if (rc) return fl_store_fail(s, rc, "read", err);
+  if (read_u32(h + 68) != FL_STORE_APPLICATION_ID)
+    return fail_foreign(s, "is the database of another program", err);
+  if (read_u32(h + 60) > FL_STORE_SCHEMA) return fail_newer(s, read_u32(h + 60), err);
+  uint32_t page = h[16] << 8 | h[17];
+  if (page == 1) page = 65536;
+  // With a log beside it the file may be behind or ahead of its header for a moment.
+  if (clean && size < (sqlite3_int64)page * read_u32(h + 28))
+    return fl_store_fail_corrupt(s, err, "its end is missing");
+  return FL_OK;
+}
+
+static bool is_readable(fl_store *s) {
+  return sqlite3_exec(s->db, "SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL) == SQLITE_OK;
+}
+
+// Opens a store on a medium where not even a reader's shared memory can be made.
+static int connect_immutable(fl_store *s) {
+  sqlite3 *old = s->db;
+  fl_buf uri;
+  fl_buf_init(&uri, 4 * PATH_MAX);
+  fl_buf_add_str(&uri, "file:");
+  for (const char *p = s->path; *p; p++)
+    if (strchr("?#%", *p)) fl_buf_addf(&uri, "%%%02x", (unsigned)*p);
+    else fl_buf_add_char(&uri, *p);
+  fl_buf_add_str(&uri, "?immutable=1");
+  sqlite3 *db = NULL;
+  int rc = sqlite3_open_v2(fl_buf_cstr(&uri), &db,
+                           SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
+  fl_buf_deinit(&uri);
+  if (rc) {
+    sqlite3_close(db);
+    return rc;
+  }
+  sqlite3_close(old);
+  s->db = db;
+  return SQLITE_OK;
+}
+
+static fl_code connect(fl_store *s, bool clean, fl_error *err) {
+  int rc = sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+  if (rc) return fl_store_fail(s, rc, "open", err);
+  sqlite3_extended_result_codes(s->db, 1);
+  // Until it is known to be ours and sound, closing must not copy the log into it. A reader never does.
+  sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+  fl_code code = check_header(s, clean, err);
+  if (code) return code;
+  if (!s->read_only && sqlite3_db_readonly(s->db, "main"))
+    return fl_store_fail(s, SQLITE_READONLY, "write", err);
+  sqlite3_busy_timeout(s->db, FL_STORE_BUSY_MS);
+  if (s->read_only && clean && !is_readable(s)) {
+    rc = connect_immutable(s);
+    if (rc) return fl_store_fail(s, rc, "open", err);
+  }
+  return fl_store_exec(s,
+                       "PRAGMA trusted_schema=OFF; PRAGMA foreign_keys=OFF; PRAGMA temp_store=MEMORY;"
+                       "PRAGMA secure_delete=OFF; PRAGMA synchronous=NORMAL;"
+                       "PRAGMA cache_size=-32768; PRAGMA wal_autocheckpoint=0;"
+                       "PRAGMA journal_size_limit=67108864",
+                       err);
+}
+
+static fl_code read_int(fl_store *s, const char *sql, int64_t *out, fl_error *err) {
+  sqlite3_stmt *st;
+  fl_code code = fl_store_prepare_own(s, sql, &st, err);
+  if (code) return code;
+  int rc = sqlite3_step(st);
+  *out = rc == SQLITE_ROW ? sqlite3_column_int64(st, 0) : 0;
+  if (rc != SQLITE_ROW) code = fl_store_fail(s, rc, "read", err);
+  sqlite3_finalize(st);
+  return code;
+}
+
+static fl_code quick_check(fl_store *s, fl_error *err) {
+  sqlite3_stmt *st;
+  fl_code code = fl_store_prepare_own(s, "PRAGMA quick_check(1)", &st, err);
+  if (code) return code;
+  int rc = sqlite3_step(st);
+  const char *text = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(st, 0) : "";
+  if (rc != SQLITE_ROW) code = fl_store_fail(s, rc, "read", err);
+  else if (strcmp(text, "ok")) code = fl_store_fail_corrupt(s, err, "%.200s", text);
+  sqlite3_finalize(st);
+  return code;
+}
+
+/// What the header cannot say: the version as the log has it, and that the tables are there.
+static fl_code check_schema(fl_store *s, bool clean, fl_error *err) {
+  int64_t version, tables, size;
+  fl_code code = read_int(s, "PRAGMA user_version", &version, err);
+  if (code) return code;
+  if (version > FL_STORE_SCHEMA) return fail_newer(s, (uint32_t)version, err);
+  if (version < 1) return fl_store_fail_corrupt(s, err, "it has no schema version");
+  code = read_int(s,
+                  "SELECT count(*) FROM sqlite_schema WHERE name IN"
+                  "('meta','value','source','script','script_source','definition',"
+                  "'definition_node','run','run_input','epoch','attempt','decision','instance',"
+                  "'checkpoint','step','progress')",
+                  &tables, err);
+  if (!code && version == FL_STORE_SCHEMA && tables != 16)
+    return fl_store_fail_corrupt(s, err, "tables are missing");
+  if (code || clean || s->read_only) return code;
+  // Somebody was killed while writing, or is writing now. SQLite repairs the first by itself; the
+  // check is for what a broken disk did meanwhile, and only where it takes no time.
+  code = read_int(s, "SELECT page_count*page_size FROM pragma_page_count, pragma_page_size", &size,
+                  err);
+  if (!code && size < FL_STORE_CHECK_SIZE_MAX) code = quick_check(s, err);
+  return code;
+}
+
+static fl_code bring_up_to_date(fl_store *s, fl_error *err) {
+  int64_t version, reasons;
+  fl_code code = read_int(s, "PRAGMA user_version", &version, err);
+  if (code) return code;
+  if (version < FL_STORE_SCHEMA) {
+    int rc = fl_store_migrate(s->db, fl_store_steps, FL_STORE_SCHEMA);
+    if (rc) return fl_store_fail(s, rc, "upgrade", err);
+  }
+  code = read_int(s, "SELECT count(*) FROM reason", &reasons, err);
+  if (code || reasons >= FL_REASON_COUNT) return code;
+  int rc = fl_store_put_words(s->db);
+  return rc ? fl_store_fail(s, rc, "write", err) : FL_OK;
+}
+
+static fl_code prepare_writing(fl_store *s, fl_error *err) {
+  char *wal = sqlite3_mprintf("%s-wal", s->path);
+  fl_code code = bring_up_to_date(s, err);
+  if (code) goto out;
+  sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+  // A tool may have switched it; a no-op otherwise.
+  code = fl_store_exec(s, "PRAGMA journal_mode=WAL", err);
+  if (code) goto out;
+  sqlite3_wal_hook(s->db, fl_store_on_wal, s);
+  s->checkpoint_at = FL_STORE_WAL_PAGES;
+  s->wal_fd = open(wal, O_RDWR | O_CLOEXEC);
+  if (s->wal_fd < 0) code = fl_fail_errno(err, FL_E_STORE, errno, "cannot open '%s'", wal);
+out:
+  sqlite3_free(wal);
+  return code;
+}
+
+static fl_code find_dir(fl_store *s, const char *dir, fl_error *err) {
+  fl_code code = s->read_only ? FL_OK : fl_store_make_dir(dir, err);
+  if (code) return code;
+  s->dir = realpath(dir, NULL);
+  if (s->dir) s->dir_fd = open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (s->dir_fd >= 0) {
+    size_t size = strlen(s->dir) + sizeof "/" FL_STORE_FILE;
+    s->path = fl_alloc(size);
+    snprintf(s->path, size, "%s%s" FL_STORE_FILE, s->dir, strcmp(s->dir, "/") ? "/" : "");
+    return FL_OK;
+  }
+  if (errno == ENOENT)
+    return fl_fail(err, FL_E_NOT_FOUND,
+                   "there is no state directory '%s': run a flow first, or name another with --state",
+                   dir);
+  return fl_fail_errno(err, FL_E_STORE, errno, "cannot open the state directory '%s'", dir);
+}
+
+static fl_code find_file(fl_store *s, fl_error *err) {
+  struct stat st;
+  if (!fstatat(s->dir_fd, FL_STORE_FILE, &st, 0)) {
+    if (S_ISREG(st.st_mode)) return FL_OK;
+    return fail_foreign(s, "is no regular file", err);
+  }
+  if (errno != ENOENT) return fl_fail_errno(err, FL_E_STORE, errno, "cannot look at '%s'", s->path);
+  if (!s->read_only) return fl_store_create(s->dir_fd, s->path, err);
+  return fl_fail(err, FL_E_NOT_FOUND,
+                 "there is no store in '%s': run a flow first, or name another with --state", s->dir);
+}
+
+fl_code fl_store_open(const char *dir, const fl_store_options *options, fl_store **out,
+                      fl_error *err) {
+  fl_store *s = fl_alloc_zero(1, sizeof *s);
+  s->dir_fd = s->wal_fd = -1;
+  s->durability = options->durability;
+  s->read_only = options->read_only;
+  *out = NULL;
+  fl_code code = find_dir(s, dir, err);
+  if (!code) code = find_file(s, err);
+  bool clean = !code && is_clean(s);
+  if (!code) code = connect(s, clean, err);
+  if (!code) code = check_schema(s, clean, err);
+  if (!code && !s->read_only) code = prepare_writing(s, err);
+  if (!code && !s->read_only) code = fl_store_notice_sweeps(s, err);
+  if (code) {
+    fl_store_close(s);
+    return code;
+  }
+  s->suspect_max = 0; // nobody can remember an id of this handle yet
+  *out = s;
+  return FL_OK;
+}
+
+void fl_store_close(fl_store *s) {
+  if (!s) return;
+  if (s->open) fl_store_rollback(s);
+  // The last chance of `group`; a failure is found by whoever reads what is missing.
+  if (s->wal_fd >= 0 && !s->failed && fl_store_sync(s, NULL)) s->failed = true;
+  // A store whose disk could not sync is not to be copied about any more.
+  if (s->failed) sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+  for (int i = 0; i < FL_SLOT_COUNT; i++) sqlite3_finalize(s->slots[i]);
+  sqlite3_close(s->db);
+  if (s->wal_fd >= 0) close(s->wal_fd);
+  if (s->dir_fd >= 0) close(s->dir_fd);
+  free(s->fresh);
+  free(s->path);
+  free(s->dir);
+  free(s);
+}
