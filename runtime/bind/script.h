@@ -30,6 +30,9 @@ fl_flow *fl_script_find_flow(fl_script *script, const char *key);
 /// What the script consisted of when it was loaded; borrowed.
 fl_snapshot *fl_script_get_snapshot(fl_script *script);
 const char *fl_script_get_path(const fl_script *script);
+/// The engine it was loaded by; borrowed.
+void fl_script_set_engine(fl_script *script, fl_engine *engine);
+fl_engine *fl_script_get_engine(fl_script *script);
 /// Types and defaults applied: "k=v" texts and/or one JSON object -> params of a run.
 FL_MUST fl_code fl_script_make_params(fl_script *script, const fl_flow *flow,
                                       const char *const *texts, size_t count, const char *json,

@@ -18,6 +18,13 @@ void fl_attempt_started(fl_attempt *a, int pid, int64_t started_ms) {
   if (fl_store_start_attempt(s->store, &row, &err)) fl_scheduler_break(s, &err);
 }
 
+void fl_attempt_arm_timeout(fl_attempt *a) {
+  if (!a->timeout_ms) return;
+  fl_scheduler_add_due(a->scheduler, (fl_due){.at_ms = fl_ticks(a->scheduler) + a->timeout_ms,
+                                              .kind = FL_DUE_TIMEOUT, .run = a->run,
+                                              .node = a->node, .number = a->number});
+}
+
 // ------------------------------------------------------------------------------------- recording
 
 static bool put_vars(fl_attempt *a, fl_vars *vars, fl_attempt_row *row) {

@@ -78,6 +78,7 @@ static void call_start(void *ud, fl_attempt *a) {
   fl_error err;
   fl_run *child;
   fl_attempt_started(a, 0, 0);
+  fl_attempt_arm_timeout(a);
   if (flow->hooks->call(flow, a, &sub, &params, &err)) {
     fail(a, err.message);
     return;

@@ -72,6 +72,10 @@ void fl_attempt_end(fl_attempt *a, const fl_outcome *outcome);
 /// Reports that `a` really runs. Not needed for short ones.
 void fl_attempt_started(fl_attempt *a, int pid, int64_t started_ms);
 
+/// Has `cancel` called when a->timeout_ms from now are over. For executors without a timeout of
+/// their own.
+void fl_attempt_arm_timeout(fl_attempt *a);
+
 // What an executor may ask for and do on behalf of running node code.
 
 /// {"id","flow","version","time","date","attempt","trigger",...}: CONTRACT 2.3's ctx.run as JSON.

@@ -68,6 +68,7 @@ struct fl_flow {
   const char *version;      // "sha256:..." of the script with its modules
   const char *zone;         // IANA name for run.date, "UTC" by default
   fl_failure_policy policy;
+  fl_durability durability;
   int64_t timeout_ms;       // 0: none
   uint32_t run_count_max;   // max_runs; 0: no limit
   const fl_flow_pool *pools;

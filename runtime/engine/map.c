@@ -162,6 +162,7 @@ static void map_start(void *ud, fl_attempt *a) {
   size_t count = 0;
   fl_run *run = a->run;
   fl_attempt_started(a, 0, 0);
+  fl_attempt_arm_timeout(a);
   if (!fl_scheduler_begin(a->scheduler)) return;
   run->scheduler->fill_wanted = true;
   if (go_on(a)) return;

@@ -47,6 +47,8 @@ void fl_run_free(fl_run *run) {
 
 const char *fl_run_get_id(const fl_run *run) { return run->row.id; }
 const fl_flow *fl_run_get_flow(const fl_run *run) { return run->flow; }
+int64_t fl_run_get_time(const fl_run *run) { return run->row.time_ms; }
+fl_run_state fl_run_get_state(const fl_run *run) { return run->row.state; }
 
 fl_node_run *fl_run_get_node(fl_run *run, uint32_t node) {
   FL_ASSERT(node < fl_plan_get_count(run->plan));

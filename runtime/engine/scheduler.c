@@ -437,3 +437,24 @@ fl_run *fl_scheduler_find_run(fl_scheduler *s, const char *run_id) {
     if (!strcmp(s->runs[i]->row.id, run_id)) return s->runs[i];
   return NULL;
 }
+
+fl_attempt *fl_scheduler_find_attempt(fl_scheduler *s, const char *run_id, uint32_t node,
+                                      uint32_t number) {
+  fl_run *run = fl_scheduler_find_run(s, run_id);
+  if (!run || node >= fl_plan_get_count(run->plan)) return NULL;
+  fl_attempt *a = fl_run_get_node(run, node)->live;
+  return a && a->number == number ? a : NULL;
+}
+
+void fl_scheduler_supervisor_changed(fl_scheduler *s) {
+  for (size_t i = 0; i < s->run_count; i++) s->runs[i]->supervisor_known = false;
+}
+
+fl_code fl_scheduler_prepare_flow(fl_scheduler *s, fl_flow *flow, fl_snapshot *snapshot,
+                                  fl_error *err) {
+  if (!fl_scheduler_begin(s)) return *err = s->error, s->error.code;
+  fl_code rc = FL_OK;
+  if (!snapshot->store_id) rc = fl_store_put_script(s->store, snapshot, err);
+  flow->script_store_id = snapshot->store_id;
+  return rc ? rc : fl_flow_record(s->store, flow, err);
+}

@@ -108,6 +108,16 @@ int64_t fl_scheduler_get_due_ms(const fl_scheduler *s);
 size_t fl_scheduler_get_run_count(const fl_scheduler *s);
 fl_run *fl_scheduler_find_run(fl_scheduler *s, const char *run_id);
 fl_run *fl_scheduler_get_run(fl_scheduler *s, size_t index);
+/// The live attempt of that name; NULL: there is none (any more).
+fl_attempt *fl_scheduler_find_attempt(fl_scheduler *s, const char *run_id, uint32_t node,
+                                      uint32_t number);
+/// The supervisor that runs recorded is gone: the next claims record the new one.
+void fl_scheduler_supervisor_changed(fl_scheduler *s);
+/// Stores what runs of `flow` refer to: its script's snapshot and its graph. Commits with the step.
+FL_MUST fl_code fl_scheduler_prepare_flow(fl_scheduler *s, fl_flow *flow, fl_snapshot *snapshot,
+                                          fl_error *err);
+int64_t fl_run_get_time(const fl_run *run); // logical, wall ms
+fl_run_state fl_run_get_state(const fl_run *run);
 const char *fl_run_get_id(const fl_run *run);
 const fl_flow *fl_run_get_flow(const fl_run *run);
 /// True when a commit failed: nothing more can be recorded.

@@ -31,6 +31,8 @@ FL_MUST fl_code fl_store_open(const char *dir, const fl_store_options *options, 
                               fl_error *err);
 void fl_store_close(fl_store *s); // NULL-safe; rolls back what is open
 const char *fl_store_get_dir(const fl_store *s);
+/// From the next commit on.
+void fl_store_set_durability(fl_store *s, fl_durability durability);
 
 // ------------------------------------------------------------------------------------- transactions
 

@@ -1,0 +1,66 @@
+// The engine's insides: what it wires together. Private to this folder.
+#pragma once
+#include "api/internal.h"
+#include "bind/executor_inline.h"
+#include "bind/executor_worker.h"
+#include "bind/script.h"
+#include "engine/scheduler.h"
+#include "io/notify.h"
+
+typedef struct fl_processes fl_processes; // executor of process nodes, executor_process.c
+
+typedef struct fl_native {
+  fl_native_type type;
+  char *name;
+} fl_native;
+
+typedef struct fl_run_log {
+  char run_id[FL_RUN_ID_SIZE];
+  fl_log_writer *writer;
+} fl_run_log;
+
+struct fl_engine {
+  char *state_dir, *helper, *lua_dir;
+  char id[32];     // of this engine: names its socket, its log files
+  char owner[160]; // identity of the process, '#', id
+  fl_config config;
+  fl_store *store;
+  fl_loop *loop;
+  fl_scheduler *scheduler;
+  fl_services services;
+  fl_inline *inlines;
+  fl_worker_pool *workers;
+  fl_processes *processes;
+  fl_notify *notify;
+  fl_script **scripts;
+  size_t script_count;
+  fl_native *natives;
+  size_t native_count;
+  fl_run_log *logs;
+  size_t log_count;
+  int argc;
+  char *const *argv;
+  volatile bool interrupted;
+  bool again; // the last step left something to do at once
+};
+
+// engine.c
+/// Loads a script (from `snapshot`, or the disk), keeps it for the engine's life and opens its backend.
+FL_MUST fl_code fl_engine_load(fl_engine *e, const char *path, fl_snapshot *snapshot, fl_script **out,
+                       fl_error *err);
+/// A lease's owner: does that very process still live?
+bool fl_owner_is_alive(const char *owner);
+// executor_process.c
+fl_processes *fl_processes_new(fl_engine *e);
+void fl_processes_free(fl_processes *p, bool kill_all);
+fl_executor fl_processes_get_executor(fl_processes *p);
+fl_supervisor *fl_processes_get_supervisor(void *ud, fl_error *err);
+const char *fl_processes_get_supervisor_id(fl_processes *p);
+void fl_processes_recover(fl_processes *p, fl_run *run, const char *supervisor,
+                          fl_attempt **attempts, fl_fate *fates, size_t count);
+void *fl_processes_start_child(void *ud, fl_attempt *a, fl_command *command,
+                               void (*done)(void *, const fl_child_result *), void *done_ud,
+                               fl_error *err);
+void fl_processes_cancel_child(void *ud, void *child, int64_t grace_ms);
+// native.c
+fl_executor fl_native_get_executor(fl_engine *e);

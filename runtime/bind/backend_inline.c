@@ -1,0 +1,248 @@
+// What ctx does for inline nodes and hooks: plain answers at once, the rest by yielding.
+#include <lauxlib.h>
+#include "bind/inline_internal.h"
+#include "bind/value.h"
+#include "engine/scheduler.h"
+
+static fl_attempt *check_attempt(lua_State *L) { return lua_touserdata(L, 1); }
+
+// The task of a running inline node; hooks have none.
+static fl_inline_task *get_task(lua_State *L) { return check_attempt(L)->executor_data; }
+
+static fl_inline_task *check_task(lua_State *L, const char *what) {
+  fl_inline_task *t = get_task(L);
+  if (!t || t->co != L) luaL_error(L, "%s works only in a node's own code, not in a hook or another coroutine", what);
+  return t;
+}
+
+static int push_json(lua_State *L, const char *text, size_t size) {
+  fl_error err;
+  if (fl_lua_decode(L, text, size, &err)) return luaL_error(L, "%s", err.message);
+  return 1;
+}
+
+static int push_buf(lua_State *L, fl_buf *text) {
+  fl_error err;
+  fl_code rc = fl_lua_decode(L, fl_buf_cstr(text), text->size, &err);
+  fl_buf_deinit(text);
+  return rc ? luaL_error(L, "%s", err.message) : 1;
+}
+
+// A var that was removed stands as null in the store; in Lua it is not there.
+static int push_vars(lua_State *L, fl_attempt *a) {
+  fl_value *vars = fl_attempt_get_vars(a);
+  push_json(L, vars->text, vars->size);
+  for (lua_pushnil(L); lua_next(L, -2);) {
+    bool null = fl_lua_is_null(L, -1);
+    lua_pop(L, 1);
+    if (!null) continue;
+    lua_pushvalue(L, -1);
+    lua_pushnil(L);
+    lua_rawset(L, -4);
+  }
+  return 1;
+}
+
+static int l_get(lua_State *L) {
+  fl_attempt *a = check_attempt(L);
+  const char *what = luaL_checkstring(L, 2);
+  fl_buf text;
+  fl_error err;
+  if (!strcmp(what, "vars")) return push_vars(L, a);
+  if (!strcmp(what, "params")) {
+    fl_value *params = fl_attempt_get_params(a);
+    return push_json(L, params->text, params->size);
+  }
+  if (!strcmp(what, "item")) return a->item ? push_json(L, a->item->text, a->item->size) : 0;
+  if (!strcmp(what, "index")) return lua_pushinteger(L, (lua_Integer)fl_attempt_get_position(a)), 1;
+  if (!strcmp(what, "node")) return lua_pushstring(L, fl_attempt_get_name(a)), 1;
+  fl_buf_init(&text, FL_FRAME_SIZE_MAX);
+  if (!strcmp(what, "run")) fl_attempt_write_run(a, &text);
+  else if (!strcmp(what, "inputs")) {
+    if (fl_attempt_write_inputs(a, &text, &err)) {
+      fl_buf_deinit(&text);
+      return luaL_error(L, "%s", err.message);
+    }
+  } else {
+    return luaL_error(L, "unknown field '%s'", what);
+  }
+  return push_buf(L, &text);
+}
+
+static int l_log(lua_State *L) {
+  fl_attempt *a = check_attempt(L);
+  fl_inline_task *t = get_task(L);
+  size_t size;
+  const char *text = luaL_checklstring(L, 2, &size);
+  if (!t) {
+    fl_scheduler_notice(a->scheduler, a->run, "%s: %s", fl_attempt_get_name(a), text);
+    return 0;
+  }
+  const fl_services *s = t->owner->services;
+  if (!t->log) t->log = s->open_log(s->ud, a);
+  if (t->log) fl_log_sink_write(t->log, text, size);
+  if (t->log && (!size || text[size - 1] != '\n')) fl_log_sink_write(t->log, "\n", 1);
+  return 0;
+}
+
+static int l_progress(lua_State *L) {
+  double done = luaL_checknumber(L, 2), total = luaL_optnumber(L, 3, 0);
+  const char *text = luaL_optstring(L, 4, NULL);
+  fl_attempt_progress(check_attempt(L), done, total, text);
+  return 0;
+}
+
+static int l_cancelled(lua_State *L) {
+  fl_inline_task *t = get_task(L);
+  lua_pushboolean(L, check_attempt(L)->cancelling || (t && t->cancelled));
+  return 1;
+}
+
+// ------------------------------------------------------------------------------------- saving
+
+static void on_durable(void *ud) {
+  fl_inline_task *t = ud;
+  if (t->waiting) fl_inline_resume(t, 0);
+}
+
+static int l_checkpoint(lua_State *L) {
+  fl_inline_task *t = check_task(L, "ctx:checkpoint");
+  size_t size;
+  const char *text = luaL_checklstring(L, 2, &size);
+  fl_value *v = fl_value_new(text, size);
+  fl_attempt_checkpoint(t->attempt, v, on_durable, t);
+  fl_value_unref(v);
+  return lua_yield(L, 0);
+}
+
+static int l_restored(lua_State *L) {
+  fl_value *v = NULL;
+  fl_error err;
+  if (fl_attempt_get_checkpoint(check_attempt(L), &v, &err)) return luaL_error(L, "%s", err.message);
+  if (!v) return 0;
+  lua_pushlstring(L, v->text, v->size);
+  fl_value_unref(v);
+  return 1;
+}
+
+static int l_step_get(lua_State *L) {
+  const char *name = luaL_checkstring(L, 2);
+  bool found = false;
+  fl_value *v = NULL;
+  fl_error err;
+  if (fl_attempt_get_step(check_attempt(L), name, &found, &v, &err)) return luaL_error(L, "%s", err.message);
+  lua_pushboolean(L, found);
+  if (!v) return 1;
+  lua_pushlstring(L, v->text, v->size);
+  fl_value_unref(v);
+  return 2;
+}
+
+static int l_step_put(lua_State *L) {
+  fl_inline_task *t = check_task(L, "ctx:step");
+  const char *name = luaL_checkstring(L, 2);
+  size_t size = 0;
+  const char *text = luaL_optlstring(L, 3, NULL, &size);
+  fl_value *v = text ? fl_value_new(text, size) : NULL;
+  fl_attempt_put_step(t->attempt, name, v, on_durable, t);
+  fl_value_unref(v);
+  return lua_yield(L, 0);
+}
+
+// ctx:now, ctx:random, ctx:uuid: what was given is kept with the attempt, as [kind, value] pairs.
+static int l_record(lua_State *L) {
+  fl_attempt *a = check_attempt(L);
+  const char *kind = luaL_checkstring(L, 2), *json = luaL_checkstring(L, 3);
+  if (a->record.size) fl_buf_add_char(&a->record, ',');
+  fl_buf_add_char(&a->record, '[');
+  fl_json_write_string(&a->record, kind, strlen(kind));
+  fl_buf_addf(&a->record, ",%s]", json);
+  return 0;
+}
+
+static int l_replay(lua_State *L) {
+  fl_attempt *a = check_attempt(L);
+  fl_inline_task *t = get_task(L);
+  if (!a->recorded || !t) return lua_pushboolean(L, 0), 1;
+  if (!t->replay) t->replay = fl_value_to_json(a->recorded);
+  json_t *entry = json_array_get(t->replay, t->replay_at++);
+  if (!entry) return lua_pushboolean(L, 0), 1;
+  fl_buf text;
+  fl_buf_init(&text, FL_VALUE_SIZE_MAX);
+  fl_json_write(&text, json_array_get(entry, 1));
+  lua_pushboolean(L, 1);
+  lua_pushlstring(L, text.data, text.size);
+  fl_buf_deinit(&text);
+  return 2;
+}
+
+// ------------------------------------------------------------------------------------- waiting
+
+static void on_timer(void *ud) {
+  fl_inline_task *t = ud;
+  fl_timer_close(t->timer);
+  t->timer = NULL;
+  fl_inline_resume(t, 0);
+}
+
+static int l_sleep(lua_State *L) {
+  fl_inline_task *t = check_task(L, "ctx:sleep");
+  double seconds = luaL_checknumber(L, 2);
+  t->timer = fl_timer_open(t->owner->services->loop, on_timer, t);
+  fl_timer_set(t->timer, seconds > 0 ? (int64_t)(seconds * 1000) : 0);
+  return lua_yield(L, 0);
+}
+
+static void set_text(lua_State *L, const char *key, const char *text, size_t size) {
+  if (!text) return;
+  lua_pushlstring(L, text, size);
+  lua_setfield(L, -2, key);
+}
+
+static void on_child(void *ud, const fl_child_result *r) {
+  fl_inline_task *t = ud;
+  lua_State *co = t->co;
+  t->child = NULL;
+  if (t->dead) {
+    fl_inline_end_cancelled(t);
+    return;
+  }
+  lua_newtable(co);
+  set_text(co, "status", r->status, strlen(r->status));
+  set_text(co, "stdout", r->stdout_data, r->stdout_size);
+  set_text(co, "stderr_tail", r->tail, r->tail_size);
+  if (r->error) set_text(co, "error", r->error, strlen(r->error));
+  if (r->exit_code >= 0) lua_pushinteger(co, r->exit_code), lua_setfield(co, -2, "code");
+  if (r->signal) lua_pushinteger(co, r->signal), lua_setfield(co, -2, "signal");
+  fl_inline_resume(t, 1);
+}
+
+static int l_exec(lua_State *L) {
+  fl_inline_task *t = check_task(L, "ctx:exec");
+  const fl_services *s = t->owner->services;
+  fl_error err;
+  luaL_checktype(L, 2, LUA_TTABLE);
+  fl_command *command = fl_lua_to_command(L, 2);
+  t->child = s->start_child(s->ud, t->attempt, command, on_child, t, &err);
+  if (!t->child) return luaL_error(L, "%s", err.message);
+  return lua_yield(L, 0);
+}
+
+static const luaL_Reg backend[] = {
+    {"cancelled", l_cancelled}, {"checkpoint", l_checkpoint}, {"exec", l_exec},
+    {"get", l_get},             {"log", l_log},               {"progress", l_progress},
+    {"record", l_record},       {"replay", l_replay},         {"restored", l_restored},
+    {"sleep", l_sleep},         {"step_get", l_step_get},     {"step_put", l_step_put},
+    {NULL, NULL},
+};
+
+void fl_backend_open(fl_script *script, void *inline_owner) {
+  lua_State *L = script->L;
+  script->inline_owner = inline_owner;
+  lua_newtable(L);
+  for (const luaL_Reg *r = backend; r->name; r++) {
+    lua_pushcfunction(L, r->func);
+    lua_setfield(L, -2, r->name);
+  }
+  script->backend_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+}

@@ -1,0 +1,22 @@
+// A script's insides, shared by the files that call into its state. Private to this folder.
+#pragma once
+#include "bind/call.h"
+#include "bind/script.h"
+
+struct fl_script {
+  lua_State *L;
+  char *path;
+  fl_engine *engine;
+  fl_snapshot snapshot;
+  fl_flow **flows;
+  size_t flow_count;
+  char version[80];   // "sha256:..."
+  int script_ref;     // the table that loader.load() gave
+  int backend_ref;    // the inline backend, LUA_NOREF before it is opened
+  int run_ref;        // host.run
+  void *inline_owner; // fl_inline of the backend
+};
+
+extern const fl_hooks fl_script_hooks;
+/// Makes the inline backend of a script's state (backend_inline.c). May raise.
+void fl_backend_open(fl_script *script, void *inline_owner);
