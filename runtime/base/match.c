@@ -148,3 +148,10 @@ size_t fl_regex_group_count(const fl_regex *re) {
 const char *fl_regex_group_name(const fl_regex *re, size_t index) {
   return index >= 1 && index <= re->group_count ? re->names[index - 1] : NULL;
 }
+
+void fl_regex_version_text(char out[64]) {
+  char version[64] = ""; // PCRE2 says: never longer than 24
+  if (pcre2_config(PCRE2_CONFIG_VERSION, NULL) < (int)sizeof version)
+    pcre2_config(PCRE2_CONFIG_VERSION, version);
+  snprintf(out, 64, "PCRE2 %.50s", version);
+}

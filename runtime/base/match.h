@@ -18,3 +18,5 @@ FL_MUST fl_code fl_regex_match(fl_regex *re, const char *subject, size_t size, s
 size_t fl_regex_group_count(const fl_regex *re);
 /// Name of group `index` (1-based), or NULL.
 const char *fl_regex_group_name(const fl_regex *re, size_t index);
+/// "PCRE2 10.42 2022-12-11", in `out`.
+void fl_regex_version_text(char out[64]);

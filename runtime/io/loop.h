@@ -17,6 +17,8 @@ void fl_loop_run(fl_loop *loop, int64_t wait_ms);
 /// For a host: readable when fl_loop_run(loop, 0) has something to do, and when a timer is due.
 int fl_loop_get_fd(const fl_loop *loop);
 int fl_loop_get_timeout_ms(const fl_loop *loop);
+/// "libuv 1.44.2".
+void fl_loop_version_text(char out[64]);
 /// Ends a waiting fl_loop_run(). Safe from other threads and signal handlers.
 void fl_loop_wake(fl_loop *loop);
 

@@ -273,5 +273,8 @@ FL_MUST fl_code fl_store_put_progress(fl_store *s, int64_t run, uint32_t node, d
 FL_MUST fl_code fl_store_prune(fl_store *s, int64_t older_than_ms, int64_t size_max_bytes,
                                bool dry_run, fl_buf *ids, int64_t *bytes, fl_error *err);
 
+/// "SQLite 3.40.1".
+void fl_store_version_text(char out[64]);
+
 /// The connection, for the reading functions of store/read_*.c only.
 struct sqlite3 *fl_store_get_db(fl_store *s);
