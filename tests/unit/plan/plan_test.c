@@ -1,0 +1,172 @@
+// The plan by small graphs: what is ready in which order, and what ends mean for those behind.
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include "plan/plan.h"
+
+// "a b:a c:a,b" with one-letter names; a capital letter after ':' sets the trigger:
+// D all_done, F one_failed, N none_failed; '+n' sets the priority.
+static fl_graph *graph_of(const char *text) {
+  fl_graph *g = fl_graph_new();
+  fl_error err;
+  for (int pass = 0; pass < 2; pass++) {
+    const char *p = text;
+    for (uint32_t index = 0; *p; index++) {
+      const char *name = p++;
+      fl_node_options o = {.type = "t", .kind = FL_KIND_INLINE};
+      if (*p == '+') o.priority = p[1] - '0', p += 2;
+      const char *after = NULL;
+      if (*p == ':') {
+        p++;
+        if (*p == 'D') o.trigger = FL_TRIGGER_ALL_DONE, p++;
+        else if (*p == 'F') o.trigger = FL_TRIGGER_ONE_FAILED, p++;
+        else if (*p == 'N') o.trigger = FL_TRIGGER_NONE_FAILED, p++;
+        after = p;
+      }
+      uint32_t made;
+      if (pass == 0) assert_int_equal(fl_graph_add(g, name, 1, &o, &made, &err), FL_OK);
+      while (*p && *p != ' ') {
+        if (pass == 1 && *p != ',' && after) fl_graph_after(g, index, fl_graph_find(g, p, 1));
+        p++;
+      }
+      if (*p) p++;
+    }
+  }
+  assert_int_equal(fl_graph_freeze(g, &err), FL_OK);
+  return g;
+}
+
+// Names of what is ready now, in order; everything popped is claimed.
+static void take_ready(fl_plan *p, const fl_graph *g, char *out) {
+  for (;;) {
+    uint32_t best = UINT32_MAX, head;
+    for (uint32_t q = 0; q < fl_plan_get_queue_count(p); q++) {
+      fl_plan_get_queue(p, q, &head);
+      if (head != FL_NODE_NONE && (best == UINT32_MAX || fl_plan_goes_before(p, q, best))) best = q;
+    }
+    if (best == UINT32_MAX) break;
+    uint32_t node = fl_plan_pop(p, best);
+    fl_plan_apply(p, node, FL_NODE_CLAIM);
+    *out++ = fl_graph_get_name(g, node)[0];
+  }
+  *out = 0;
+}
+
+typedef struct story {
+  const char *graph;
+  const char *steps; // "a+" succeeds, "a-" fails, "a~" is skipped; '>' checks what is ready
+  const char *ready; // what each '>' sees, separated by '|'
+  const char *ends;  // decisions of the plan: "b:upstream_failed ..."
+  fl_run_state outcome;
+} story;
+
+static const story stories[] = {
+    {"a b:a c:a d:b,c", ">a+>b+>c+>d+", "a|bc||d", "", FL_RUN_SUCCEEDED},
+    {"a b c", ">a+b+c+", "abc", "", FL_RUN_SUCCEEDED},
+    {"a b+5 c+5", ">a+b+c+", "bca", "", FL_RUN_SUCCEEDED}, // priority first, then declared
+    {"a b:a c:b d", ">a->d+", "ad|", "b:upstream_failed c:upstream_failed ", FL_RUN_FAILED},
+    {"a b:a c:Da", ">a->c+", "a|c", "b:upstream_failed ", FL_RUN_FAILED},
+    {"a h:Fa", ">a->h+", "a|h", "", FL_RUN_SUCCEEDED}, // handled
+    {"a h:Fa", ">a+>", "a|", "h:skipped ", FL_RUN_SUCCEEDED},
+    {"a b:a c:Nb", ">a~>c+", "a|c", "b:skipped ", FL_RUN_SUCCEEDED},
+};
+
+static void play(const story *s) {
+  fl_graph *g = graph_of(s->graph);
+  fl_plan *p = fl_plan_new(g);
+  char seen[256] = "", ends[256] = "", ready[64];
+  fl_decision d;
+  fl_plan_begin(p);
+  bool first = true;
+  for (const char *step = s->steps; *step;) {
+    if (*step == '>') {
+      take_ready(p, g, ready);
+      snprintf(seen + strlen(seen), sizeof seen - strlen(seen), "%s%s", first ? "" : "|", ready);
+      first = false;
+      step++;
+      continue;
+    }
+    uint32_t node = fl_graph_find(g, step, 1);
+    fl_plan_apply(p, node, step[1] == '+' ? FL_NODE_SUCCEED : step[1] == '-' ? FL_NODE_FAIL : FL_NODE_SKIP);
+    while (fl_plan_take_decision(p, &d))
+      snprintf(ends + strlen(ends), sizeof ends - strlen(ends), "%s:%s ",
+               fl_graph_get_name(g, d.node), fl_node_state_text(d.state));
+    step += 2;
+  }
+  uint32_t cause;
+  assert_string_equal(seen, s->ready);
+  assert_string_equal(ends, s->ends);
+  assert_int_equal(fl_plan_get_outcome(p, &cause), s->outcome);
+  assert_int_equal(fl_plan_get_open_count(p), 0);
+  fl_plan_free(p);
+  fl_graph_free(g);
+}
+
+static void runs_play_out_as_their_stories_say(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof stories / sizeof *stories; i++) play(&stories[i]);
+}
+
+static void a_restored_plan_goes_on_where_it_was(void **state) {
+  (void)state;
+  fl_graph *g = graph_of("a b:a c:b d:c");
+  fl_plan *p = fl_plan_new(g);
+  char ready[16];
+  fl_plan_restore(p, 0, FL_NODE_SUCCEEDED);
+  fl_plan_restore(p, 1, FL_NODE_SUCCEEDED);
+  fl_plan_begin(p);
+  take_ready(p, g, ready);
+  assert_string_equal(ready, "c");
+  assert_int_equal(fl_plan_get_open_count(p), 2);
+  fl_plan_free(p);
+  fl_graph_free(g);
+}
+
+static void what_was_not_selected_counts_as_satisfied(void **state) {
+  (void)state;
+  fl_graph *g = graph_of("a b:a c:b");
+  fl_plan *p = fl_plan_new(g);
+  char ready[16];
+  fl_plan_ignore(p, 0);
+  fl_plan_begin(p);
+  take_ready(p, g, ready);
+  assert_string_equal(ready, "b");
+  fl_plan_free(p);
+  fl_graph_free(g);
+}
+
+static void a_chain_of_many_fails_without_recursion(void **state) {
+  (void)state;
+  fl_graph *g = fl_graph_new();
+  fl_error err;
+  fl_node_options o = {.type = "t", .kind = FL_KIND_INLINE};
+  enum { COUNT = 300000 };
+  for (uint32_t i = 0; i < COUNT; i++) {
+    char name[16];
+    uint32_t index;
+    int size = snprintf(name, sizeof name, "n%u", i);
+    assert_int_equal(fl_graph_add(g, name, (size_t)size, &o, &index, &err), FL_OK);
+  }
+  for (uint32_t i = 1; i < COUNT; i++) fl_graph_after(g, i, i - 1);
+  assert_int_equal(fl_graph_freeze(g, &err), FL_OK);
+  fl_plan *p = fl_plan_new(g);
+  fl_plan_begin(p);
+  assert_int_equal(fl_plan_pop(p, 0), 0);
+  fl_plan_apply(p, 0, FL_NODE_CLAIM);
+  fl_plan_apply(p, 0, FL_NODE_FAIL);
+  assert_int_equal(fl_plan_count_state(p, FL_NODE_UPSTREAM_FAILED), COUNT - 1);
+  fl_plan_free(p);
+  fl_graph_free(g);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(runs_play_out_as_their_stories_say),
+      cmocka_unit_test(a_restored_plan_goes_on_where_it_was),
+      cmocka_unit_test(what_was_not_selected_counts_as_satisfied),
+      cmocka_unit_test(a_chain_of_many_fails_without_recursion),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
