@@ -183,3 +183,5 @@ void fl_store_read_end(fl_store *s) {
   if (!s->reading || --s->reading) return;
   sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL);
 }
+
+void fl_store_set_durability(fl_store *s, fl_durability durability) { s->durability = durability; }

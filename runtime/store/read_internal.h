@@ -1,0 +1,104 @@
+// What the readers (read_*.c) share: the nodes of a run in memory, and walks over what is known of
+// them in node order. Nobody outside store/ includes this.
+#pragma once
+#include "store/store_internal.h"
+
+#define FL_READ_NONE UINT32_MAX
+
+/// A node of a run: of its definition, or an instance of a map. Texts are offsets into the table's.
+typedef struct fl_read_node {
+  uint32_t node;
+  size_t name, type, parents;
+  int hook;
+  uint32_t map_node, position; // instances; map_node FL_READ_NONE: none
+  int64_t item;
+} fl_read_node;
+
+/// All nodes of a run: `declared` ones by index, then the instances by map and position.
+typedef struct fl_read_nodes {
+  fl_buf text;
+  fl_read_node *nodes;
+  size_t declared, count, capacity;
+} fl_read_nodes;
+
+FL_MUST fl_code fl_read_nodes_load(fl_store *s, const fl_run_row *run, fl_read_nodes *out,
+                                   fl_error *err);
+void fl_read_nodes_deinit(fl_read_nodes *n);
+static inline const char *fl_read_text(const fl_read_nodes *n, size_t at) {
+  return n->text.data + at;
+}
+/// NULL when there is none.
+const fl_read_node *fl_read_nodes_find(const fl_read_nodes *n, const char *name);
+/// Name of node `index`, "" when there is none.
+const char *fl_read_nodes_get_name(const fl_read_nodes *n, uint32_t index);
+/// Next parent index of a stored list "[1,22]": *at starts as the list; false at its end.
+bool fl_read_next_parent(const char **at, uint32_t *parent);
+
+/// Steps in presentation order: a declared node, then its instances. Zero-initialise.
+typedef struct fl_read_order {
+  size_t declared, instances; // given out so far
+} fl_read_order;
+/// NULL at the end.
+const fl_read_node *fl_read_order_next(const fl_read_nodes *n, fl_read_order *order);
+
+/// Rows of one table of a run, ordered by node: goes forward with the asker where it can, and seeks
+/// where it cannot.
+typedef struct fl_read_cursor {
+  sqlite3_stmt *st;
+  int node_column;
+  bool begun, row;
+  uint32_t node; // of the row it stands on
+  uint32_t from; // that row is the first one of a node >= this
+} fl_read_cursor;
+
+/// `sql` binds run as ?1, the first node as ?2, and orders by node.
+FL_MUST fl_code fl_read_cursor_open(fl_store *s, const char *sql, int64_t run, int node_column,
+                                    fl_read_cursor *c, fl_error *err);
+void fl_read_cursor_close(fl_read_cursor *c);
+/// Goes to the first row of `node`; *found says whether there is one. c->st stands on it.
+FL_MUST fl_code fl_read_cursor_seek(fl_store *s, fl_read_cursor *c, uint32_t node, bool *found,
+                                    fl_error *err);
+/// Goes to the next row; *found: it is one of `node`.
+FL_MUST fl_code fl_read_cursor_next(fl_store *s, fl_read_cursor *c, uint32_t node, bool *found,
+                                    fl_error *err);
+
+/// Where a node stands. Texts are borrowed until the next fl_read_state_get().
+typedef struct fl_read_state {
+  fl_node_state state;
+  fl_reason reason;    // of what holds: the decision, the attempt's end, or its start
+  uint32_t attempts;   // without synthetic ones
+  bool decided;        // the decision holds, not the attempt
+  bool has_attempt;    // `last` is filled in
+  bool has_decision;
+  bool shown;          // `last` belongs to the state: its times, outputs and error are to be shown
+  fl_attempt_row last;
+  fl_decision_row decision;
+} fl_read_state;
+
+typedef struct fl_read_states {
+  fl_store *store;
+  fl_read_cursor attempts, decisions;
+  fl_buf error, detail;
+} fl_read_states;
+
+FL_MUST fl_code fl_read_states_open(fl_store *s, int64_t run, fl_read_states *out, fl_error *err);
+void fl_read_states_close(fl_read_states *r);
+/// Fastest when asked in the order of node indexes.
+FL_MUST fl_code fl_read_state_get(fl_read_states *r, uint32_t node, fl_read_state *out,
+                                  fl_error *err);
+/// Why the node failed, NULL: it did not. Borrowed like the state's texts.
+const char *fl_read_state_get_error(const fl_read_state *state);
+
+// JSON pieces.
+void fl_read_add_time(fl_buf *out, int64_t wall_ms); // 0: null
+void fl_read_add_text(fl_buf *out, const char *text); // NULL: null
+/// The `run` object of CONTRACT 4.1.
+FL_MUST fl_code fl_read_add_run(fl_store *s, const fl_run_row *run, fl_buf *out, fl_error *err);
+/// FL_E_LIMIT when `out` could not take it all.
+FL_MUST fl_code fl_read_finish(fl_store *s, const fl_buf *out, fl_error *err);
+/// Begins a read transaction and reads the run's row again within it, so that all that follows is of
+/// one moment. fl_read_end() in any case.
+FL_MUST fl_code fl_read_begin(fl_store *s, const fl_run_row *run, fl_run_row *fresh, fl_error *err);
+void fl_read_end(fl_store *s, fl_run_row *fresh);
+/// FL_E_NOT_FOUND: the run has no such node.
+fl_code fl_read_fail_node(const fl_run_row *run, const char *name, fl_error *err);

@@ -1,0 +1,271 @@
+// The nodes of a run and where each stands, derived from its last attempt and its last decision.
+#include "store/read_internal.h"
+
+#define STEPS_MAX 32 // rows to step over before a new search is cheaper
+
+static size_t add_text(fl_buf *b, sqlite3_stmt *st, int column) {
+  size_t at = b->size;
+  const void *text = sqlite3_column_text(st, column);
+  fl_buf_add(b, text ? text : "", (size_t)sqlite3_column_bytes(st, column));
+  fl_buf_add_char(b, 0);
+  return at;
+}
+
+static fl_read_node *grow(fl_read_nodes *n) {
+  if (n->count == n->capacity) {
+    n->capacity = n->capacity ? 2 * n->capacity : 64;
+    n->nodes = fl_realloc(n->nodes, n->capacity * sizeof *n->nodes);
+  }
+  return &n->nodes[n->count++];
+}
+
+static fl_code load_declared(fl_store *s, int64_t definition, fl_read_nodes *n, fl_error *err) {
+  sqlite3_stmt *st;
+  bool row = false;
+  size_t type = 0, type_size = SIZE_MAX;
+  fl_code code = fl_store_prepare_own(s,
+                                      "SELECT node,name,type,parents,hook FROM definition_node"
+                                      " WHERE definition=?1 ORDER BY node",
+                                      &st, err);
+  if (code) return code;
+  sqlite3_bind_int64(st, 1, definition);
+  while (!(code = fl_store_read(s, st, &row, err)) && row) {
+    fl_read_node *node = grow(n);
+    const void *text = sqlite3_column_text(st, 2);
+    size_t size = (size_t)sqlite3_column_bytes(st, 2);
+    // Neighbours mostly share a type: keep its text once.
+    if (size != type_size || memcmp(n->text.data + type, text, size)) {
+      type = add_text(&n->text, st, 2);
+      type_size = size;
+    }
+    *node = (fl_read_node){.node = (uint32_t)sqlite3_column_int64(st, 0),
+                           .name = add_text(&n->text, st, 1),
+                           .type = type,
+                           .parents = add_text(&n->text, st, 3),
+                           .hook = sqlite3_column_int(st, 4),
+                           .map_node = FL_READ_NONE};
+    if (n->text.failed) break;
+    if (node->node == n->count - 1) continue;
+    code = fl_store_fail_corrupt(s, err, "nodes of a definition are missing");
+    break;
+  }
+  sqlite3_finalize(st);
+  n->declared = n->count;
+  return code;
+}
+
+static fl_code load_instances(fl_store *s, int64_t run, fl_read_nodes *n, fl_error *err) {
+  sqlite3_stmt *st;
+  bool row = false;
+  fl_code code = fl_store_prepare_own(s,
+                                      "SELECT node,name,coalesce(type,'instance'),map_node,"
+                                      "position,item FROM instance WHERE run=?1"
+                                      " ORDER BY map_node,position,node",
+                                      &st, err);
+  if (code) return code;
+  sqlite3_bind_int64(st, 1, run);
+  size_t none = n->text.size;
+  fl_buf_add(&n->text, "[]", 3);
+  while (!(code = fl_store_read(s, st, &row, err)) && row && !n->text.failed) {
+    fl_read_node *node = grow(n);
+    *node = (fl_read_node){.node = (uint32_t)sqlite3_column_int64(st, 0),
+                           .name = add_text(&n->text, st, 1),
+                           .type = add_text(&n->text, st, 2),
+                           .parents = none,
+                           .map_node = (uint32_t)sqlite3_column_int64(st, 3),
+                           .position = (uint32_t)sqlite3_column_int64(st, 4),
+                           .item = sqlite3_column_int64(st, 5)};
+  }
+  sqlite3_finalize(st);
+  return code;
+}
+
+fl_code fl_read_nodes_load(fl_store *s, const fl_run_row *run, fl_read_nodes *out, fl_error *err) {
+  *out = (fl_read_nodes){0};
+  fl_buf_init(&out->text, (size_t)FL_NODES_PER_FLOW_MAX * 512);
+  fl_code code = load_declared(s, run->definition, out, err);
+  if (!code && !out->text.failed) code = load_instances(s, run->row, out, err);
+  if (!code && out->text.failed)
+    code = fl_fail(err, FL_E_LIMIT, "run '%s' has more nodes than fit in memory", run->id);
+  if (code) fl_read_nodes_deinit(out);
+  return code;
+}
+
+void fl_read_nodes_deinit(fl_read_nodes *n) {
+  fl_buf_deinit(&n->text);
+  free(n->nodes);
+  *n = (fl_read_nodes){0};
+}
+
+const fl_read_node *fl_read_nodes_find(const fl_read_nodes *n, const char *name) {
+  for (size_t i = 0; i < n->count; i++)
+    if (!strcmp(fl_read_text(n, n->nodes[i].name), name)) return &n->nodes[i];
+  return NULL;
+}
+
+const char *fl_read_nodes_get_name(const fl_read_nodes *n, uint32_t index) {
+  if (index < n->declared) return fl_read_text(n, n->nodes[index].name);
+  for (size_t i = n->declared; i < n->count; i++)
+    if (n->nodes[i].node == index) return fl_read_text(n, n->nodes[i].name);
+  return "";
+}
+
+bool fl_read_next_parent(const char **at, uint32_t *parent) {
+  const char *p = *at;
+  while (*p && (*p < '0' || *p > '9')) p++;
+  if (!*p) return false;
+  *parent = 0;
+  while (*p >= '0' && *p <= '9') *parent = *parent * 10 + (uint32_t)(*p++ - '0');
+  *at = p;
+  return true;
+}
+
+const fl_read_node *fl_read_order_next(const fl_read_nodes *n, fl_read_order *order) {
+  size_t instance = n->declared + order->instances;
+  bool left = instance < n->count;
+  // Instances stand in the order of their maps: those of the nodes given out so far come first. Of a
+  // map that is not in the definition any more: last.
+  if (left && (n->nodes[instance].map_node < order->declared || order->declared == n->declared)) {
+    order->instances++;
+    return &n->nodes[instance];
+  }
+  return order->declared < n->declared ? &n->nodes[order->declared++] : NULL;
+}
+
+// ------------------------------------------------------------------------------------- cursors
+
+fl_code fl_read_cursor_open(fl_store *s, const char *sql, int64_t run, int node_column,
+                            fl_read_cursor *c, fl_error *err) {
+  *c = (fl_read_cursor){.node_column = node_column};
+  fl_code code = fl_store_prepare_own(s, sql, &c->st, err);
+  if (!code) sqlite3_bind_int64(c->st, 1, run);
+  return code;
+}
+
+void fl_read_cursor_close(fl_read_cursor *c) {
+  sqlite3_finalize(c->st);
+  *c = (fl_read_cursor){0};
+}
+
+static fl_code step(fl_store *s, fl_read_cursor *c, fl_error *err) {
+  fl_code code = fl_store_read(s, c->st, &c->row, err);
+  if (!code && c->row) c->node = (uint32_t)sqlite3_column_int64(c->st, c->node_column);
+  return code;
+}
+
+fl_code fl_read_cursor_seek(fl_store *s, fl_read_cursor *c, uint32_t node, bool *found,
+                            fl_error *err) {
+  fl_code code = FL_OK;
+  bool ahead = c->begun && node >= c->from; // what is asked for has not been passed
+  if (!ahead || (c->row && node > c->node && node - c->node > STEPS_MAX)) {
+    sqlite3_reset(c->st);
+    sqlite3_bind_int64(c->st, 2, node);
+    c->begun = true;
+    code = step(s, c, err);
+  }
+  while (!code && c->row && c->node < node) code = step(s, c, err);
+  c->from = node;
+  *found = !code && c->row && c->node == node;
+  return code;
+}
+
+fl_code fl_read_cursor_next(fl_store *s, fl_read_cursor *c, uint32_t node, bool *found,
+                            fl_error *err) {
+  c->from = node + 1;
+  fl_code code = step(s, c, err);
+  *found = !code && c->row && c->node == node;
+  return code;
+}
+
+// ------------------------------------------------------------------------------------- states
+
+fl_code fl_read_states_open(fl_store *s, int64_t run, fl_read_states *out, fl_error *err) {
+  *out = (fl_read_states){.store = s};
+  fl_buf_init(&out->error, FL_ERROR_TEXT_MAX + 1);
+  fl_buf_init(&out->detail, FL_ERROR_TEXT_MAX + 1);
+  fl_code code = fl_read_cursor_open(s,
+                                     "SELECT " FL_ATTEMPT_COLUMNS " FROM attempt WHERE run=?1"
+                                     " AND node>=?2 ORDER BY node,number",
+                                     run, 1, &out->attempts, err);
+  if (!code)
+    code = fl_read_cursor_open(s,
+                               "SELECT " FL_DECISION_COLUMNS " FROM decision WHERE run=?1"
+                               " AND node>=?2 ORDER BY node,seq",
+                               run, 1, &out->decisions, err);
+  if (code) fl_read_states_close(out);
+  return code;
+}
+
+void fl_read_states_close(fl_read_states *r) {
+  fl_read_cursor_close(&r->attempts);
+  fl_read_cursor_close(&r->decisions);
+  fl_buf_deinit(&r->error);
+  fl_buf_deinit(&r->detail);
+}
+
+// The row's text lives until its statement moves on; the last row is known only then.
+static const char *keep(fl_buf *b, const char *text) {
+  fl_buf_reset(b);
+  if (!text) return NULL;
+  fl_buf_add(b, text, strnlen(text, FL_ERROR_TEXT_MAX));
+  return fl_buf_cstr(b);
+}
+
+static fl_node_state attempt_to_node(const fl_attempt_row *a) {
+  switch (a->state) {
+  case FL_ATTEMPT_QUEUED: return FL_NODE_QUEUED;
+  case FL_ATTEMPT_RUNNING: return FL_NODE_RUNNING;
+  case FL_ATTEMPT_SUCCEEDED: return FL_NODE_SUCCEEDED;
+  case FL_ATTEMPT_CANCELLED: return FL_NODE_CANCELLED;
+  case FL_ATTEMPT_SKIPPED: return FL_NODE_SKIPPED;
+  default: return a->retry_at_ms ? FL_NODE_RETRYING : FL_NODE_FAILED;
+  }
+}
+
+static void derive(fl_read_state *out) {
+  const fl_attempt_row *a = &out->last;
+  int64_t last_seq = a->end_seq > a->seq ? a->end_seq : a->seq;
+  out->decided = out->has_decision && (!out->has_attempt || out->decision.seq > last_seq);
+  out->shown = out->has_attempt;
+  if (out->decided) {
+    out->state = out->decision.state;
+    out->reason = out->decision.reason;
+    // What an older attempt did says nothing about a node that waits for a new one or was skipped.
+    if (a->end_seq && out->state != FL_NODE_CANCELLED && out->state != FL_NODE_FAILED &&
+        out->state != FL_NODE_RETRYING)
+      out->shown = false;
+  } else if (out->has_attempt) {
+    out->state = attempt_to_node(a);
+    out->reason = a->end_reason ? a->end_reason : a->reason;
+  }
+}
+
+fl_code fl_read_state_get(fl_read_states *r, uint32_t node, fl_read_state *out, fl_error *err) {
+  bool found = false;
+  *out = (fl_read_state){.state = FL_NODE_PENDING};
+  fl_code code = fl_read_cursor_seek(r->store, &r->attempts, node, &found, err);
+  while (!code && found) {
+    fl_store_attempt_from(r->attempts.st, &out->last);
+    out->last.error = keep(&r->error, out->last.error);
+    out->last.log.path = "";
+    out->has_attempt = true;
+    if (!out->last.synthetic) out->attempts++;
+    code = fl_read_cursor_next(r->store, &r->attempts, node, &found, err);
+  }
+  if (!code) code = fl_read_cursor_seek(r->store, &r->decisions, node, &found, err);
+  while (!code && found) {
+    fl_store_decision_from(r->decisions.st, &out->decision);
+    out->decision.detail = keep(&r->detail, out->decision.detail);
+    out->has_decision = true;
+    code = fl_read_cursor_next(r->store, &r->decisions, node, &found, err);
+  }
+  if (!code) derive(out);
+  return code;
+}
+
+const char *fl_read_state_get_error(const fl_read_state *state) {
+  // A node that failed before any attempt of it (a conflict of vars) has its error in the decision.
+  if (state->decided && state->state == FL_NODE_FAILED && state->decision.detail)
+    return state->decision.detail;
+  return state->shown ? state->last.error : NULL;
+}
