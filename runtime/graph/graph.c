@@ -21,6 +21,7 @@ void fl_graph_free(fl_graph *g) {
   free(g->child_starts);
   free(g->children);
   free(g->order);
+  free(g->inner);
   free(g);
 }
 

@@ -9,6 +9,11 @@
 
 typedef struct options_block options_block;
 
+typedef struct inner_options {
+  uint32_t node; // a map
+  const fl_node_options *options;
+} inner_options;
+
 struct fl_graph {
   uint32_t count;    // nodes
   uint32_t capacity; // of name_starts, options and, once edges come, parent_starts
@@ -31,6 +36,9 @@ struct fl_graph {
   uint32_t *child_starts; // count + 1
   uint32_t *children;
   uint32_t *order;
+
+  inner_options *inner; // by node
+  uint32_t inner_count, inner_capacity;
 
   options_block *blocks; // newest first
   uint32_t options_count;
