@@ -170,4 +170,10 @@ fl_code fl_prune(fl_engine *engine, const fl_prune_options *options, char **json
   return code;
 }
 
+const char *fl_reason_sentence(const char *reason) {
+  for (int r = 0; reason && r < FL_REASON_COUNT; r++)
+    if (strcmp(fl_reason_name((fl_reason)r), reason) == 0) return fl_reason_text((fl_reason)r);
+  return "";
+}
+
 void fl_free(void *text) { free(text); }

@@ -118,14 +118,17 @@ static void add_node_line(fl_cli_text *t, const fl_cli_watch *w, const fl_event 
   if (e->attempt > 0) add_duration(t, e->duration_ms);
   if (e->kind == FL_EVENT_NODE_RETRYING) fl_cli_text_addf(t, " (attempt %u failed)", e->attempt);
   if (strcmp(status, "succeeded") == 0) return;
-  if (e->error && *e->error) {
+  const char *why = fl_reason_sentence(e->reason);
+  if (is_failure(e) || e->kind == FL_EVENT_NODE_RETRYING || *why == '\0') {
     add_error(t, e);
-  } else if (e->reason && *e->reason) {
-    fl_cli_text_add_str(t, ": ");
-    fl_cli_text_clean(t, e->reason, strlen(e->reason), false);
-  } else {
-    add_error(t, e);
+    return;
   }
+  // A node that did not run has no error: its text says more of the reason.
+  fl_cli_text_addf(t, ": %s", why);
+  if (!e->error || !*e->error) return;
+  fl_cli_text_add_str(t, " (");
+  fl_cli_text_clean(t, e->error, strlen(e->error), false);
+  fl_cli_text_add_str(t, ")");
 }
 
 static void add_plain(fl_cli_text *t, const fl_cli_watch *w, const fl_event *e) {

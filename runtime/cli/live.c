@@ -15,6 +15,7 @@ static void unlink_node(fl_cli_live *live, fl_cli_live_node *node) {
   if (node->run_id[0] == '\0') live->by_index[node->index] = NULL;
   live->count--;
   free(node->name);
+  free(node->text);
   free(node);
 }
 
@@ -62,6 +63,16 @@ static void add_node(fl_cli_watch *w, const fl_event *e) {
   live->count++;
 }
 
+static void set_text(fl_cli_live_node *node, const char *text) {
+  fl_cli_text clean = {0};
+  free(node->text);
+  node->text = NULL;
+  if (!text || !*text) return;
+  fl_cli_text_clean(&clean, text, strlen(text), false);
+  fl_cli_text_cstr(&clean);
+  node->text = clean.data;
+}
+
 void fl_cli_live_event(fl_cli_watch *w, const fl_event *e) {
   fl_cli_live_node *node;
   switch (e->kind) {
@@ -70,6 +81,7 @@ void fl_cli_live_event(fl_cli_watch *w, const fl_event *e) {
     if (!(node = find_node(w, e))) break;
     node->done = e->progress_done;
     node->total = e->progress_total;
+    set_text(node, e->error);
     break;
   case FL_EVENT_NODE_RETRYING:
   case FL_EVENT_NODE_FINISHED:
@@ -108,10 +120,12 @@ static void add_totals(const fl_cli_watch *w, int64_t now_ms, fl_cli_text *t) {
 }
 
 static void add_progress(fl_cli_text *t, const fl_cli_live_node *node) {
-  if (!(node->total > 0) || !(node->done >= 0)) return;
-  double percent = 100 * node->done / node->total;
-  fl_cli_text_addf(t, "  %.0f%% (%.*g/%.*g)", percent > 100 ? 100 : percent, 15, node->done, 15,
-                   node->total);
+  if (node->total > 0 && node->done >= 0) {
+    double percent = 100 * node->done / node->total;
+    fl_cli_text_addf(t, "  %.0f%% (%.*g/%.*g)", percent > 100 ? 100 : percent, 15, node->done, 15,
+                     node->total);
+  }
+  if (node->text) fl_cli_text_addf(t, "  %s", node->text);
 }
 
 static uint16_t end_line(fl_cli_text *out, fl_cli_text *line, uint32_t columns) {

@@ -62,7 +62,8 @@ static void print_plan(const char *text) {
     bool run = action && strcmp(action, "run") == 0;
     fl_cli_table_add(table, json_string_value(json_object_get(node, "name")), FL_STYLE_NONE);
     fl_cli_table_add(table, action, run ? FL_STYLE_CYAN : FL_STYLE_DIM);
-    fl_cli_table_add(table, json_string_value(json_object_get(node, "reason")), FL_STYLE_NONE);
+    fl_cli_table_add(table, fl_reason_sentence(json_string_value(json_object_get(node, "reason"))),
+                     FL_STYLE_NONE);
     runs += run;
   }
   size_t count = json_array_size(json_object_get(plan, "nodes"));

@@ -68,7 +68,9 @@ bool fl_cli_watch_config(fl_cli_watch *w, fl_config *config, fl_pool_size **pool
   }
   free(texts);
   const char *durability = fl_cli_get(w->cli, "durability");
-  if (durability && strcmp(durability, "group") == 0) config->durability = FL_DURABILITY_GROUP;
+  if (durability)
+    config->durability =
+        strcmp(durability, "group") == 0 ? FL_DURABILITY_GROUP : FL_DURABILITY_FULL;
   config->jobs = (uint32_t)jobs;
   config->pools = *pools = list;
   config->pool_count = count;

@@ -22,6 +22,7 @@ typedef struct fl_cli_live_node {
   uint32_t index;
   int64_t since_ms;  // monotonic
   double done, total; // progress; total 0: none told
+  char *text;        // what the node says of it, clean, or NULL
 } fl_cli_live_node;
 
 typedef struct fl_cli_live {
@@ -113,7 +114,7 @@ void fl_cli_drive_end(fl_cli_watch *w);
 #define FL_CLI_WATCH_OPTIONS                                                                      \
   {"jobs", "N", "nodes that may run at once (default: the number of cores)", NULL},               \
   {"pool", "NAME=N", "the capacity of a pool, instead of the script's", NULL},                    \
-  {"durability", "HOW", "full: survives a power cut; group: may lose 100 ms then (default: full)",\
+  {"durability", "HOW", "full: survives a power cut; group: may lose 100 ms then (default: the flow's)", \
    "full group"},                                                                                 \
   {"json", NULL, "one JSON object a line on stdout", NULL},                                       \
   {"quiet", NULL, "tell failures only, on stderr", NULL},                                         \

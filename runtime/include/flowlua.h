@@ -80,8 +80,8 @@ typedef struct fl_event {
   uint32_t attempt;
   const char *status; // a state of CONTRACT 3
   int64_t duration_ms;
-  const char *error;
-  const char *reason; // why, from the closed list of fl_reason_text()
+  const char *error;  // FL_EVENT_NODE_PROGRESS: what the node says; FL_EVENT_NOTICE: the sentence
+  const char *reason; // why, by a name of a closed list: fl_reason_sentence()
   int exit_code;      // -1 where none
   int signal;
   double progress_done, progress_total; // FL_EVENT_NODE_PROGRESS
@@ -89,6 +89,10 @@ typedef struct fl_event {
 } fl_event;
 
 typedef void (*fl_event_fn)(void *ud, const fl_event *event);
+
+/// What a reason ("when_false", in events and in JSON) says to people: half a sentence, "" when the
+/// name is none. Static storage.
+FL_API const char *fl_reason_sentence(const char *reason);
 
 /// A pool's capacity, by name: overrides what the script says.
 typedef struct fl_pool_size {
