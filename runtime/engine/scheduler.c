@@ -377,7 +377,7 @@ static bool release(fl_scheduler *s) {
   size_t acks = s->ack_count;
   for (size_t i = 0; i < acks; i++)
     if (s->acks[i].done) s->acks[i].done(s->acks[i].ud);
-  memmove(s->acks, s->acks + acks, (s->ack_count - acks) * sizeof *s->acks);
+  if (acks) memmove(s->acks, s->acks + acks, (s->ack_count - acks) * sizeof *s->acks);
   s->ack_count -= acks;
   size_t starts = s->start_count;
   for (size_t i = 0; i < starts; i++) {
@@ -391,7 +391,7 @@ static bool release(fl_scheduler *s) {
     fl_executor *e = &s->executors[a->options->kind];
     e->start(e->ud, a);
   }
-  memmove(s->starts, s->starts + starts, (s->start_count - starts) * sizeof *s->starts);
+  if (starts) memmove(s->starts, s->starts + starts, (s->start_count - starts) * sizeof *s->starts);
   s->start_count -= starts;
   for (int k = 0; k < FL_KIND_COUNT; k++)
     if (s->executors[k].flush) s->executors[k].flush(s->executors[k].ud);

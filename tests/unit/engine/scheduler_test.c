@@ -1,0 +1,226 @@
+// Runs on fakes: no process, no waiting. What is started when, what is tried again, what a resume
+// finds.
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "fake_engine.h"
+
+static const fl_node_options process = {.kind = FL_KIND_PROCESS, .lost_count_max = 2, .grace_ms = 1000};
+
+static fl_run_state state_of(fake_engine *f) {
+  fl_run_row row;
+  fl_error err;
+  assert_int_equal(fl_store_find_run(f->store, "last", &row, &err), FL_OK);
+  fl_run_state s = row.state;
+  fl_run_row_deinit(&row);
+  return s;
+}
+
+static fl_run *resume(fake_engine *f, fl_fate fate) {
+  fl_run_row row;
+  fl_run *run;
+  fl_error err;
+  f->fate = fate;
+  fake_open_scheduler(f, 2);
+  assert_int_equal(fl_store_find_run(f->store, "last", &row, &err), FL_OK);
+  fl_resume_spec spec = {.flow = &f->flow};
+  if (fl_scheduler_resume_run(f->scheduler, &row, true, &spec, &run, &err)) fail_msg("%s", err.message);
+  fl_run_row_deinit(&row);
+  fake_step(f);
+  return run;
+}
+
+static void nodes_start_when_their_parents_have_ended(void **state) {
+  (void)state;
+  fake_engine f;
+  fake_open(&f, 2, "a b:a c:a d:b,c", process);
+  fake_run(&f);
+  assert_string_equal(f.started, "a ");
+  fake_end(&f, "a", FL_ATTEMPT_SUCCEEDED);
+  assert_string_equal(f.started, "a b c ");
+  fake_end(&f, "c", FL_ATTEMPT_SUCCEEDED);
+  assert_string_equal(f.started, "a b c ");
+  fake_end(&f, "b", FL_ATTEMPT_SUCCEEDED);
+  fake_end(&f, "d", FL_ATTEMPT_SUCCEEDED);
+  assert_int_equal(state_of(&f), FL_RUN_SUCCEEDED);
+  assert_int_equal(fl_scheduler_get_run_count(f.scheduler), 0);
+  fake_close(&f);
+}
+
+static void no_more_start_than_there_are_slots(void **state) {
+  (void)state;
+  fake_engine f;
+  fake_open(&f, 2, "a b c d", process);
+  fake_run(&f);
+  assert_string_equal(f.started, "a b ");
+  fake_end(&f, "b", FL_ATTEMPT_SUCCEEDED);
+  assert_string_equal(f.started, "a b c ");
+  fake_close(&f);
+}
+
+static void claims_ahead_go_as_far_as_the_executor_likes(void **state) {
+  (void)state;
+  fake_engine f;
+  fake_open(&f, 1, "a b c d e", process);
+  f.ahead = 2;
+  fake_run(&f);
+  assert_string_equal(f.started, "a b c ");
+  fake_close(&f);
+}
+
+static void a_failed_node_is_tried_again_after_its_delay(void **state) {
+  (void)state;
+  fake_engine f;
+  fl_node_options o = process;
+  o.retry_count_max = 2;
+  o.retry_delay_ms = 1000;
+  o.retry_backoff = 3;
+  fake_open(&f, 2, "a b:a", o);
+  fake_run(&f);
+  fake_end(&f, "a", FL_ATTEMPT_FAILED);
+  assert_string_equal(f.started, "a ");
+  f.now_ms += 999, fake_step(&f);
+  assert_string_equal(f.started, "a ");
+  f.now_ms += 1, fake_step(&f);
+  assert_string_equal(f.started, "a a ");
+  fake_end(&f, "a", FL_ATTEMPT_FAILED);
+  f.now_ms += 2999, fake_step(&f);
+  assert_string_equal(f.started, "a a ");
+  f.now_ms += 1, fake_step(&f);
+  fake_end(&f, "a", FL_ATTEMPT_FAILED); // no retries are left
+  assert_string_equal(f.started, "a a a ");
+  assert_int_equal(state_of(&f), FL_RUN_FAILED);
+  assert_non_null(strstr(f.told, "b:upstream_failed"));
+  fake_close(&f);
+}
+
+static void lost_attempts_count_apart_from_failures(void **state) {
+  (void)state;
+  fake_engine f;
+  fake_open(&f, 1, "a", process);
+  fake_run(&f);
+  fake_end(&f, "a", FL_ATTEMPT_LOST);
+  fake_end(&f, "a", FL_ATTEMPT_LOST);
+  assert_string_equal(f.started, "a a a "); // no retries, yet tried again
+  fake_end(&f, "a", FL_ATTEMPT_LOST);
+  assert_int_equal(state_of(&f), FL_RUN_FAILED);
+  fake_close(&f);
+}
+
+static void the_policy_stop_ends_the_run_at_the_first_failure(void **state) {
+  (void)state;
+  fake_engine f;
+  fake_open(&f, 2, "a b c", process);
+  f.flow.policy = FL_POLICY_STOP;
+  fake_run(&f);
+  fake_end(&f, "a", FL_ATTEMPT_FAILED);
+  assert_int_equal(state_of(&f), FL_RUN_FAILED);
+  assert_string_equal(f.started, "a b ");
+  assert_non_null(strstr(f.told, "b:cancelled"));
+  assert_non_null(strstr(f.told, "c:cancelled"));
+  fake_close(&f);
+}
+
+static void a_resume_keeps_what_succeeded_and_runs_the_rest(void **state) {
+  (void)state;
+  fake_engine f;
+  fake_open(&f, 2, "a b:a c:b d", process);
+  fake_run(&f);
+  fake_end(&f, "a", FL_ATTEMPT_SUCCEEDED);
+  fake_end(&f, "d", FL_ATTEMPT_SUCCEEDED);
+  fake_end(&f, "b", FL_ATTEMPT_FAILED);
+  assert_int_equal(state_of(&f), FL_RUN_FAILED);
+  fake_crash(&f);
+  resume(&f, FL_FATE_IS_LOST);
+  assert_string_equal(f.started, "b ");
+  fake_end(&f, "b", FL_ATTEMPT_SUCCEEDED);
+  fake_end(&f, "c", FL_ATTEMPT_SUCCEEDED);
+  assert_int_equal(state_of(&f), FL_RUN_SUCCEEDED);
+  fake_close(&f);
+}
+
+// What recovery says of `a`, which ran when the engine died -> what the new engine starts.
+static void a_killed_engines_attempts_end_as_their_fate_says(void **state) {
+  (void)state;
+  static const struct {
+    fl_fate fate;
+    const char *starts;
+  } rows[] = {
+      {FL_FATE_IS_RUNNING, ""},      // adopted: nothing is started
+      {FL_FATE_IS_ENDED, "b "},      // harvested: its child goes on
+      {FL_FATE_IS_NOT_STARTED, "a "}, // the same attempt
+      {FL_FATE_IS_LOST, "a "},       // another attempt
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    fake_engine f;
+    fake_open(&f, 2, "a b:a", process);
+    fake_run(&f);
+    fake_crash(&f);
+    resume(&f, rows[i].fate);
+    assert_string_equal(f.started, rows[i].starts);
+    if (rows[i].fate == FL_FATE_IS_RUNNING) fake_end(&f, "a", FL_ATTEMPT_SUCCEEDED);
+    if (*rows[i].starts == 'a') {
+      assert_int_equal(f.live[0]->number, rows[i].fate == FL_FATE_IS_LOST ? 2 : 1);
+      fake_end(&f, "a", FL_ATTEMPT_SUCCEEDED);
+    }
+    fake_end(&f, "b", FL_ATTEMPT_SUCCEEDED);
+    assert_int_equal(state_of(&f), FL_RUN_SUCCEEDED);
+    fake_close(&f);
+  }
+}
+
+static void an_engine_whose_run_was_taken_over_writes_nothing_more(void **state) {
+  (void)state;
+  fake_engine f;
+  fl_error err;
+  uint32_t epoch;
+  bool again;
+  fake_open(&f, 2, "a", process);
+  fake_run(&f);
+  fl_run_row row;
+  assert_int_equal(fl_store_find_run(f.store, "last", &row, &err), FL_OK);
+  assert_int_equal(fl_store_take_run(f.store, row.row, "other#2", true, true, f.now_ms, &epoch, &err), FL_OK);
+  fl_attempt_end(f.live[0], &(fl_outcome){.state = FL_ATTEMPT_SUCCEEDED});
+  assert_int_equal(fl_scheduler_step(f.scheduler, 10, &again, &err), FL_E_FENCED);
+  assert_int_equal(state_of(&f), FL_RUN_RUNNING);
+  fl_run_row_deinit(&row);
+  fake_close(&f);
+}
+
+static void an_interrupt_ends_the_run_so_that_it_can_be_resumed(void **state) {
+  (void)state;
+  fake_engine f;
+  fake_open(&f, 1, "a b:a", process);
+  fake_run(&f);
+  fl_scheduler_cancel_all(f.scheduler, false);
+  fake_step(&f);
+  assert_int_equal(state_of(&f), FL_RUN_CANCELLED);
+  fake_crash(&f);
+  resume(&f, FL_FATE_IS_LOST);
+  assert_string_equal(f.started, "a ");
+  fake_end(&f, "a", FL_ATTEMPT_SUCCEEDED);
+  fake_end(&f, "b", FL_ATTEMPT_SUCCEEDED);
+  assert_int_equal(state_of(&f), FL_RUN_SUCCEEDED);
+  fake_close(&f);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(nodes_start_when_their_parents_have_ended),
+      cmocka_unit_test(no_more_start_than_there_are_slots),
+      cmocka_unit_test(claims_ahead_go_as_far_as_the_executor_likes),
+      cmocka_unit_test(a_failed_node_is_tried_again_after_its_delay),
+      cmocka_unit_test(lost_attempts_count_apart_from_failures),
+      cmocka_unit_test(the_policy_stop_ends_the_run_at_the_first_failure),
+      cmocka_unit_test(a_resume_keeps_what_succeeded_and_runs_the_rest),
+      cmocka_unit_test(a_killed_engines_attempts_end_as_their_fate_says),
+      cmocka_unit_test(an_engine_whose_run_was_taken_over_writes_nothing_more),
+      cmocka_unit_test(an_interrupt_ends_the_run_so_that_it_can_be_resumed),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
