@@ -50,6 +50,10 @@ FL_MUST fl_code fl_engine_load(fl_engine *e, const char *path, fl_snapshot *snap
                        fl_error *err);
 /// A lease's owner: does that very process still live?
 bool fl_owner_is_alive(const char *owner);
+// run.c
+/// The flow of that key, or the only one; an error lists those there are.
+FL_MUST fl_code fl_script_choose_flow(fl_script *script, const char *key, fl_flow **out,
+                                      fl_error *err);
 // executor_process.c
 fl_processes *fl_processes_new(fl_engine *e);
 void fl_processes_free(fl_processes *p, bool kill_all);

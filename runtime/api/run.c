@@ -60,7 +60,7 @@ static fl_code select_nodes(const fl_flow *flow, const fl_run_options *o, uint8_
 
 // ------------------------------------------------------------------------------------- start
 
-static fl_code choose_flow(fl_script *script, const char *key, fl_flow **out, fl_error *err) {
+fl_code fl_script_choose_flow(fl_script *script, const char *key, fl_flow **out, fl_error *err) {
   size_t count = fl_script_count_flows(script);
   fl_buf keys;
   fl_buf_init(&keys, 1024);
@@ -87,7 +87,7 @@ fl_code fl_run_start(fl_script *script, const fl_run_options *options, char run_
   uint8_t *selected = NULL;
   run_id_out[0] = 0;
   memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
-  fl_code rc = choose_flow(script, o.flow, &flow, err);
+  fl_code rc = fl_script_choose_flow(script, o.flow, &flow, err);
   if (!rc) rc = fl_script_make_params(script, flow, o.params, o.param_count, o.params_json, &params, err);
   if (!rc) rc = select_nodes(flow, &o, &selected, err);
   if (rc || o.dry_run) goto out;
