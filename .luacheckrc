@@ -1,0 +1,7 @@
+-- What luacheck holds the Lua files to.
+std = "luajit"
+max_line_length = 100
+files["tests/lua"] = { std = "luajit+busted" }
+files["lua/flow/types"] = { ignore = { "211", "212", "241", "631" } }
+-- print() and pairs() of scripts are ours, and `arg` is set for them.
+files["lua/flow/loader.lua"] = { globals = { "_G" } }

@@ -1,0 +1,66 @@
+-- The language: `local flow = require "flow"`. Defines flows, nodes and node types; see
+-- docs/reference.md for all of it.
+local dag = require "flow.dag"
+local place = require "flow.place"
+local registry = require "flow.registry"
+local schedule = require "flow.schedule"
+local template = require "flow.template"
+local value = require "flow.value"
+
+---@class flow
+local flow = {}
+
+--- JSON's null, where a table must say "nothing".
+flow.null = value.null
+
+--- Marks a table as a list, for an empty one: flow.list{}.
+flow.list = value.list
+
+--- os.date in UTC or in time zone `tz`: flow.date(time, "%Y-%m-%d", "Asia/Shanghai").
+---@param time number seconds since 1970
+---@param format string? (default: "%Y-%m-%d")
+---@param tz string? (default: UTC)
+---@return string
+flow.date = template.date
+
+--- Names of a flow's nodes, in order of declaration.
+flow.nodes = dag.nodes
+
+--- The key of a flow.
+---@return string
+function flow.key(object) return dag.state(object, "flow.key").key end
+
+--- What flow.dag was given, with the key.
+---@return table
+flow.info = dag.info
+
+flow.version = "0.1.0"
+
+-- Reading one of these, or a node type, notes the line: see flow.place.
+local makers = {}
+
+--- Makes a flow: flow.dag("daily_sales", { ... }).
+function makers.dag(key, options) return dag.new(key, options, place.of_call(makers.dag)) end
+
+--- Defines a node type: flow.node_type { name = ..., params = ..., run = ... }.
+function makers.node_type(raw) return registry.define(raw, place.of_call(makers.node_type)) end
+
+--- A schedule by cron expression.
+function makers.cron(text, options) return schedule.cron(text, options, place.of_call(makers.cron)) end
+
+--- A schedule by interval: flow.every(1, "day", { at = "08:00" }).
+function makers.every(count, unit, options)
+  return schedule.every(count, unit, options, place.of_call(makers.every))
+end
+
+return setmetatable(flow, {
+  __index = function(_, name)
+    place.note()
+    local maker = makers[name]
+    if maker then return maker end
+    return registry.known(name) or registry.constructor(name, place.at(2))
+  end,
+  __newindex = function(_, name)
+    error(("flow.%s cannot be set; define a node type with flow.node_type"):format(tostring(name)), 2)
+  end,
+})

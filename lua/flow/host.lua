@@ -1,0 +1,358 @@
+-- What C calls while flows run. `flow` is a position in the script's flows (from 1), `node` an index
+-- of its graph (from 0), `inner` true for an instance of the map `node`.
+local command = require "flow.command"
+local context = require "flow.context"
+local fault = require "flow.fault"
+local known = require "flow.known"
+local params = require "flow.params"
+local place = require "flow.place"
+local render = require "flow.render"
+local row = require "flow.row"
+local suggest = require "flow.suggest"
+local trace = require "flow.trace"
+local value = require "flow.value"
+
+local host = {}
+
+local xpcall, handler = xpcall, trace.handler
+local node_marks, new_context = known.node_marks, context.new
+
+local flows = {}
+
+--- The compiled flows that C names by position.
+function host.use(list) flows = list end
+
+-- ------------------------------------------------------------------------------------ who is meant
+
+-- The options that run, their type, and for the inner node of a map the map's options.
+local function subject(flow, node, inner)
+  local options = flow.nodes[node + 1]
+  local ty = node_marks[getmetatable(options)].type
+  if not inner then return options, ty end
+  local instance, instance_type = row.instance(ty, options)
+  if instance == options then return options, ty end
+  return instance, instance_type, options
+end
+
+local function path_of(flow, node)
+  return flow.key .. "." .. (flow.hook_of[node + 1] or flow.graph:name(node))
+end
+
+-- A failure while options were read is told with the line of the node and the option; what user
+-- code raised has its own line.
+local function complete(flow, node, err, option)
+  option = option or render.option
+  render.option = nil
+  if type(err) ~= "string" then err = err.trace or err.text end
+  if not option then return err end
+  return trace.cut(fault.new(flow.places[node + 1], path_of(flow, node) .. "." .. option,
+    (err:gsub("\n  at .*$", ""))).message)
+end
+
+-- Calls a hook that may not fail softly: raises the whole message.
+local function demand(flow, node, option, fn, ...)
+  local outer = context.current
+  local ok, a, b, c = xpcall(fn, handler, ...)
+  context.current = outer
+  if ok then return a, b, c end
+  error(complete(flow, node, a, option ~= true and not trace.is_signal(a) and type(a) == "string"
+    and not a:find "^[^\n]-:%d+: " and option or nil), 0)
+end
+
+-- ------------------------------------------------------------------------------------ nodes in Lua
+
+local function chosen_names(flow, node, chosen)
+  if chosen == nil then return "[]" end
+  local names = type(chosen) == "table" and chosen or { chosen }
+  local children, is_child = flow.graph:children(node), {}
+  for i, child in ipairs(children) do
+    children[i] = flow.graph:name(child)
+    is_child[children[i]] = true
+  end
+  for _, name in ipairs(names) do
+    if not is_child[name] then
+      error(("%s: expected the name of a node after it, got %s%s"):format(path_of(flow, node),
+        fault.describe(name), suggest.hint(name, children)), 0)
+    end
+  end
+  return value.encode(value.list(names))
+end
+
+local function execute(flow, node, ctx, ty, options)
+  local hooks = ty.hooks
+  local p = render.params(ty, options, ctx)
+  if ty.kind == "branch" then return chosen_names(flow, node, hooks.choose(ctx, p)) end
+  local result
+  local saved = hooks.resume and ctx._backend.restored(ctx._task)
+  if saved ~= nil and saved ~= false then
+    result = hooks.resume(ctx, p, value.decode(saved))
+  else
+    result = hooks.run(ctx, p)
+  end
+  if getmetatable(result) == context.Result then result = result.outputs end
+  return value.encode(result, "outputs"), context.finish(ctx)
+end
+
+--- Runs the code of a node. Never raises.
+---@return "succeeded"|"failed"|"skipped" status
+---@return string? outputs JSON
+---@return string? vars JSON, nil: unchanged
+---@return string? error
+---@return boolean? retry false: do not retry
+function host.run(flow_index, node, inner, task, backend)
+  local flow = flows[flow_index]
+  local options, ty, outer = subject(flow, node, inner)
+  local ctx = new_context(flow, options, outer, task, backend)
+  context.current = ctx
+  local ok, outputs, vars = xpcall(execute, handler, flow, node, ctx, ty, options)
+  context.current = nil
+  if ok then return "succeeded", outputs, vars end
+  if not trace.is_signal(outputs) then return "failed", nil, nil, complete(flow, node, outputs), true end
+  render.option = nil
+  if outputs.kind == "skip" then return "skipped", nil, nil, outputs.text end
+  return "failed", nil, nil, outputs.trace, outputs.retry
+end
+
+local function call_cancel(ctx, ty, options)
+  ty.hooks.cancel(ctx, render.params(ty, options, ctx))
+end
+
+--- Lets a node's type see that an attempt is being cancelled.
+function host.cancel(flow_index, node, inner, task, backend)
+  local flow = flows[flow_index]
+  local options, ty, outer = subject(flow, node, inner)
+  if not ty.hooks.cancel then return end
+  local ctx = new_context(flow, options, outer, task, backend)
+  demand(flow, node, "cancel", call_cancel, ctx, ty, options)
+end
+
+-- ------------------------------------------------------------------------------------ processes
+
+local captures = setmetatable({}, { __mode = "k" }) -- options -> what `command` said to capture
+
+local function make_command(ctx, ty, options)
+  context.current = ctx
+  local answer = ty.hooks.command(ctx, render.params(ty, options, ctx))
+  context.current = nil
+  local spec, capture = command.of_node(ctx, answer)
+  if capture and capture ~= options.capture then captures[options] = capture end
+  return spec
+end
+
+--- What to start for a process node. Raises a string.
+function host.command(flow_index, node, inner, task, backend)
+  local flow = flows[flow_index]
+  local options, ty, outer = subject(flow, node, inner)
+  local ctx = new_context(flow, options, outer, task, backend)
+  local ok, spec = xpcall(make_command, handler, ctx, ty, options)
+  if ok then return spec end
+  context.current = nil
+  if trace.is_signal(spec) then error(spec.trace or spec.text, 0) end
+  local message = complete(flow, node, spec)
+  if message == spec and not message:find "^[^\n]-:%d+: " then
+    message = fault.new(flow.places[node + 1], path_of(flow, node), message).message
+  end
+  error(message, 0)
+end
+
+-- What a type's `command` said may be forgotten when another process started the child: ask again.
+local function capture_of(ctx, ty, options)
+  local capture = captures[options] or command.inherited(ctx, "capture")
+  if capture or not ctx._backend then return capture end
+  make_command(ctx, ty, options)
+  return captures[options]
+end
+
+local function collect(ctx, ty, options, capture, output)
+  local captured
+  if capture ~= nil then
+    local mode = capture_of(ctx, ty, options)
+    if mode then captured = command.captured(mode, capture) end
+  end
+  local written = output ~= nil and command.written(output) or nil
+  return value.encode(command.merge_outputs(captured, written), "outputs")
+end
+
+--- The outputs of a process that succeeded: what was captured and what it wrote. Raises a string.
+function host.collect(flow_index, node, inner, task, capture, output, backend)
+  local flow = flows[flow_index]
+  local options, ty, outer = subject(flow, node, inner)
+  local ctx = new_context(flow, options, outer, task, type(backend) == "table" and backend or nil)
+  local ok, result = xpcall(collect, handler, ctx, ty, options, capture, output)
+  if ok then return result end
+  render.option = nil
+  error(type(result) == "string" and (result:gsub("\n  at .*$", "")) or result.text, 0)
+end
+
+-- ------------------------------------------------------------------------------------ decisions
+
+local function evaluate_when(ctx, when)
+  if type(when) == "function" then
+    context.current = ctx
+    return when(ctx)
+  end
+  if type(when) == "boolean" then return when end
+  local result = render.text("when", when, ctx)
+  if result == "true" then return true end
+  if result == "false" or result == value.null then return false end
+  if type(result) == "string" and not when:find "^%s*{{.*}}%s*$" then
+    render.option = "when"
+    error(fault.expected("{{ }} or a text that gives true or false", result), 0)
+  end
+  return result
+end
+
+--- Whether a node runs. Raises a string.
+---@return boolean
+function host.when(flow_index, node, task, backend)
+  local flow = flows[flow_index]
+  local options = flow.nodes[node + 1]
+  local ctx = new_context(flow, options, nil, task, backend)
+  return demand(flow, node, "when", evaluate_when, ctx, options.when) and true or false
+end
+
+local function decide_retry(rule, failure)
+  if type(rule) == "function" then return rule(failure) end
+  if type(rule) == "string" then return host.find_pattern(failure.error or "", rule) end
+  if type(rule) == "number" then return failure.exit_code == rule end
+  for _, code in ipairs(rule) do
+    if code == failure.exit_code then return true end
+  end
+  return false
+end
+
+--- Whether a failed attempt is one to retry. Raises a string.
+---@param failure { status: string, exit_code: integer?, signal: integer?, error: string, attempt: integer }
+---@return boolean
+function host.retry_on(flow_index, node, failure, inner)
+  local flow = flows[flow_index]
+  local options, _, outer = subject(flow, node, inner)
+  local rule = options.retry_on
+  if rule == nil and outer then rule = outer.retry_on end
+  if rule == nil then rule = flow.defaults.retry_on end
+  if rule == nil then return true end
+  return demand(flow, node, "retry_on", decide_retry, rule, failure) and true or false
+end
+
+--- Finds a PCRE2 pattern in a text; the loader puts the real one here.
+host.find_pattern = function(text, pattern) return text:find(pattern, 1, true) ~= nil end
+
+local function merge_values(rule, key, texts)
+  local values = {}
+  for i, text in ipairs(texts) do values[i] = value.decode(text) end
+  return value.encode(rule(key, values), "vars." .. key)
+end
+
+--- The value of a var that parents left with different values. Raises a string.
+---@param values string[] JSON, in `after` order
+---@return string? value JSON
+function host.merge(flow_index, node, key, values)
+  local flow = flows[flow_index]
+  local rule = flow.nodes[node + 1].merge or flow.defaults.merge
+  if rule == "first" then return values[1] end
+  if rule == "last" then return values[#values] end
+  return demand(flow, node, "merge", merge_values, rule, key, values)
+end
+
+-- ------------------------------------------------------------------------------------ maps, calls
+
+local function expand(ctx, ty, options)
+  context.current = ctx
+  local list = ty.hooks.expand(ctx, render.params(ty, options, ctx))
+  if type(list) ~= "table" or list == value.null or next(list) ~= nil and not value.is_list(list) then
+    error(fault.expected("a list to go over", list), 0)
+  end
+  local chunk = options.chunk
+  local items = {}
+  if not chunk then
+    for i = 1, #list do items[i] = value.encode(list[i], ("item %d"):format(i)) end
+    return items
+  end
+  for from = 1, #list, chunk do
+    local part = {}
+    for i = from, math.min(from + chunk - 1, #list) do part[#part + 1] = list[i] end
+    items[#items + 1] = value.encode(value.list(part), ("chunk %d"):format(#items + 1))
+  end
+  return items
+end
+
+--- The items of a map as JSON, one an instance. Raises a string.
+---@return string[]
+function host.expand(flow_index, node, task, backend)
+  local flow = flows[flow_index]
+  local options, ty = subject(flow, node)
+  return demand(flow, node, "over", expand, new_context(flow, options, nil, task, backend), ty, options)
+end
+
+local function call(flow, node, ctx, ty, options)
+  context.current = ctx
+  local target, given = ty.hooks.call(ctx, render.params(ty, options, ctx))
+  if known.is_flow(target) then target = known.flows[target].key end
+  if type(target) ~= "string" then error(fault.expected("a flow or its key", target), 0) end
+  local keys, found = {}, false
+  for i, other in ipairs(flows) do
+    keys[i] = other.key
+    found = found or other.key == target
+  end
+  if not found then
+    error(('%s: unknown flow "%s"%s'):format(path_of(flow, node), target, suggest.hint(target, keys)), 0)
+  end
+  if given ~= nil and (type(given) ~= "table" or value.is_list(given)) then
+    error(fault.expected("names and values as params", given), 0)
+  end
+  return target, value.encode(given or {}, "params")
+end
+
+--- The key and params of the flow that a call runs. Raises a string.
+function host.call(flow_index, node, task, backend, inner)
+  local flow = flows[flow_index]
+  local options, ty, outer = subject(flow, node, inner)
+  local ctx = new_context(flow, options, outer, task, backend)
+  return demand(flow, node, "flow", call, flow, node, ctx, ty, options)
+end
+
+-- ------------------------------------------------------------------------------------ flows
+
+--- The params of a run as JSON, from "k=v" texts and a JSON object. Raises a string.
+---@param texts string[]?
+---@param json string?
+function host.params(flow_index, texts, json)
+  local flow = flows[flow_index]
+  local base
+  if json ~= nil then
+    local problem
+    base, problem = value.parse(json)
+    if problem then error("params: not valid JSON: " .. problem, 0) end
+    if type(base) ~= "table" or value.is_list(base) then error("params: expected a JSON object", 0) end
+  end
+  return value.encode(params.resolve(flow.params, flow.key, texts, base), "params")
+end
+
+--- Names and types of the nodes, for drawing.
+function host.draw(flow_index)
+  local graph = flows[flow_index].graph
+  local list = {}
+  for i = 0, graph:count() - 1 do list[i + 1] = { name = graph:name(i), type = graph:type(i) } end
+  return list
+end
+
+local function native_params(ctx, ty, options)
+  local own = {}
+  for name, v in next, options do
+    if not ty.checks[name] then own[name] = ctx and render.text(name, v, ctx) or v end
+  end
+  return value.encode(own, "params")
+end
+
+--- JSON of a native node's own options; rendered when there is a task. Raises a string.
+function host.params_text(flow_index, node, inner, task, backend)
+  local flow = flows[flow_index]
+  local options, ty, outer = subject(flow, node, inner)
+  local ctx = task and new_context(flow, options, outer, task, backend) or nil
+  return demand(flow, node, "params", native_params, ctx, ty, options)
+end
+
+--- Where a node is written, "file:line".
+function host.place(flow_index, node) return place.show(flows[flow_index].places[node + 1]) end
+
+return host

@@ -1,0 +1,337 @@
+-- {{ expr }} in the strings of a flow: parsed and compiled once a text, evaluated against a scope.
+--
+-- A scope is a ctx (flow.context) or any table with run, params, vars, inputs. Evaluation never
+-- yields, so the scope of the moment is one upvalue.
+-- Modes: "text" (a string that is one template gives its value itself), "shell" (values are quoted,
+-- a list becomes words, {{{ }}} inserts as it is), "sql" (values become bound parameters).
+local suggest = require "flow.suggest"
+local value = require "flow.value"
+
+local template = {}
+
+local find, sub = string.find, string.sub
+
+-- ------------------------------------------------------------------------------------ names
+
+local scope -- what is being evaluated against
+local zone_offset -- function(time, tz) -> seconds east of UTC, see template.set_zone
+
+local function date(time, format)
+  if time == nil then time = scope.run.time end
+  if type(time) ~= "number" then error("date: expected a time in seconds, got " .. type(time), 0) end
+  local offset = zone_offset and scope.tz and zone_offset(time, scope.tz) or 0
+  return os.date("!" .. (format or "%Y-%m-%d"), math.floor(time) + offset)
+end
+
+local from_scope = { run = true, params = true, vars = true, inputs = true, item = true, index = true }
+-- pairs() that sees through the view that ctx.params is.
+local function view_pairs(t)
+  local mt = getmetatable(t)
+  return next, type(mt) == "table" and rawget(mt, "__flow_value") or t, nil
+end
+template.pairs = view_pairs
+
+local environment = setmetatable({}, {
+  __index = function(_, name) return type(name) == "string" and os.getenv(name) or nil end,
+})
+
+local names = {
+  "run", "params", "vars", "inputs", "env", "date", "second", "minute", "hour", "day", "week",
+  "item", "index", "string", "math", "table", "tostring", "tonumber", "ipairs", "pairs",
+}
+template.names = names
+
+local Unknown = {} -- an error about a name, told apart from what an expression raises itself
+
+local function unknown(name, candidates, inside)
+  local text = ("unknown name %s%s"):format(inside and inside .. "." .. name or name,
+    suggest.hint(name, candidates))
+  return setmetatable({ text = text }, Unknown)
+end
+
+local globals = {
+  env = environment, date = date,
+  second = 1, minute = 60, hour = 3600, day = 86400, week = 604800,
+  string = string, math = math, table = table,
+  tostring = tostring, tonumber = tonumber, ipairs = ipairs, pairs = view_pairs,
+}
+setmetatable(globals, {
+  __index = function(_, name)
+    if from_scope[name] then
+      local found = scope[name]
+      if found == nil and (name == "item" or name == "index") then
+        error(setmetatable({ text = name .. " is known only in the instances of a map" }, Unknown), 0)
+      end
+      return found
+    end
+    error(unknown(name, names), 0)
+  end,
+  __newindex = function(_, name) error("a template assigns nothing (" .. tostring(name) .. ")", 0) end,
+})
+
+--- Tells how far a time zone is from UTC: function(time, tz) -> seconds.
+function template.set_zone(offset) zone_offset = offset end
+
+-- ------------------------------------------------------------------------------------ parsing
+
+-- Compiles the expression that starts at `at` and ends before `close`; tries later ends while the
+-- code is incomplete, for expressions that hold braces themselves.
+local function read_expression(text, at, close)
+  local first_error
+  local from = at
+  while true do
+    local stop = find(text, close, from, true)
+    if not stop then break end
+    -- Of "}}}" the last two close a {{: the first belongs to a table in the expression.
+    local code = sub(text, at, stop - 1)
+    local chunk, err = loadstring("return " .. code, "=template")
+    if chunk and find(code, "%S") then return code, setfenv(chunk, globals), stop + #close end
+    first_error = first_error or (find(code, "%S") and err or "template:1: an expression is expected")
+    from = stop + 1
+  end
+  return nil, first_error or ("no %s closes it"):format(close)
+end
+
+local function shorten(text)
+  return #text > 80 and sub(text, 1, 77) .. "..." or text
+end
+
+local function syntax_problem(text, at, err)
+  local reason = err:gsub("^template:%d+: ", ""):gsub("'<eof>'", "the end")
+  return ('template "%s": %s'):format(shorten(sub(text, at)), reason)
+end
+
+-- True when `text` ends inside an SQL string or quoted name.
+local function in_sql_quotes(text)
+  local at, quote = 1, nil
+  while at <= #text do
+    local char = sub(text, at, at)
+    if quote then
+      if char == quote then quote = nil end
+    elseif char == "'" or char == '"' or char == "`" then
+      quote = char
+    elseif char == "-" and sub(text, at, at + 1) == "--" then
+      at = (find(text, "\n", at, true) or #text)
+    elseif char == "/" and sub(text, at, at + 1) == "/*" then
+      local _, stop = find(text, "*/", at, true)
+      at = stop or #text
+    end
+    at = at + 1
+  end
+  return quote ~= nil
+end
+
+local function sql_problem(parts, raw, code)
+  if raw then
+    return "in sql a value is always a bound parameter: write {{" .. code .. "}}"
+  end
+  local before = {}
+  for i, part in ipairs(parts) do before[i] = type(part) == "string" and part or "?" end
+  if in_sql_quotes(table.concat(before)) then
+    return "remove the quotes around {{" .. code .. "}}: in sql a value is a bound parameter"
+  end
+end
+
+-- Returns a list of literal strings and { code =, eval =, raw = }, or nil and a problem.
+local function parse(text, mode)
+  local parts, at = {}, 1
+  while true do
+    local open = find(text, "{{", at, true)
+    if not open then break end
+    local raw = sub(text, open + 2, open + 2) == "{"
+    local code, eval, next_at = read_expression(text, open + (raw and 3 or 2), raw and "}}}" or "}}")
+    if not code and raw then -- "{{{" may also be {{ and a table
+      code, eval, next_at = read_expression(text, open + 2, "}}")
+      raw = not code
+    end
+    if not code then return nil, syntax_problem(text, open, eval) end
+    if open > at then parts[#parts + 1] = sub(text, at, open - 1) end
+    code = code:match "^%s*(.-)%s*$"
+    local problem = mode == "sql" and sql_problem(parts, raw, code)
+    if problem then return nil, ('template "%s": %s'):format(shorten(sub(text, open)), problem) end
+    parts[#parts + 1] = { code = code, eval = eval, raw = raw }
+    at = next_at
+  end
+  if at <= #text then parts[#parts + 1] = sub(text, at) end
+  return parts
+end
+
+-- ------------------------------------------------------------------------------------ cache
+
+local CACHE_MAX = 8192 -- texts; a flow of a million different ones must not keep them all
+local cache, cache_count = {}, 0
+
+local function parts_of(text, mode)
+  local key = mode == "sql" and "\0" .. text or text -- only sql parses differently
+  local parts = cache[key]
+  if parts then return parts end
+  local problem
+  parts, problem = parse(text, mode)
+  if not parts then return nil, problem end
+  if cache_count >= CACHE_MAX then cache, cache_count = {}, 0 end
+  cache[key] = parts
+  cache_count = cache_count + 1
+  return parts
+end
+
+--- True when `text` holds a template.
+function template.is(text) return find(text, "{{", 1, true) ~= nil end
+
+--- nil, or what is wrong with `text`.
+---@param text string
+---@param mode "text"|"shell"|"sql"
+---@return string? problem
+function template.problem(text, mode)
+  local _, problem = parts_of(text, mode)
+  return problem
+end
+
+-- ------------------------------------------------------------------------------------ evaluation
+
+-- Follows the first dotted name in `code` that leads nowhere, to name it and what it may have meant.
+local function find_missing(code)
+  for chain in (" " .. code):gmatch "[^%w_.\"'](%a[%w_]*[%w_.]*)" do
+    local root = chain:match "^[%w_]+"
+    if from_scope[root] or root == "env" then
+      local here, path = globals[root], root
+      for name in chain:sub(#root + 1):gmatch "%.([%a_][%w_]*)" do
+        if type(here) ~= "table" then break end
+        if here[name] == nil then
+          local known = {}
+          for key in view_pairs(here) do
+            if type(key) == "string" then known[#known + 1] = key end
+          end
+          table.sort(known)
+          return unknown(name, known, path).text
+        end
+        here, path = here[name], path .. "." .. name
+      end
+    end
+  end
+end
+
+local function fail(part, reason)
+  local open, close = part.raw and "{{{ " or "{{ ", part.raw and " }}}" or " }}"
+  error(("template %s%s%s: %s"):format(open, shorten(part.code), close, reason), 0)
+end
+
+-- The value of one expression; raises a string.
+local function evaluate(part)
+  local ok, result = pcall(part.eval)
+  if ok then
+    if result ~= nil then return result end
+    local found, missing = pcall(find_missing, part.code)
+    fail(part, found and missing or "the value is nil")
+  end
+  if getmetatable(result) == Unknown then fail(part, result.text) end
+  local found, missing = pcall(find_missing, part.code)
+  if found and missing then fail(part, missing) end
+  fail(part, (tostring(result):gsub("^template:%d+: ", "")))
+end
+
+-- One value inside a text.
+local function show(part, result)
+  local kind = type(result)
+  if kind == "string" then return result end
+  if kind == "number" then return value.number_text(result) end
+  if kind == "boolean" then return tostring(result) end
+  if result == value.null then return "" end
+  if kind == "table" then
+    local text, err = value.try_encode(result)
+    if not text then fail(part, err) end
+    return text
+  end
+  fail(part, "expected a value that can be text, got a " .. kind)
+end
+
+--- Quotes `text` as one word of a POSIX shell; a plain word stays as it is.
+---@param text string
+---@return string
+function template.quote(text)
+  if find(text, "^[%w_@%%+:,./=-]+$") then return text end
+  return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+local function show_shell(part, result)
+  if part.raw then return show(part, result) end
+  if type(result) ~= "table" or result == value.null or not value.is_list(result) then
+    return template.quote(show(part, result))
+  end
+  local words = {}
+  for i = 1, #result do words[i] = template.quote(show(part, result[i])) end
+  return table.concat(words, " ")
+end
+
+local function bind(part, result, values)
+  if type(result) == "table" and result ~= value.null then
+    if value.is_list(result) then
+      local marks = {}
+      for i = 1, #result do marks[i] = bind(part, result[i], values) end
+      if #marks == 0 then return "NULL" end -- `in (NULL)` is never true
+      return table.concat(marks, ", ")
+    end
+    result = show(part, result)
+  elseif type(result) == "function" then
+    fail(part, "expected a value, got a function")
+  end
+  values.count = values.count + 1
+  local name = "flow_" .. values.count
+  values[name] = result
+  return ":" .. name
+end
+
+local function render_parts(parts, mode)
+  if #parts == 1 and mode == "text" and type(parts[1]) == "table" then return evaluate(parts[1]) end
+  local out = {}
+  local values = mode == "sql" and { count = 0 } or nil
+  for i = 1, #parts do
+    local part = parts[i]
+    if type(part) == "string" then
+      out[i] = part
+    else
+      local result = evaluate(part)
+      if mode == "shell" then
+        out[i] = show_shell(part, result)
+      elseif mode == "sql" then
+        out[i] = bind(part, result, values)
+      else
+        out[i] = show(part, result)
+      end
+    end
+  end
+  local text = table.concat(out)
+  if values then values.count = nil end
+  return values and { text = text, values = values } or text
+end
+
+--- Evaluates `text` against `ctx`. A "text" that is one template gives its value itself; "sql" gives
+--- { text = "... :flow_1 ...", values = { flow_1 = ... } }. Raises a string that names template and name.
+---@param text string
+---@param mode "text"|"shell"|"sql"
+---@param ctx table
+---@return any
+function template.render(text, mode, ctx)
+  if not find(text, "{{", 1, true) then
+    return mode == "sql" and { text = text, values = {} } or text
+  end
+  local parts, problem = parts_of(text, mode)
+  if not parts then error(problem, 0) end
+  local outer = scope
+  scope = ctx
+  local ok, result = pcall(render_parts, parts, mode)
+  scope = outer
+  if not ok then error(result, 0) end
+  return result
+end
+
+--- The same date() for scripts: flow.date(time, format, tz).
+function template.date(time, format, tz)
+  local outer = scope
+  scope = { tz = tz, run = {} }
+  local ok, result = pcall(date, time, format)
+  scope = outer
+  if not ok then error(result, 2) end
+  return result
+end
+
+return template
