@@ -1,7 +1,8 @@
 // flow.core.graph: builds a graph from Lua. Wrong use raises; a graph that cannot be is `nil, err`.
 //
-// A set of options is passed as 19 values in the order of read_options(); enums are their numbers,
-// which `kinds`, `triggers`, `merges` and `hooks` of the module give by name.
+// graph:options() takes a set of options as 19 values in the order of read_options() and answers with
+// a number for it: nodes with equal options are added by the same one. Enums are their numbers, which
+// `kinds`, `triggers`, `merges` and `hooks` of the module give by name.
 #include "bind/graph.h"
 #include <lauxlib.h>
 #include "base/id.h"
@@ -13,6 +14,8 @@ enum { FLAG_WHEN = 1, FLAG_RETRY_ON = 2, FLAG_ALLOW_FAILURE = 4, FLAGS_ALL = 7 }
 
 typedef struct graph_box {
   fl_graph *graph; // NULL once collected
+  const fl_node_options **sets; // what options() was given, by number
+  uint32_t set_count, set_capacity;
   bool frozen;
   bool linking;      // an edge was added: no more nodes
   uint32_t edge_max; // the last node that was given a parent
@@ -95,40 +98,68 @@ static int l_graph_new(lua_State *L) {
 static int l_graph_gc(lua_State *L) {
   graph_box *box = luaL_checkudata(L, 1, GRAPH_TYPE);
   fl_graph_free(box->graph);
+  free(box->sets);
   box->graph = NULL;
+  box->sets = NULL;
   return 0;
 }
 
-// graph:add(name, options...) -> index | nil, err
+// graph:options(type, ...) -> number of the set
+static int l_graph_options(lua_State *L) {
+  graph_box *box = check_open(L);
+  fl_node_options options;
+  read_options(L, 2, &options);
+  if (box->set_count == box->set_capacity) {
+    box->set_capacity = box->set_capacity ? box->set_capacity * 2 : 16;
+    box->sets = fl_realloc(box->sets, box->set_capacity * sizeof *box->sets);
+  }
+  box->sets[box->set_count] = fl_graph_intern(box->graph, &options);
+  lua_pushinteger(L, (lua_Integer)box->set_count++);
+  return 1;
+}
+
+static const fl_node_options *check_set(lua_State *L, int arg, const graph_box *box) {
+  lua_Number n = luaL_checknumber(L, arg);
+  luaL_argcheck(L, n >= 0 && n < box->set_count, arg, "no such set of options");
+  return box->sets[(uint32_t)n];
+}
+
+// graph:add(name, set) -> index | nil, err
 static int l_graph_add(lua_State *L) {
   graph_box *box = check_open(L);
   size_t size;
   const char *name = luaL_checklstring(L, 2, &size);
   luaL_argcheck(L, fl_name_valid(name, size), 2, "no valid name");
   luaL_argcheck(L, !box->linking, 2, "nodes come before edges");
-  fl_node_options options;
-  read_options(L, 3, &options);
   uint32_t index;
   fl_error err;
-  if (fl_graph_add(box->graph, name, size, &options, &index, &err)) return push_error(L, &err);
+  if (fl_graph_add(box->graph, name, size, check_set(L, 3, box), &index, &err))
+    return push_error(L, &err);
   lua_pushinteger(L, (lua_Integer)index);
   return 1;
 }
 
-// graph:inner(node, options...): what the instances of a map are
+// graph:inner(node, set): what the instances of a map are
 static int l_graph_inner(lua_State *L) {
   graph_box *box = check_open(L);
   uint32_t node = check_node(L, 2, box);
-  fl_node_options options;
-  read_options(L, 3, &options);
-  fl_graph_set_inner(box->graph, node, &options);
+  fl_graph_set_inner(box->graph, node, check_set(L, 3, box));
   return 0;
 }
 
-// graph:after(node, parent): nodes in index order
+static uint32_t check_parent(lua_State *L, int arg, const graph_box *box) {
+  if (lua_type(L, arg) != LUA_TSTRING) return check_node(L, arg, box);
+  size_t size;
+  const char *name = lua_tolstring(L, arg, &size);
+  uint32_t node = fl_graph_find(box->graph, name, size);
+  luaL_argcheck(L, node != FL_NODE_NONE, arg, "no such node");
+  return node;
+}
+
+// graph:after(node, parent): nodes in index order; the parent by index or name
 static int l_graph_after(lua_State *L) {
   graph_box *box = check_open(L);
-  uint32_t node = check_node(L, 2, box), parent = check_node(L, 3, box);
+  uint32_t node = check_node(L, 2, box), parent = check_parent(L, 3, box);
   luaL_argcheck(L, !box->linking || node >= box->edge_max, 2, "edges come in the order of nodes");
   box->linking = true;
   box->edge_max = node;
@@ -141,6 +172,9 @@ static int l_graph_freeze(lua_State *L) {
   graph_box *box = check_open(L);
   fl_error err;
   box->frozen = true;
+  free(box->sets);
+  box->sets = NULL;
+  box->set_count = 0;
   if (fl_graph_freeze(box->graph, &err)) return push_error(L, &err);
   lua_pushboolean(L, 1);
   return 1;
@@ -236,15 +270,11 @@ static void set_all_names(lua_State *L) {
 
 int luaopen_flow_core_graph(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"add", l_graph_add},
-      {"inner", l_graph_inner},
-      {"after", l_graph_after},
-      {"freeze", l_graph_freeze},
-      {"count", l_graph_count},
-      {"name", l_graph_name},
-      {"type", l_graph_type},
-      {"find", l_graph_find},
-      {"parents", l_graph_parents},
+      {"options", l_graph_options}, {"add", l_graph_add},
+      {"inner", l_graph_inner}, {"after", l_graph_after},
+      {"freeze", l_graph_freeze}, {"count", l_graph_count},
+      {"name", l_graph_name}, {"type", l_graph_type},
+      {"find", l_graph_find}, {"parents", l_graph_parents},
       {"children", l_graph_children},
       {NULL, NULL},
   };

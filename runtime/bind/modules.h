@@ -7,6 +7,7 @@
 void fl_lua_open_modules(lua_State *L);
 
 // One row each in modules.c, sorted by name.
+int luaopen_flow_core_frame(lua_State *L);
 int luaopen_flow_core_fs(lua_State *L);
 int luaopen_flow_core_json(lua_State *L);
 int luaopen_flow_core_log(lua_State *L);
