@@ -134,7 +134,7 @@ static uint16_t end_line(fl_cli_text *out, fl_cli_text *line, uint32_t columns) 
   return (uint16_t)width;
 }
 
-static void add_node_line(fl_cli_text *line, const fl_cli_live_node *node, int64_t now_ms,
+static void add_node_row(fl_cli_text *line, const fl_cli_live_node *node, int64_t now_ms,
                           size_t name_columns) {
   fl_cli_text_add_str(line, "  ");
   size_t taken = fl_cli_text_cut(line, node->name, strlen(node->name), name_columns);
@@ -159,7 +159,7 @@ uint32_t fl_cli_live_compose(const fl_cli_watch *w, int64_t now_ms, uint32_t row
   if (name_columns > NAME_COLUMNS) name_columns = NAME_COLUMNS;
   node = w->live.first;
   for (uint32_t i = 0; i < shown; i++, node = node->next) {
-    add_node_line(&line, node, now_ms, name_columns);
+    add_node_row(&line, node, now_ms, name_columns);
     widths[lines++] = end_line(out, &line, columns);
     fl_cli_text_add(out, "\n", 1);
   }

@@ -1,0 +1,152 @@
+// Tests cli/lines.c: what each kind of event looks like, as a line and as JSON.
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "cli/engine.c"
+#include "cli/lines.c"
+#include "cli/live.c"
+#include "cli/options.c"
+#include "cli/output.c"
+#include "cli/suggest.c"
+#include "cli/text.c"
+
+// lines.c and engine.c need no verb; options.c asks for these two.
+const fl_cli_option fl_cli_global_options[] = {{NULL, NULL, NULL, NULL}};
+const fl_cli_option *fl_cli_option_find(const fl_cli_option *table, const char *name, size_t size) {
+  return (void)table, (void)name, (void)size, NULL;
+}
+
+#define RUN "20260131T235959-4f7a9c01"
+
+static fl_cli cli;
+static fl_cli_watch watch;
+
+static int begin(void **state) {
+  (void)state;
+  setenv("TZ", "UTC", 1);
+  tzset();
+  watch = (fl_cli_watch){.cli = &cli, .run_id = RUN, .total = 4};
+  fl_cli_out()->size = 0;
+  return 0;
+}
+
+static const char *line(fl_cli_mode mode, fl_event e) {
+  e.run_id = e.run_id ? e.run_id : RUN;
+  e.flow = e.flow ? e.flow : "sales";
+  e.wall_ms = 1769904000123; // 2026-02-01T00:00:00.123Z
+  watch.mode = mode;
+  fl_cli_out()->size = 0;
+  fl_cli_lines_add(&watch, &e);
+  for (size_t i = 0; i < watch.failure_count; i++) {
+    free(watch.failures[i].node);
+    free(watch.failures[i].error);
+  }
+  watch.failure_count = 0;
+  free(watch.failures);
+  watch.failures = NULL, watch.failure_capacity = 0;
+  return fl_cli_text_cstr(fl_cli_out());
+}
+
+#define NODE(what) .kind = FL_EVENT_NODE_##what, .node = "load", .exit_code = -1
+
+static void plain_lines_tell_what_happened(void **state) {
+  (void)state;
+  const struct {
+    fl_event event;
+    const char *line;
+  } rows[] = {
+      {{.kind = FL_EVENT_RUN_STARTED, .nodes_total = 4}, "run " RUN " of sales started, 4 nodes"},
+      {{NODE(STARTED), .attempt = 1, .status = "running"}, "load started"},
+      {{NODE(STARTED), .attempt = 2, .status = "running"}, "load started (attempt 2)"},
+      {{NODE(FINISHED), .attempt = 1, .status = "succeeded", .duration_ms = 1234}, "load succeeded 1.2s"},
+      {{.kind = FL_EVENT_NODE_FINISHED, .node = "load", .attempt = 1, .status = "failed",
+        .duration_ms = 300, .exit_code = 2}, "load failed 300ms: exit code 2"},
+      {{NODE(FINISHED), .attempt = 1, .status = "failed", .duration_ms = 300, .signal = 9},
+       "load failed 300ms: signal 9"},
+      {{NODE(FINISHED), .attempt = 1, .status = "failed", .duration_ms = 300,
+        .error = "a.lua:3: boom\nstack:\n\ta.lua:9\n"}, "load failed 300ms: a.lua:3: boom\n    stack:\n     a.lua:9"},
+      {{NODE(RETRYING), .attempt = 1, .status = "retrying", .duration_ms = 20, .error = "exit code 1",
+        .reason = "retry"}, "load retrying 20ms (attempt 1 failed): exit code 1"},
+      {{NODE(FINISHED), .status = "skipped", .reason = "when_false"}, "load skipped: its `when` was false"},
+      {{NODE(FINISHED), .status = "upstream_failed", .reason = "upstream_failed", .error = "extract"},
+       "load upstream_failed: something it depends on failed (extract)"},
+      {{NODE(FINISHED), .status = "failed", .reason = "merge_conflict", .error = "a and b set n"},
+       "load failed: a and b set n"},
+      {{NODE(FINISHED), .attempt = 1, .status = "cancelled", .reason = "interrupted", .duration_ms = 9},
+       "load cancelled 9ms: the engine was interrupted"},
+      {{NODE(FINISHED), .run_id = "20260131T235959-00000000", .flow = "sub", .attempt = 1,
+        .status = "succeeded", .duration_ms = 9}, "sub/load succeeded 9ms"},
+      {{.kind = FL_EVENT_NOTICE, .error = "the disk is nearly full", .exit_code = -1},
+       "notice: the disk is nearly full"},
+      {{.kind = FL_EVENT_RUN_FINISHED, .run_id = "20260131T235959-00000000", .flow = "sub",
+        .status = "succeeded", .duration_ms = 1000}, "run 20260131T235959-00000000 of sub succeeded 1.0s"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    char expected[512];
+    snprintf(expected, sizeof expected, "00:00:00 %s\n", rows[i].line);
+    assert_string_equal(line(FL_MODE_PLAIN, rows[i].event), expected);
+  }
+}
+
+static void some_events_have_no_line(void **state) {
+  (void)state;
+  fl_event progress = {NODE(PROGRESS), .progress_done = 1};
+  fl_event end = {.kind = FL_EVENT_RUN_FINISHED, .status = "failed"};
+  fl_event good = {NODE(FINISHED), .attempt = 1, .status = "succeeded"};
+  fl_event bad = {NODE(FINISHED), .attempt = 1, .status = "failed"};
+  fl_event start = {NODE(STARTED), .attempt = 1};
+  assert_string_equal(line(FL_MODE_PLAIN, progress), "");
+  assert_string_equal(line(FL_MODE_PLAIN, end), ""); // the summary tells it
+  assert_string_equal(line(FL_MODE_QUIET, good), "");
+  assert_string_not_equal(line(FL_MODE_QUIET, bad), "");
+  assert_string_equal(line(FL_MODE_LIVE, start), "");
+  assert_string_not_equal(line(FL_MODE_LIVE, good), "");
+  watch.total = 1000;
+  assert_string_equal(line(FL_MODE_LIVE, good), "");
+  assert_string_not_equal(line(FL_MODE_LIVE, bad), "");
+  assert_string_equal(line(FL_MODE_JSON, progress), "");
+}
+
+static void names_and_errors_cannot_move_the_cursor(void **state) {
+  (void)state;
+  fl_event e = {NODE(FINISHED), .attempt = 1, .status = "failed", .error = "\x1b[2Jgone\r\n\x07"};
+  e.node = "a\x1b[Hb";
+  assert_string_equal(line(FL_MODE_PLAIN, e),
+                      "00:00:00 a\\x1b[Hb failed 0ms: \\x1b[2Jgone\\r\n    \\x07\n");
+}
+
+static void json_is_one_object_a_line(void **state) {
+  (void)state;
+  fl_event started = {.kind = FL_EVENT_RUN_STARTED, .status = "running", .nodes_total = 4};
+  assert_string_equal(line(FL_MODE_JSON, started),
+                      "{\"event\":\"run_started\",\"ts\":\"2026-02-01T00:00:00.123Z\",\"run\":\"" RUN "\","
+                      "\"flow\":\"sales\",\"status\":\"running\"}\n");
+  fl_event failed = {NODE(FINISHED), .attempt = 2, .status = "failed", .duration_ms = 7,
+                     .error = "no \"x\"\n\xff"};
+  assert_string_equal(line(FL_MODE_JSON, failed),
+                      "{\"event\":\"node_finished\",\"ts\":\"2026-02-01T00:00:00.123Z\",\"run\":\"" RUN "\","
+                      "\"flow\":\"sales\",\"node\":\"load\",\"attempt\":2,\"status\":\"failed\","
+                      "\"duration_ms\":7,\"error\":\"no \\\"x\\\"\\n\uFFFD\"}\n");
+  fl_event skipped = {NODE(FINISHED), .status = "skipped", .reason = "when_false"};
+  assert_string_equal(line(FL_MODE_JSON, skipped),
+                      "{\"event\":\"node_finished\",\"ts\":\"2026-02-01T00:00:00.123Z\",\"run\":\"" RUN "\","
+                      "\"flow\":\"sales\",\"node\":\"load\",\"status\":\"skipped\"}\n");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup(plain_lines_tell_what_happened, begin),
+      cmocka_unit_test_setup(some_events_have_no_line, begin),
+      cmocka_unit_test_setup(names_and_errors_cannot_move_the_cursor, begin),
+      cmocka_unit_test_setup(json_is_one_object_a_line, begin),
+  };
+  int failed = cmocka_run_group_tests(tests, NULL, NULL);
+  fl_cli_text_deinit(fl_cli_out());
+  return failed;
+}
