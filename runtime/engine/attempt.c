@@ -194,6 +194,7 @@ static void end_for_good(fl_attempt *a, const fl_outcome *o) {
   if (event == FL_NODE_FAIL) remember_error(run, node, o);
   bool stop = event == FL_NODE_FAIL && run->flow->policy == FL_POLICY_STOP && !run->stopping &&
               run->phase == FL_PHASE_NODES && !fl_plan_is_handled(run->plan, node);
+  if (event == FL_NODE_SUCCEED && a->options->kind == FL_KIND_BRANCH) fl_branch_omit(run, node, o->outputs);
   detach(a);
   fl_attempt_free(a);
   fl_plan_apply(run->plan, node, event);
@@ -214,7 +215,7 @@ void fl_attempt_end(fl_attempt *a, const fl_outcome *outcome) {
   }
   settle_outcome(a, &o);
   if (o.state == FL_ATTEMPT_SUCCEEDED && a->options->kind == FL_KIND_BRANCH &&
-      fl_branch_choose(run, a->node, o.outputs, &err)) {
+      fl_branch_check(run, a->node, o.outputs, &err)) {
     o.state = FL_ATTEMPT_FAILED;
     o.error = err.message;
     o.outputs = o.vars = NULL;

@@ -29,17 +29,22 @@ static fl_code check_names(fl_run *run, uint32_t node, const json_t *names, fl_e
   return FL_OK;
 }
 
-fl_code fl_branch_choose(fl_run *run, uint32_t node, const fl_value *outputs, fl_error *err) {
+fl_code fl_branch_check(fl_run *run, uint32_t node, const fl_value *outputs, fl_error *err) {
   json_t *names = outputs ? fl_value_to_json(outputs) : json_array();
   fl_code rc = check_names(run, node, names, err);
+  json_decref(names);
+  return rc;
+}
+
+void fl_branch_omit(fl_run *run, uint32_t node, const fl_value *outputs) {
+  json_t *names = outputs ? fl_value_to_json(outputs) : json_array();
   uint32_t count;
   const uint32_t *children = fl_graph_get_children(run->flow->graph, node, &count);
-  for (uint32_t i = 0; i < count && !rc; i++) {
+  for (uint32_t i = 0; i < count; i++) {
     if (is_chosen(names, fl_run_get_name(run, children[i]))) continue;
     if (fl_plan_can(run->plan, children[i], FL_NODE_OMIT))
       fl_run_decide(run, children[i], FL_NODE_OMIT, FL_REASON_BRANCH_NOT_CHOSEN,
                     fl_run_get_name(run, node));
   }
   json_decref(names);
-  return rc;
 }

@@ -7,35 +7,46 @@ static void fail(fl_attempt *a, const char *message) {
                                   .no_retry = true});
 }
 
-static bool record_instance(fl_attempt *a, uint32_t node, uint32_t position, const char *name,
-                            fl_value *item) {
+static bool record_instance(fl_attempt *a, uint32_t node, uint32_t position, fl_value *item) {
   fl_scheduler *s = a->scheduler;
   fl_error err;
   if (fl_store_put_value(s->store, item, &err)) return fl_scheduler_break(s, &err);
   fl_instance_row row = {.run = a->run->row.row, .node = node, .map_node = a->node,
-                         .position = position, .name = name, .item = item->store_id};
+                         .position = position, .name = fl_run_get_name(a->run, node),
+                         .type = fl_plan_get_options(a->run->plan, node)->type,
+                         .item = item->store_id};
   if (fl_store_add_instance(s->store, &row, &err)) return fl_scheduler_break(s, &err);
   return true;
 }
 
-static void make_instances(fl_attempt *a, fl_value **items, size_t count) {
-  fl_run *run = a->run;
-  for (size_t i = 0; i < count; i++) {
-    char name[FL_ID_SIZE_MAX + 32];
-    snprintf(name, sizeof name, "%s[%zu]", fl_run_get_name(run, a->node), i + 1);
-    uint32_t node = fl_run_add_instance(run, a->node, (uint32_t)i + 1, name, items[i], FL_NODE_PENDING);
-    if (!record_instance(a, node, (uint32_t)i + 1, name, items[i])) return;
-    fl_plan_make_ready(run->plan, node);
-  }
-  run->nodes[a->node].instances_open = (uint32_t)count;
-}
-
-// Calls `each` for the instances of `map`, in order.
+// The first instance of `map` from index `from` on.
 static uint32_t next_instance(const fl_run *run, uint32_t map, uint32_t from) {
   uint32_t count = fl_plan_get_count(run->plan);
   for (uint32_t i = from; i < count; i++)
     if (fl_plan_get_map(run->plan, i) == map) return i;
   return FL_NODE_NONE;
+}
+
+// New instances for `items`. Those of an earlier list (the map runs again from the start) are used
+// again by position: their numbers go on counting, and what is past the new list is omitted.
+static void make_instances(fl_attempt *a, fl_value **items, size_t count) {
+  fl_run *run = a->run;
+  uint32_t have = 0;
+  for (uint32_t i = next_instance(run, a->node, run->graph_count); i != FL_NODE_NONE;
+       i = next_instance(run, a->node, i + 1)) {
+    if (have++ < count) fl_run_set_item(run, i, items[have - 1]);
+    else fl_run_decide(run, i, FL_NODE_OMIT, FL_REASON_TRIGGER_NOT_MET, NULL);
+    if (have <= count && !record_instance(a, i, have, items[have - 1])) return;
+    if (have <= count) fl_plan_make_ready(run->plan, i);
+  }
+  for (size_t i = have; i < count; i++) {
+    char name[FL_ID_SIZE_MAX + 32];
+    snprintf(name, sizeof name, "%s[%zu]", fl_run_get_name(run, a->node), i + 1);
+    uint32_t node = fl_run_add_instance(run, a->node, (uint32_t)i + 1, name, items[i], FL_NODE_PENDING);
+    if (!record_instance(a, node, (uint32_t)i + 1, items[i])) return;
+    fl_plan_make_ready(run->plan, node);
+  }
+  run->nodes[a->node].instances_open = (uint32_t)count;
 }
 
 static fl_code collect(fl_run *run, uint32_t map, fl_value **out, fl_error *err) {
@@ -46,6 +57,7 @@ static fl_code collect(fl_run *run, uint32_t map, fl_value **out, fl_error *err)
   bool first = true;
   for (uint32_t i = next_instance(run, map, run->graph_count); i != FL_NODE_NONE;
        i = next_instance(run, map, i + 1)) {
+    if (fl_plan_get_state(run->plan, i) == FL_NODE_OMITTED) continue;
     fl_value *v = fl_plan_get_state(run->plan, i) == FL_NODE_SUCCEEDED ? fl_run_get_outputs(run, i, &load) : NULL;
     if (!first) fl_buf_add_char(&text, ',');
     first = false;
@@ -165,7 +177,8 @@ static void map_start(void *ud, fl_attempt *a) {
   fl_attempt_arm_timeout(a);
   if (!fl_scheduler_begin(a->scheduler)) return;
   run->scheduler->fill_wanted = true;
-  if (go_on(a)) return;
+  if (!fl_run_get_node(run, a->node)->expand_again && go_on(a)) return;
+  fl_run_get_node(run, a->node)->expand_again = false;
   if (run->flow->hooks->expand(run->flow, a, &items, &count, &err)) {
     fail(a, err.message);
     return;

@@ -78,6 +78,7 @@ static fl_code restore_node(fl_restore *r, uint32_t node, fl_error *err) {
   if (p->state == FL_NODE_RETRYING) n->next_reason = FL_REASON_RETRY;
   if (r->reasons[node] == FL_REASON_RERUN_ASKED) {
     n->child_run = 0;
+    n->expand_again = true;
     fl_code rc = fl_store_drop_steps(r->scheduler->store, r->run->row.row, node, err);
     if (!rc) rc = fl_store_put_checkpoint(r->scheduler->store, r->run->row.row, node, 0, 0, NULL, err);
     if (rc) return rc;

@@ -77,6 +77,12 @@ uint32_t fl_run_add_instance(fl_run *run, uint32_t map_node, uint32_t position, 
   return node;
 }
 
+void fl_run_set_item(fl_run *run, uint32_t instance, fl_value *item) {
+  fl_map_instance *i = &run->instances[instance - run->graph_count];
+  fl_value_unref(i->item);
+  i->item = fl_value_ref(item);
+}
+
 // ------------------------------------------------------------------------------------- outputs
 
 // Small results stay in memory for the children; what is large, or more than this in all, is read

@@ -14,6 +14,7 @@ typedef struct fl_node_run {
   uint32_t failures;    // failed attempts in this epoch, for retries
   uint32_t lost;        // lost ones in a row
   uint32_t instances_open; // of a map: instances without a final state
+  bool expand_again;    // a map: make its list anew
   uint8_t next_reason;  // why its next attempt will start (fl_reason), 0: by its trigger
   int64_t child_run;    // sub-flow that its next attempt enters again
 } fl_node_run;
@@ -140,6 +141,7 @@ const char *fl_run_get_name(fl_run *run, uint32_t node);
 fl_node_run *fl_run_get_node(fl_run *run, uint32_t node);
 uint32_t fl_run_add_instance(fl_run *run, uint32_t map_node, uint32_t position, const char *name,
                              fl_value *item, fl_node_state state);
+void fl_run_set_item(fl_run *run, uint32_t instance, fl_value *item);
 fl_value *fl_run_get_outputs(fl_run *run, uint32_t node, fl_error *err); // a reference or NULL
 void fl_run_set_outputs(fl_run *run, uint32_t node, fl_value *outputs);
 /// Records what the plan decided, and what `fl_run_decide` is told; then the plan sees it.
@@ -169,4 +171,7 @@ void fl_map_instance_ended(fl_run *run, uint32_t node);
 void fl_map_interrupt(fl_run *run);
 void fl_call_ended(fl_run *child);
 // branch.c
-FL_MUST fl_code fl_branch_choose(fl_run *run, uint32_t node, const fl_value *outputs, fl_error *err);
+/// `outputs` must be a list of names of its children.
+FL_MUST fl_code fl_branch_check(fl_run *run, uint32_t node, const fl_value *outputs, fl_error *err);
+/// Omits the children that were not chosen, before the branch's own end lets them become ready.
+void fl_branch_omit(fl_run *run, uint32_t node, const fl_value *outputs);
