@@ -1,6 +1,5 @@
 // The engine's event loop on libuv: a loop of its own, timers and polls that may be closed anywhere.
 #include "io/loop.h"
-#include <errno.h>
 #include <uv.h>
 
 struct fl_loop {
@@ -43,10 +42,9 @@ fl_code fl_loop_open(fl_loop **out, fl_error *err) {
     free(loop);
     return fail_uv(err, rc, "make an event loop");
   }
+  // `wake` stays referenced: with nothing else to wait for, libuv would not wait at all, and tell a
+  // host a timeout of 0.
   uv_timer_init(&loop->uv, &loop->limit);
-  // Neither counts as work: a loop with nothing else to wait for must not wait.
-  uv_unref((uv_handle_t *)&loop->wake);
-  uv_unref((uv_handle_t *)&loop->limit);
   *out = loop;
   return FL_OK;
 }
@@ -65,15 +63,12 @@ void fl_loop_run(fl_loop *loop, int64_t wait_ms) {
     uv_run(&loop->uv, UV_RUN_NOWAIT);
     return;
   }
-  // Referenced, so that libuv waits even when no poll is active (something may call fl_loop_wake()).
-  uv_ref((uv_handle_t *)&loop->wake);
   if (wait_ms > 0) {
     uv_update_time(&loop->uv);
     uv_timer_start(&loop->limit, end_wait, (uint64_t)wait_ms, 0);
   }
   uv_run(&loop->uv, UV_RUN_ONCE);
   uv_timer_stop(&loop->limit);
-  uv_unref((uv_handle_t *)&loop->wake);
 }
 
 int fl_loop_get_fd(const fl_loop *loop) { return uv_backend_fd(&loop->uv); }

@@ -12,7 +12,9 @@
 typedef struct fl_supervisor fl_supervisor;
 
 /// Names a child for ever: one attempt, and which of its children (0: the node's own process; from 1
-/// on: those of ctx:exec; workers have run "" and their own counter in `child`).
+/// on: those of ctx:exec; workers have run "" and their own counter in `child`). When its engine goes
+/// away, a node's own process (child 0) lives on; workers and children of Lua nodes are ended, as
+/// nobody could go on with what they do.
 typedef struct fl_child_id {
   char run[32]; // run id
   uint32_t node, number, child;
@@ -33,7 +35,8 @@ typedef struct fl_spawn {
   bool queue;               // may wait in the supervisor for a free slot; else starts at once
   int32_t priority;         // of the queue: higher first, then in the order of arrival
   bool capture;             // keep stdout apart so that it can be given back
-  int64_t capture_size_max; // past it fl_child_exit.capture_overflow
+  int64_t capture_size_max; // past it fl_child_exit.capture_overflow, and nothing is given back
+                            // (0: FL_VALUE_SIZE_MAX)
   int64_t timeout_ms;       // 0: none; TERM, CONT, grace, KILL, sweep when over
   int64_t grace_ms;
   int64_t log_size_max;     // 0: FL_LOG_SIZE_DEFAULT
@@ -110,6 +113,17 @@ void fl_supervisor_flush(fl_supervisor *s);
 /// Lets go: the supervisor ends its queue, and itself once its children have ended. NULL-safe. With
 /// `kill_all` it ends the children first (KILL at once).
 void fl_supervisor_close(fl_supervisor *s, bool kill_all);
+
+/// Everything that `exited` has told so far is recorded by the caller: a later attach will not ask for
+/// it. Lets the supervisor keep its journal small, and removes what large captures and outputs lay in.
+/// Not needed, but for an engine that lives long.
+void fl_supervisor_settle(fl_supervisor *s);
+
+/// A journal stays after a crash, as fl_supervisor_attach() reads it. Whoever keeps the runs calls this
+/// when none of them can ask for that supervisor any more: removes the journal and what lies beside
+/// it. False, and nothing is removed, while the supervisor lives. (After a tidy end, with every exit
+/// told, fl_supervisor_close() leaves nothing behind.)
+bool fl_supervisor_forget(const char *dir, const char *id);
 
 /// After a crash: what became of the children that supervisor `id` was given. Attaches to it when it
 /// still lives (its children of `run` are then reported through `events`, as if they were ours, and

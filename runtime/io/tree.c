@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "base/err.h"
+#include "io/crc.h"
 
 #define MARK         "FLOWLUA_TREE="
 #define ENVIRON_MAX  (4u << 20) // an environment is at most a quarter of the stack limit
@@ -102,6 +104,40 @@ bool fl_proc_has_mark(int pid, const char *token) {
     if (prefix || word[size] == '\0' || word[size] == ':') return true;
   }
   return false;
+}
+
+#define TAG_BASE        (UINT64_C(1) << 62)
+#define TAG_DEPTH_AT    58
+#define TAG_DEPTH_MAX   15u
+#define TAG_OWNER_AT    32
+#define TAG_OWNER_MASK  ((UINT64_C(1) << 26) - 1)
+
+static uint64_t tag_owner(const char *id) {
+  return fl_crc32(0, id, strlen(id)) & TAG_OWNER_MASK;
+}
+
+static bool is_tag(uint64_t limit) { return limit >= TAG_BASE && limit < 2 * TAG_BASE; }
+
+uint64_t fl_tag_make(const char *id) {
+  struct rlimit limit;
+  uint64_t left = TAG_DEPTH_MAX;
+  if (sizeof(rlim_t) < 8 || sizeof(long) < 8 || getrlimit(RLIMIT_RTTIME, &limit)) return 0;
+  if (limit.rlim_max != RLIM_INFINITY) {
+    if (!is_tag(limit.rlim_max)) return 0; // somebody uses it for what it is
+    left = limit.rlim_max >> TAG_DEPTH_AT & TAG_DEPTH_MAX;
+    if (left-- == 0) return 0;
+  }
+  return TAG_BASE | left << TAG_DEPTH_AT | tag_owner(id) << TAG_OWNER_AT;
+}
+
+bool fl_tag_is_of(uint64_t tag, const char *id) {
+  return is_tag(tag) && (tag >> TAG_OWNER_AT & TAG_OWNER_MASK) == tag_owner(id);
+}
+
+uint64_t fl_proc_get_tag(int pid) {
+  struct rlimit limit;
+  if (prlimit(pid, RLIMIT_RTTIME, NULL, &limit)) return 0;
+  return limit.rlim_max != RLIM_INFINITY && is_tag(limit.rlim_max) ? limit.rlim_max : 0;
 }
 
 void fl_proc_set_deinit(fl_proc_set *set) {

@@ -35,6 +35,19 @@ bool fl_proc_has_mark(int pid, const char *token);
 /// Appends "FLOWLUA_TREE" as it stands in its environment to `out` (NUL-terminated, cut to size).
 bool fl_proc_get_mark(int pid, char *out, size_t size);
 
+// A tag is a number that a process and all that come from it carry whatever they do to their
+// environment, session and group: a hard limit on RLIMIT_RTTIME, of 146,000 years and more, which
+// nobody looks at. Its low 32 bits number the tree, 26 bits say whose trees, 4 how deep supervisors
+// are nested (limits can only be lowered, so an inner one has lower tags).
+
+/// The tag of the trees of supervisor `id`, made by the calling process; add a tree's number (32
+/// bits). 0: this system cannot.
+uint64_t fl_tag_make(const char *id);
+/// Whether it is the tag of a tree of that supervisor.
+bool fl_tag_is_of(uint64_t tag, const char *id);
+/// Of a process; 0: none, or it may not be asked.
+uint64_t fl_proc_get_tag(int pid);
+
 void fl_proc_set_deinit(fl_proc_set *set);
 /// Adds it unless it is there (by pid and start time). Returns whether it was added.
 bool fl_proc_set_add(fl_proc_set *set, const fl_proc *proc);
