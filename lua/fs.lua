@@ -1,0 +1,2 @@
+-- The file operations that a pipeline needs. Types: flow/types/fs.lua
+return require "flow.core.fs"

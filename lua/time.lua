@@ -1,0 +1,2 @@
+-- Instants and durations. Types: flow/types/time.lua
+return require "flow.core.time"
