@@ -217,7 +217,7 @@ fl_cli_table *fl_cli_table_new(const char *titles);
 /// The next cell, any bytes (NULL: empty); a row ends by itself after as many cells as titles.
 void fl_cli_table_add(fl_cli_table *table, const char *text, fl_cli_style style);
 void fl_cli_table_addf(fl_cli_table *table, const char *fmt, ...) FL_CLI_PRINTF(2, 3);
-/// Prints and frees.
+/// Prints (nothing when there is no row) and frees.
 void fl_cli_table_print(fl_cli_table *table);
 
 /// "2026-01-31 23:59:59" in the zone of the reader; "-" for 0.

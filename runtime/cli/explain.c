@@ -13,17 +13,20 @@ static const char *text_of(const json_t *object, const char *key) {
 
 static void print_why(const json_t *entry) {
   const char *text = text_of(entry, "text"), *detail = text_of(entry, "detail");
+  const char *status = text_of(entry, "status");
   if (!text || !*text) text = text_of(entry, "reason");
+  // Of a failure its error says more than why the attempt was started.
+  if (status && strcmp(status, "failed") == 0 && detail && *detail) text = NULL;
   if (text && *text && strcmp(text, "none") != 0) {
     fl_cli_printf(": ");
     fl_cli_print_clean(text, false);
-  } else if (detail && *detail) {
-    fl_cli_printf(":");
+  } else {
+    text = NULL;
   }
   if (detail && *detail) {
-    fl_cli_printf(" (");
+    fl_cli_printf(text ? " (" : ": ");
     fl_cli_print_clean(detail, false);
-    fl_cli_printf(")");
+    if (text) fl_cli_printf(")");
   }
   fl_cli_printf("\n");
 }
@@ -46,6 +49,7 @@ static void print_history(const json_t *history) {
 
 static void print_node(const json_t *node) {
   const char *name = text_of(node, "name"), *status = text_of(node, "status");
+  if (!name) name = text_of(node, "node");
   if (!status) status = "";
   fl_cli_style style = fl_cli_style_of_status(status);
   fl_cli_print_clean(name ? name : "", false);

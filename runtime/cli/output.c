@@ -172,7 +172,12 @@ void fl_cli_local_time(int64_t wall_ms, char out[32]) {
 }
 
 void fl_cli_local_clock(int64_t wall_ms, char out[16]) {
-  format_local(wall_ms, "%H:%M:%S", out, 16);
+  // Thousands of events share a second.
+  static int64_t last_second = -1;
+  static char last[16];
+  if (wall_ms / 1000 != last_second) format_local(wall_ms, "%H:%M:%S", last, sizeof last);
+  last_second = wall_ms / 1000;
+  memcpy(out, last, sizeof last);
 }
 
 int64_t fl_cli_time_of(const char *text) {

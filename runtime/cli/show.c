@@ -120,7 +120,7 @@ static fl_code show_people(const fl_cli *cli, fl_engine *engine, fl_error *err) 
   view.all = fl_cli_has(cli, "all") || view.total <= ALL_MAX;
   view.table = fl_cli_table_new("node:type:status:>attempts:>duration:>exit:error");
   code = fl_read_status(engine, cli->words[0], NULL, list_node, &view, err);
-  fl_cli_printf("\n");
+  if (view.listed > 0) fl_cli_printf("\n");
   fl_cli_table_print(view.table);
   if (!view.all)
     fl_cli_printf("%zu nodes that have succeeded or not begun are not listed (--all lists them)\n",

@@ -83,6 +83,7 @@ static void print_row(const fl_cli_table *table, size_t row, const size_t *width
 void fl_cli_table_print(fl_cli_table *table) {
   size_t widths[COLUMNS_MAX] = {0};
   size_t rows = table->cell_count / table->column_count;
+  if (rows == 1) rows = 0; // titles over nothing
   for (size_t i = 0; i < rows * table->column_count; i++) {
     size_t c = i % table->column_count;
     if (table->cells[i].width > widths[c]) widths[c] = table->cells[i].width;

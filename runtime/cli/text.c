@@ -50,12 +50,14 @@ void fl_cli_text_add_str(fl_cli_text *t, const char *text) {
 void fl_cli_text_vaddf(fl_cli_text *t, const char *fmt, va_list args) {
   va_list again;
   va_copy(again, args);
-  int size = vsnprintf(NULL, 0, fmt, args);
-  if (size > 0) {
+  text_reserve(t, 64); // what most formats need
+  size_t room = t->capacity - t->size;
+  int size = vsnprintf(t->data + t->size, room, fmt, args);
+  if (size > 0 && (size_t)size >= room) {
     text_reserve(t, (size_t)size);
     vsnprintf(t->data + t->size, (size_t)size + 1, fmt, again);
-    t->size += (size_t)size;
   }
+  if (size > 0) t->size += (size_t)size;
   va_end(again);
 }
 
