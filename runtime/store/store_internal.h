@@ -139,6 +139,8 @@ FL_MUST fl_code fl_store_make_dir(const char *dir, fl_error *err);
 FL_MUST fl_code fl_store_begin_own(fl_store *s, fl_error *err);
 /// Called by SQLite after each commit that wrote.
 int fl_store_on_wal(void *ud, sqlite3 *db, const char *name, int pages);
+/// Copies the log into the database, as far as readers let it.
+void fl_store_checkpoint(fl_store *s);
 /// Reads whether others have swept since; sets suspect_max.
 FL_MUST fl_code fl_store_notice_sweeps(fl_store *s, fl_error *err);
 

@@ -115,7 +115,7 @@ static fl_code barrier(fl_store *s, fl_error *err) {
 }
 
 // Copies the log into the database when it has grown. Readers hold it back at most; they never wait.
-static void checkpoint(fl_store *s) {
+void fl_store_checkpoint(fl_store *s) {
   int rc = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
   s->checkpoint_at = s->wal_pages + FL_STORE_WAL_PAGES;
   // What is committed stays in the log whatever happens here. But a disk that cannot sync is not
@@ -144,9 +144,11 @@ fl_code fl_store_commit(fl_store *s, fl_error *err) {
   sqlite3_reset(st);
   s->open = false;
   forget_fresh(s, true);
+  // The version counts our own commits too: only those of others are news (fl_store_notice_sweeps).
+  sqlite3_file_control(s->db, "main", SQLITE_FCNTL_DATA_VERSION, &s->data_version);
   if (s->durability == FL_DURABILITY_FULL || fl_monotonic_ms() - s->synced_ms >= FL_STORE_SYNC_MS)
     code = barrier(s, err);
-  if (!code && s->wal_pages >= s->checkpoint_at) checkpoint(s);
+  if (!code && s->wal_pages >= s->checkpoint_at) fl_store_checkpoint(s);
   return code;
 }
 

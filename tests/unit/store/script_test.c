@@ -1,0 +1,95 @@
+// Script snapshots and definitions: kept once by digest, checked when read.
+#include "store_helper.h"
+
+static fl_snapshot make_snapshot(const char *dir, const char *module) {
+  fl_snapshot snapshot = {.dir = strdup(dir), .count = 2};
+  snapshot.sources = calloc(2, sizeof *snapshot.sources);
+  snapshot.sources[0] = (fl_source){strdup("flow.lua"), strdup("return require 'm'"), 18};
+  snapshot.sources[1] = (fl_source){strdup("lib/m.lua"), strdup(module), strlen(module)};
+  fl_snapshot_digest(&snapshot);
+  return snapshot;
+}
+
+static void the_digest_is_over_names_and_contents_not_over_the_folder(void **state) {
+  fl_snapshot a = make_snapshot("/a", "x"), b = make_snapshot("/b", "x"), c = make_snapshot("/a", "y");
+  (void)state;
+  assert_memory_equal(a.digest, b.digest, FL_DIGEST_SIZE);
+  assert_memory_not_equal(a.digest, c.digest, FL_DIGEST_SIZE);
+  // Moving a byte from a name to a content is another script.
+  free(c.sources[1].path), free(c.sources[1].data);
+  c.sources[1] = (fl_source){strdup("lib/m.lu"), strdup("ax"), 2};
+  fl_snapshot_digest(&c);
+  assert_memory_not_equal(a.digest, c.digest, FL_DIGEST_SIZE);
+  fl_snapshot_deinit(&a), fl_snapshot_deinit(&b), fl_snapshot_deinit(&c);
+}
+
+static void a_script_is_kept_once_and_comes_back_whole(void **state) {
+  char *dir = make_dir();
+  (void)state;
+  fl_store *s = open_store(dir);
+  fl_snapshot a = make_snapshot("/a", "return '\x01\xff'"), b = make_snapshot("/b", "return '\x01\xff'");
+  ok(fl_store_put_script(s, &a, &err));
+  ok(fl_store_put_script(s, &b, &err));
+  assert_int_not_equal(a.store_id, b.store_id); // another folder, the same sources
+  int64_t id = a.store_id;
+  a.store_id = 0;
+  ok(fl_store_put_script(s, &a, &err));
+  assert_int_equal(a.store_id, id);
+  ok(fl_store_commit(s, &err));
+  assert_int_equal(number_of(s, "SELECT count(*) FROM source"), 2);
+  fl_snapshot out;
+  ok(fl_store_get_script(s, b.store_id, &out, &err));
+  assert_string_equal(out.dir, "/b");
+  assert_int_equal(out.count, 2);
+  assert_int_equal(out.store_id, b.store_id);
+  assert_memory_equal(out.digest, a.digest, FL_DIGEST_SIZE);
+  assert_string_equal(out.sources[0].path, "flow.lua");
+  assert_string_equal(out.sources[1].path, "lib/m.lua");
+  assert_int_equal(out.sources[1].size, 11);
+  assert_memory_equal(out.sources[1].data, "return '\x01\xff'", 11);
+  fl_snapshot_deinit(&out);
+  fails(fl_store_get_script(s, 99, &out, &err), FL_E_NOT_FOUND, "no script 99");
+  sqlite3_exec(s->db, "UPDATE source SET data=x'41' WHERE data LIKE 'return ''%'", NULL, NULL, NULL);
+  sqlite3_exec(s->db, "UPDATE source SET data=x'41' WHERE id=2", NULL, NULL, NULL);
+  fails(fl_store_get_script(s, id, &out, &err), FL_E_CORRUPT, "its digest differs");
+  assert_int_equal(out.count, 0);
+  fl_snapshot_deinit(&a), fl_snapshot_deinit(&b);
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
+static void a_definition_is_kept_once(void **state) {
+  char *dir = make_dir();
+  uint8_t digest[FL_DIGEST_SIZE] = {9};
+  int64_t one, two;
+  bool existed;
+  (void)state;
+  fl_store *s = open_store(dir);
+  int64_t script = put_script(s, "x");
+  ok(fl_store_put_definition(s, "f", script, digest, 2, &one, &existed, &err));
+  assert_false(existed);
+  ok(fl_store_add_definition_node(s, one, 0, "a", "lua", "[]", 0, &err));
+  ok(fl_store_add_definition_node(s, one, 1, "b", "shell", "[0]", 1, &err));
+  ok(fl_store_commit(s, &err));
+  ok(fl_store_put_definition(s, "f", script, digest, 2, &two, &existed, &err));
+  assert_true(existed);
+  assert_int_equal(one, two);
+  ok(fl_store_commit(s, &err));
+  // A rolled back one is not there.
+  digest[0] = 10;
+  ok(fl_store_put_definition(s, "f", script, digest, 0, &two, &existed, &err));
+  fl_store_rollback(s);
+  ok(fl_store_put_definition(s, "f", script, digest, 0, &two, &existed, &err));
+  assert_false(existed);
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(the_digest_is_over_names_and_contents_not_over_the_folder),
+      cmocka_unit_test(a_script_is_kept_once_and_comes_back_whole),
+      cmocka_unit_test(a_definition_is_kept_once),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

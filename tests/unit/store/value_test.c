@@ -1,0 +1,172 @@
+// Values: kept once, checked at every read, large ones in files.
+#include "store_helper.h"
+
+static void equal_values_share_a_row(void **state) {
+  char *dir = make_dir();
+  (void)state;
+  fl_store *s = open_store(dir);
+  int64_t a = put_text(s, "{\"a\":1}"), b = put_text(s, "{\"a\":2}");
+  assert_int_not_equal(a, b);
+  ok(fl_store_commit(s, &err));
+  assert_int_equal(put_text(s, "{\"a\":1}"), a);
+  assert_int_equal(put_text(s, "{}"), FL_VALUE_ID_EMPTY_MAP);
+  assert_int_equal(put_text(s, "null"), FL_VALUE_ID_NULL);
+  ok(fl_store_put_value(s, NULL, &err));
+  ok(fl_store_commit(s, &err));
+  assert_int_equal(number_of(s, "SELECT count(*) FROM value"), 4);
+  fl_value *v;
+  ok(fl_store_get_value(s, a, &v, &err));
+  assert_string_equal(v->text, "{\"a\":1}");
+  assert_int_equal(v->store_id, a);
+  assert_true(v->digested);
+  fl_value_unref(v);
+  ok(fl_store_get_value(s, 0, &v, &err));
+  assert_null(v);
+  ok(fl_store_get_value(s, FL_VALUE_ID_EMPTY_MAP, &v, &err));
+  assert_ptr_equal(v, fl_value_empty_map());
+  ok(fl_store_get_value(s, FL_VALUE_ID_NULL, &v, &err));
+  assert_string_equal(v->text, "null");
+  fails(fl_store_get_value(s, 999, &v, &err), FL_E_CORRUPT, "value 999 is missing");
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
+static void a_flipped_bit_is_found(void **state) {
+  char *dir = make_dir(), *file = join(dir, "flowlua.db");
+  size_t size;
+  (void)state;
+  fl_store *s = open_store(dir);
+  int64_t id = put_text(s, "{\"secret\":\"abcdefgh\"}");
+  ok(fl_store_commit(s, &err));
+  fl_store_close(s);
+  char *data = read_all(file, &size), *at = memmem(data, size, "abcdefgh", 8);
+  assert_non_null(at);
+  at[3] ^= 1;
+  write_all_to(file, data, size);
+  s = open_store(dir);
+  fl_value *v;
+  fails(fl_store_get_value(s, id, &v, &err), FL_E_CORRUPT, "its digest differs");
+  assert_null(v);
+  fl_store_close(s);
+  free(data), free(file), remove_dir(dir);
+}
+
+static fl_value *large_value(char fill) {
+  size_t size = FL_VALUE_INLINE_MAX + 1000;
+  char *text = malloc(size);
+  memset(text, fill, size);
+  text[0] = text[size - 1] = '"';
+  fl_value *v = fl_value_new(text, size);
+  free(text);
+  return v;
+}
+
+static char *blob_path(const char *dir, fl_value *v) {
+  char hex[2 * FL_DIGEST_SIZE + 1], name[100];
+  fl_digest_hex(fl_value_get_digest(v), hex);
+  snprintf(name, sizeof name, "blobs/%s", hex);
+  return join(dir, name);
+}
+
+static void a_large_value_is_a_file(void **state) {
+  char *dir = make_dir();
+  (void)state;
+  fl_store *s = open_store(dir);
+  fl_value *v = large_value('x'), *read;
+  ok(fl_store_put_value(s, v, &err));
+  char *path = blob_path(dir, v);
+  assert_int_equal(access(path, R_OK), 0); // before the commit that names it
+  ok(fl_store_commit(s, &err));
+  assert_int_equal(number_of(s, "SELECT count(*) FROM value WHERE text IS NULL"), 1);
+  ok(fl_store_get_value(s, v->store_id, &read, &err));
+  assert_true(fl_value_equal(v, read));
+  fl_value_unref(read);
+
+  size_t size;
+  char *data = read_all(path, &size);
+  data[100]++;
+  write_all_to(path, data, size);
+  fails(fl_store_get_value(s, v->store_id, &read, &err), FL_E_CORRUPT, "its digest differs");
+  write_all_to(path, data, size - 1);
+  fails(fl_store_get_value(s, v->store_id, &read, &err), FL_E_CORRUPT, "is too short");
+  unlink(path);
+  fails(fl_store_get_value(s, v->store_id, &read, &err), FL_E_CORRUPT, "is missing");
+
+  // The same value put again brings its file back.
+  fl_value *same = large_value('x');
+  ok(fl_store_put_value(s, same, &err));
+  assert_int_equal(same->store_id, v->store_id);
+  ok(fl_store_commit(s, &err));
+  ok(fl_store_get_value(s, v->store_id, &read, &err));
+  fl_value_unref(read), fl_value_unref(same), fl_value_unref(v);
+  fl_store_close(s);
+  free(data), free(path), remove_dir(dir);
+}
+
+static void a_blob_that_cannot_be_written_rolls_back(void **state) {
+  char *dir = make_dir(), *blobs = join(dir, "blobs");
+  (void)state;
+  fl_store *s = open_store(dir);
+  write_all_to(blobs, "", 0); // in the way of the directory
+  put_text(s, "[1]");
+  fl_value *v = large_value('y');
+  fails(fl_store_put_value(s, v, &err), FL_E_STORE, "blobs");
+  assert_false(fl_store_is_open(s));
+  assert_int_equal(v->store_id, 0);
+  unlink(blobs);
+  ok(fl_store_put_value(s, v, &err));
+  ok(fl_store_commit(s, &err));
+  fl_value_unref(v);
+  fl_store_close(s);
+  free(blobs), remove_dir(dir);
+}
+
+// Nobody's row named the value; another process pruned it; here its id is still remembered.
+static void a_remembered_id_is_looked_up_again_after_a_sweep(void **state) {
+  char *dir = make_dir();
+  fl_buf ids;
+  int64_t bytes;
+  (void)state;
+  fl_store *s = open_store(dir), *other = open_store(dir);
+  fl_buf_init(&ids, 1000);
+  fl_value *v = value_of("[\"kept\"]");
+  ok(fl_store_put_value(s, v, &err));
+  ok(fl_store_commit(s, &err));
+  int64_t id = v->store_id;
+  ok(fl_store_put_value(s, v, &err)); // remembered
+  assert_int_equal(v->store_id, id);
+  ok(fl_store_commit(s, &err));
+  ok(fl_store_prune(other, -1, -1, false, &ids, &bytes, &err));
+  assert_int_equal(number_of(other, "SELECT count(*) FROM value"), 2);
+  put_text(other, "[\"takes the id\"]");
+  ok(fl_store_commit(other, &err));
+  ok(fl_store_put_value(s, v, &err));
+  ok(fl_store_commit(s, &err));
+  fl_value *read;
+  ok(fl_store_get_value(s, v->store_id, &read, &err));
+  assert_string_equal(read->text, "[\"kept\"]");
+  // The same with a sweep of this very handle.
+  fl_buf_reset(&ids);
+  ok(fl_store_prune(s, -1, -1, false, &ids, &bytes, &err));
+  ok(fl_store_put_value(s, v, &err));
+  ok(fl_store_commit(s, &err));
+  fl_value_unref(read);
+  ok(fl_store_get_value(s, v->store_id, &read, &err));
+  assert_string_equal(read->text, "[\"kept\"]");
+  fl_value_unref(read), fl_value_unref(v);
+  fl_buf_deinit(&ids);
+  fl_store_close(other);
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(equal_values_share_a_row),
+      cmocka_unit_test(a_flipped_bit_is_found),
+      cmocka_unit_test(a_large_value_is_a_file),
+      cmocka_unit_test(a_blob_that_cannot_be_written_rolls_back),
+      cmocka_unit_test(a_remembered_id_is_looked_up_again_after_a_sweep),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
