@@ -1,15 +1,17 @@
 // JSON in and out: jansson parses (strictly), our writer prints canonical text.
 //
 // Canonical: no white space, map keys sorted by bytes, shortest number text that reads back equal,
-// integers of up to 2^53 without exponent, and strings that are valid UTF-8. A string of other bytes
-// is the map {"$bytes":"<base64>"}; a user's map whose only key starts with "$" has one more "$" put
-// before it, so that both read back as what they were. Inspired by RFC 8785, which sorts by UTF-16.
+// integers of up to 2^53 without exponent, and strings that are valid UTF-8. A string of other
+// bytes is the map {"$bytes":"<base64>"}; a user's map whose only key starts with "$" has one more
+// "$" put before it, so that both read back as what they were. Inspired by RFC 8785, which sorts
+// by UTF-16.
 #pragma once
 #include <jansson.h>
 #include "base/buf.h"
 
-/// Parses exactly one JSON value. Duplicate keys, trailing text, bad UTF-8, lone surrogates, NaN and
-/// nesting past FL_VALUE_DEPTH_MAX are errors that say where. The caller json_decref()s `*out`.
+/// Parses exactly one JSON value. Duplicate keys, trailing text, bad UTF-8, lone surrogates, NaN
+/// and nesting past FL_VALUE_DEPTH_MAX are errors that say where. The caller json_decref()s
+/// `*out`.
 FL_MUST fl_code fl_json_parse(const char *text, size_t size, json_t **out, fl_error *err);
 /// Appends canonical text.
 void fl_json_write(fl_buf *out, const json_t *value);

@@ -2,8 +2,8 @@
 // as its default.
 #pragma once
 
-#define FL_NODES_PER_FLOW_MAX     4000000u        // 1,000,000 is promised; beyond 4 M the index tables pass 1 GiB
-#define FL_VALUE_SIZE_MAX         (16u << 20)     // one value: outputs of a node, vars, a checkpoint, params
+#define FL_NODES_PER_FLOW_MAX     4000000u        // 1,000,000 are promised; more would pass 1 GiB
+#define FL_VALUE_SIZE_MAX         (16u << 20)     // one value: outputs, vars, a checkpoint, params
 #define FL_VALUE_INLINE_MAX       (256u << 10)    // larger values are files beside the database
 #define FL_VALUE_DEPTH_MAX        64              // nesting of lists and maps
 #define FL_ERROR_TEXT_MAX         4096            // bytes of an attempt's error that are kept
@@ -15,6 +15,6 @@
 #define FL_RETRY_COUNT_MAX        100             // retries of a node
 #define FL_LEASE_MS               15000           // a run's owner renews at a third of this
 #define FL_INLINE_LIVE_MAX        10000           // inline nodes waiting at once
-#define FL_CLAIM_AHEAD_MAX        64              // nodes recorded and handed over before a slot is free
+#define FL_CLAIM_AHEAD_MAX        64              // nodes handed over before a slot is free
 #define FL_WORKER_MEMORY_DEFAULT  (1ull << 30)    // address space a Lua worker may add
 #define FL_FRAME_SIZE_MAX         (64u << 20)     // one message between our processes

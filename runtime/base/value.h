@@ -4,8 +4,9 @@
 #pragma once
 #include "base/json.h"
 
-/// `refs` of the few values that all engines of a process share. Ref and unref leave them alone, and
-/// nobody may write to one. A row id belongs to one store, so every store has these under one id.
+/// `refs` of the few values that all engines of a process share. Ref and unref leave them alone,
+/// and nobody may write to one. A row id belongs to one store, so every store has these under one
+/// id.
 #define FL_VALUE_SHARED       UINT32_MAX
 #define FL_VALUE_ID_EMPTY_MAP 1 // `store_id` of "{}"
 #define FL_VALUE_ID_NULL      2 // `store_id` of "null"

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #define COPY_STEP (1u << 20)
+#define READ_STEP (64u << 10)
 
 int fl_file_write_all(int fd, const char *data, size_t size) {
   while (size > 0) {
@@ -104,14 +105,18 @@ int fl_file_read(const char *path, fl_buf *out) {
   if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && (uint64_t)info.st_size < out->size_max)
     (void)fl_buf_reserve(out, (size_t)info.st_size + 1);
   for (;;) {
-    if (!fl_buf_reserve(out, out->capacity - out->size < 4096 ? 65536 : 1)) {
-      error = EFBIG;
+    char more; // a full buffer may still be all there is: one byte further tells
+    size_t room = out->size_max - out->size;
+    if (out->size == out->capacity && !fl_buf_reserve(out, room < READ_STEP ? room : READ_STEP)) {
+      error = ENOMEM;
       break;
     }
-    ssize_t n = read(fd, out->data + out->size, out->capacity - out->size);
+    ssize_t n =
+        room > 0 ? read(fd, out->data + out->size, out->capacity - out->size) : read(fd, &more, 1);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) error = errno;
-    if (n <= 0) break;
+    if (n > 0 && room == 0) error = EFBIG;
+    if (n <= 0 || error) break;
     out->size += (size_t)n;
   }
   close(fd);

@@ -25,5 +25,5 @@ typedef struct fl_subprocess_end {
 /// Waits until the child has ended and its output is closed; what it wrote is appended to `out` and
 /// `err_out`. Errors: FL_E_SPAWN; FL_E_LIMIT when it wrote more than they hold (it is killed then);
 /// FL_E_SYSTEM.
-FL_MUST fl_code fl_subprocess_run(const fl_subprocess_options *options, fl_buf *out, fl_buf *err_out,
-                             fl_subprocess_end *end, fl_error *err);
+FL_MUST fl_code fl_subprocess_run(const fl_subprocess_options *options, fl_buf *out,
+                                  fl_buf *err_out, fl_subprocess_end *end, fl_error *err);

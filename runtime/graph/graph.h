@@ -1,7 +1,8 @@
 // What depends on what: nodes in declaration order, their options, and edges both ways. Pure.
 //
-// Life: fl_graph_new(), add all nodes, then all edges in the order of `after`, fl_graph_freeze() once;
-// then read only. Instances of a map are no nodes of a graph: the engine keeps them beside it.
+// Life: fl_graph_new(), add all nodes, then all edges in the order of `after`, fl_graph_freeze()
+// once; then read only. Instances of a map are no nodes of a graph: the engine keeps them beside
+// it.
 #pragma once
 #include "base/buf.h"
 #include "base/err.h"
@@ -75,9 +76,8 @@ const fl_node_options *fl_graph_intern(fl_graph *g, const fl_node_options *optio
 /// FL_E_USAGE when the name is taken.
 FL_MUST fl_code fl_graph_add(fl_graph *g, const char *name, size_t name_size,
                              const fl_node_options *options, uint32_t *index, fl_error *err);
-/// `node` depends on `parent`. Call once all nodes are there, for nodes in index order, parents in the
-/// order of `after`.
-/// A repeated parent counts once.
+/// `node` depends on `parent`. Call once all nodes are there, for nodes in index order, parents in
+/// the order of `after`. A repeated parent counts once.
 void fl_graph_after(fl_graph *g, uint32_t node, uint32_t parent);
 /// Options of the instances of map node `node`: what its inner node is. Before the freeze.
 void fl_graph_set_inner(fl_graph *g, uint32_t node, const fl_node_options *options);

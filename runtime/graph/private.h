@@ -1,9 +1,9 @@
 // What the files of graph/ share: how a graph lies in memory. Nobody outside includes this.
 //
 // A node costs about 40 bytes plus its name, an edge 8: names stand in one arena, edges in two
-// arrays (by child while they are added, by parent after the freeze), each with an index of starts.
-// Measured with a million nodes and two edges each: 60 MB at the peak, 0.4 to 0.5 s to add, link and
-// freeze, most of it the names.
+// arrays (by child while they are added, by parent after the freeze), each with an index of
+// starts. Measured with a million nodes and two edges each: 60 MB at the peak, 0.4 to 0.5 s to
+// add, link and freeze, most of it the names.
 #pragma once
 #include "graph/graph.h"
 

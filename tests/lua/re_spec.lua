@@ -137,7 +137,8 @@ describe("re.gsub", function()
     assert.same({ "2 4", 2 }, { re.gsub("1 2", [[\d]], function(d) return d * 2 end) })
     assert.same({ "1 b x", 3 }, { re.gsub("a b x", [[\w]], { a = 1, b = false }) })
     assert.same({ "a", 1 }, { re.gsub("a", "a", function() end) })
-    assert.same({ "y", 1 }, { re.gsub("k", "(?<key>k)", function(m) return m.key == "k" and "y" end) })
+    local function named(m) return m.key == "k" and "y" end
+    assert.same({ "y", 1 }, { re.gsub("k", "(?<key>k)", named) })
   end)
 
   it("lets a function use the same pattern", function()

@@ -18,7 +18,8 @@ describe("sqlite", function()
     assert.same({ 1, 1 }, { db:exec(by_place, { "a", 1.5 }) })
     assert.same({ 1, 2 }, { db:exec(by_name, { name = "b", x = json.null }) })
     assert.equal(2, (db:exec "update t set name = name || '!'"))
-    assert.same({ { id = 1, name = "a!", x = 1.5 }, { id = 2, name = "b!" } }, (db:query "select * from t"))
+    assert.same({ { id = 1, name = "a!", x = 1.5 }, { id = 2, name = "b!" } },
+      (db:query "select * from t"))
     assert.equal(0, (db:exec "  -- nothing\n ; "))
     assert.equal(0, (db:exec ""))
   end)
@@ -37,7 +38,8 @@ describe("sqlite", function()
   it("keeps the kinds of values", function()
     local cases = {
       { true, "integer" }, { 5, "integer" }, { -2 ^ 53, "integer" }, { 1.25, "real" },
-      { "text", "text" }, { "\0\255bytes", "blob" }, { "", "text" }, { 9007199254740993LL, "integer" },
+      { "text", "text" }, { "\0\255bytes", "blob" }, { "", "text" },
+      { 9007199254740993LL, "integer" },
       { -9223372036854775807LL - 1LL, "integer" }, { json.null, "null" },
     }
     for _, case in ipairs(cases) do
@@ -218,6 +220,7 @@ describe("sqlite on disk", function()
     assert.equal("corrupt", err.code)
     assert.matches("cannot open '.*a.txt': file is not a database", tostring(err))
     assert.equal("not_found", select(2, sqlite.open(fs.join(root, "no/such.db"))).code)
-    assert.equal("not_found", select(2, sqlite.open(fs.join(root, "none.db"), { readonly = true })).code)
+    local missing = select(2, sqlite.open(fs.join(root, "none.db"), { readonly = true }))
+    assert.equal("not_found", missing.code)
   end)
 end)

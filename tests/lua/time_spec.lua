@@ -28,7 +28,8 @@ describe("time", function()
     local t, err = time.parse "yesterday"
     assert.is_nil(t)
     assert.equal("usage", err.code)
-    assert.equal('expected a time like 2026-01-31T23:59:59Z or 2026-01-31, got "yesterday"', tostring(err))
+    assert.equal('expected a time like 2026-01-31T23:59:59Z or 2026-01-31, got "yesterday"',
+      tostring(err))
     assert.is_nil((time.parse "2024-02-29\0"))
   end)
 

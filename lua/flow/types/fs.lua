@@ -2,8 +2,8 @@
 error "meta file: not to be required"
 
 --- Files and folders. What touches the disk blocks. A failure returns `nil, err`: `err.code` is
---- "not_found", "full" or "system", `err.errno` the system's name ("ENOENT"). Relative paths start at
---- the current folder of the process; a node's is its `cwd`.
+--- "not_found", "full" or "system", `err.errno` the system's name ("ENOENT"). Relative paths start
+--- at the current folder of the process; a node's is its `cwd`.
 ---@class flow.fs
 local fs = {}
 

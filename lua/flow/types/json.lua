@@ -13,11 +13,11 @@ json.null = nil
 --- A line for each entry, indented by two spaces. (default: `false`)
 ---@field pretty? boolean
 
---- The JSON text of a value: map keys sorted, integers without exponent, no white space. A table is
---- a list when it has exactly the keys 1 to n or was marked by `json.list`, else a map; an empty
---- table is a map. int64_t and uint64_t cdata below 2^63 are written exactly.
---- Raises for what JSON cannot hold and names where: a function, userdata, coroutine, NaN, infinity,
---- a table in itself, a string that is not UTF-8, a mixed table, more than 64 levels or 16 MiB.
+--- The JSON text of a value: map keys sorted, integers without exponent, no white space. A table
+--- is a list when it has exactly the keys 1 to n or was marked by `json.list`, else a map; an
+--- empty table is a map. int64_t and uint64_t cdata below 2^63 are written exactly. Raises for
+--- what JSON cannot hold and names where: a function, userdata, coroutine, NaN, infinity, a table
+--- in itself, a string that is not UTF-8, a mixed table, more than 64 levels or 16 MiB.
 ---@param value any
 ---@param options? flow.json.EncodeOptions
 ---@return string text

@@ -4,8 +4,8 @@ error "meta file: not to be required"
 --- Lines to stderr: "2026-01-31T23:59:59.123Z info  text". Values are shown as by print, with one
 --- space between; control characters are made visible, and what follows a newline is indented.
 --- Levels below the environment variable FLOWLUA_LOG (debug, info, warn, error, off) are left out.
---- In a node, `ctx:log` writes to the log of the attempt without a time of its own; stderr goes there
---- too. Blocks while stderr does.
+--- In a node, `ctx:log` writes to the log of the attempt without a time of its own; stderr goes
+--- there too. Blocks while stderr does.
 ---@class flow.log
 local log = {}
 

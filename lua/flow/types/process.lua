@@ -32,8 +32,8 @@ local process = {}
 
 --- Runs a command in a process group of its own and waits until it has ended and its output is
 --- closed, also by what it started. Blocks. A command that fails is a result, no error; errors are
---- one that cannot be started ("spawn"), too much output ("limit"), or an exit code that the host of
---- this process has taken away ("system").
+--- one that cannot be started ("spawn"), too much output ("limit"), or an exit code that the host
+--- of this process has taken away ("system").
 ---@param options flow.process.RunOptions
 ---@return flow.process.Result? result
 ---@return flow.Error? err

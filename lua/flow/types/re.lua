@@ -7,20 +7,20 @@ error "meta file: not to be required"
 --- white space and #comments in the pattern, "u" UTF-8 characters instead of bytes (bytes that are
 --- no UTF-8 match nothing). Positions are in bytes, from 1.
 ---
---- Captures are returned one by one, or the whole match when the pattern has no groups. A group that
---- took no part is `false`. A pattern with a named group gives one table instead: by number, by name,
---- and the whole match at 0.
+--- Captures are returned one by one, or the whole match when the pattern has no groups. A group
+--- that took no part is `false`. A pattern with a named group gives one table instead: by number,
+--- by name, and the whole match at 0.
 ---
 --- A bad pattern raises. A match that needs more than 1,000,000 steps returns `nil, err` with
---- `err.code == "limit"` (about a millisecond); in `gmatch` it raises, as a loop has no place for it.
---- Patterns are compiled once and remembered. Nothing here blocks.
+--- `err.code == "limit"` (about a millisecond); in `gmatch` it raises, as a loop has no place for
+--- it. Patterns are compiled once and remembered. Nothing here blocks.
 ---@class flow.re
 local re = {}
 
 --- The captures of the first match, or nil.
 ---@param s string
 ---@param pattern string At most 4 KiB.
----@param init? integer Where to start; negative: from the end. May be left out before flags. (default: `1`)
+---@param init? integer Where to start, from the end when negative; may be left out. (default: `1`)
 ---@param flags? string (default: none)
 ---@return string|false|table<string|integer, string|false>|nil capture
 ---@return string|false|flow.Error|nil ...
@@ -44,9 +44,9 @@ function re.find(s, pattern, init, flags) end
 ---@return fun(): string|false|table<string|integer, string|false>|nil, ...
 function re.gmatch(s, pattern, flags) end
 
---- Replaces matches. In a text, `$1`, `${1}`, `${name}` and `$0` stand for groups and the whole match,
---- `$$` for a dollar sign. A table is asked for the first group (or the whole match), a function is
---- called with the captures; false or nil keeps the match as it is.
+--- Replaces matches. In a text, `$1`, `${1}`, `${name}` and `$0` stand for groups and the whole
+--- match, `$$` for a dollar sign. A table is asked for the first group (or the whole match), a
+--- function is called with the captures; false or nil keeps the match as it is.
 ---@param s string
 ---@param pattern string
 ---@param replacement string|table<string, string|number|false>|fun(...): string|number|false|nil
