@@ -227,7 +227,7 @@ static void end_attempt(fl_processes *p, fl_attempt *a, const fl_child_exit *x) 
       o.state = FL_ATTEMPT_FAILED;
       fl_buf_add_str(&text, err.message);
     }
-  } else if (o.state != FL_ATTEMPT_SUCCEEDED) {
+  } else if (o.state != FL_ATTEMPT_SUCCEEDED && o.state != FL_ATTEMPT_CANCELLED) {
     describe(x, a->command, a->timeout_ms, &text);
   }
   o.outputs = outputs;

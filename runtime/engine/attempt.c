@@ -197,7 +197,9 @@ static void end_for_good(fl_attempt *a, const fl_outcome *o) {
   if (event == FL_NODE_SUCCEED && a->options->kind == FL_KIND_BRANCH) fl_branch_omit(run, node, o->outputs);
   detach(a);
   fl_attempt_free(a);
-  fl_plan_apply(run->plan, node, event);
+  // An engine that stops leaves what comes behind undecided: the resume goes on there.
+  bool undecided = event == FL_NODE_CANCEL && run->interrupted;
+  fl_plan_apply(run->plan, node, undecided ? FL_NODE_RETRY : event);
   fl_run_take_decisions(run);
   if (stop) fl_run_stop(run, FL_REASON_RUN_STOPPED, false);
   if (node >= run->graph_count) fl_map_instance_ended(run, node);

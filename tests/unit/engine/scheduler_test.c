@@ -200,6 +200,7 @@ static void an_interrupt_ends_the_run_so_that_it_can_be_resumed(void **state) {
   fl_scheduler_cancel_all(f.scheduler, false);
   fake_step(&f);
   assert_int_equal(state_of(&f), FL_RUN_CANCELLED);
+  assert_null(strstr(f.told, "b:")); // nothing is said of what comes behind
   fake_crash(&f);
   resume(&f, FL_FATE_IS_LOST);
   assert_string_equal(f.started, "a ");
