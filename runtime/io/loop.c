@@ -16,6 +16,7 @@ struct fl_timer {
 
 struct fl_poll {
   uv_poll_t uv;
+  int events; // that it waits for
   void (*fn)(void *ud, bool readable, bool writable);
   void *ud;
 };
@@ -130,6 +131,10 @@ static void on_poll(uv_poll_t *handle, int status, int events) {
 
 void fl_poll_set(fl_poll *poll, bool want_read, bool want_write) {
   int events = (want_read ? UV_READABLE : 0) | (want_write ? UV_WRITABLE : 0);
+  // Setting it anew would make libuv ask for a turn of the loop at once: a loop that does so in each
+  // turn would never wait.
+  if (events == poll->events) return;
+  poll->events = events;
   if (events) uv_poll_start(&poll->uv, events, on_poll);
   else uv_poll_stop(&poll->uv);
 }
