@@ -13,7 +13,8 @@ typedef struct exec_child {
 
 // A dead engine's supervisor whose children we took over.
 typedef struct adopted {
-  fl_supervisor *supervisor;
+  fl_supervisor *supervisor; // NULL: it is gone too, its journal told
+  char id[64];
   uint32_t open;
   struct adopted *next;
 } adopted;
@@ -111,6 +112,34 @@ static void process_cancel(void *ud, fl_attempt *a, int64_t grace_ms) {
   fl_supervisor_flush(s);
 }
 
+typedef struct mention {
+  fl_engine *engine;
+  const char *supervisor;
+  bool found;
+} mention;
+
+static bool see_epoch(void *ud, const fl_epoch_row *row) {
+  mention *m = ud;
+  m->found |= row->supervisor && !strcmp(row->supervisor, m->supervisor);
+  return !m->found;
+}
+
+static bool see_run(void *ud, const fl_run_row *row) {
+  mention *m = ud;
+  fl_error err;
+  if (fl_scheduler_find_run(m->engine->scheduler, row->id)) return true; // has asked already
+  if (fl_store_each_epoch(m->engine->store, row->row, see_epoch, m, &err)) m->found = true;
+  return !m->found;
+}
+
+// A journal is kept while a run that nobody has resumed yet may ask for it.
+static void forget_supervisor(fl_engine *e, const char *id) {
+  mention m = {.engine = e, .supervisor = id};
+  fl_error err;
+  if (!fl_store_each_live_run(e->store, NULL, see_run, &m, &err) && !m.found)
+    fl_supervisor_forget(e->state_dir, id);
+}
+
 static void process_flush(void *ud) {
   fl_processes *p = ud;
   if (p->gone) {
@@ -127,6 +156,7 @@ static void process_flush(void *ud) {
     }
     *at = a->next;
     fl_supervisor_close(a->supervisor, false);
+    forget_supervisor(p->engine, a->id);
     free(a);
   }
 }
@@ -377,12 +407,9 @@ void fl_processes_recover(fl_processes *p, fl_run *run, const char *id, fl_attem
     attempts[i]->executor_data = NULL;
     ad->open--;
   }
-  if (!ad->open && !ad->supervisor) {
-    free(ad);
-  } else {
-    ad->next = p->adopted;
-    p->adopted = ad;
-  }
+  snprintf(ad->id, sizeof ad->id, "%s", id);
+  ad->next = p->adopted; // the next flush lets it go when nothing is open
+  p->adopted = ad;
   free(ids);
   free(found);
 }

@@ -276,6 +276,12 @@ static fl_code load_script(patching *p, const fl_patch *patch, fl_error *err) {
   return rc;
 }
 
+// "boot-id/pid/start-time#engine"
+static int owner_pid(const char *owner) {
+  const char *slash = strchr(owner, '/');
+  return slash ? atoi(slash + 1) : 0;
+}
+
 static fl_code patch_open(patching *p, fl_engine *e, const char *run_id, const fl_patch *given,
                           fl_error *err) {
   fl_patch patch = {0};
@@ -291,8 +297,8 @@ static fl_code patch_open(patching *p, fl_engine *e, const char *run_id, const f
   else if (p->row.state == FL_RUN_SUCCEEDED && !patch.rerun_count && !patch.output_count)
     rc = fl_fail(err, FL_E_STATE, "run %s has succeeded: nothing to resume", p->row.id);
   else if (held || fl_scheduler_find_run(e->scheduler, p->row.id))
-    rc = fl_fail(err, FL_E_BUSY, "run %s is running: it is owned by process %s", p->row.id,
-                 strchr(p->row.owner, '/') ? strchr(p->row.owner, '/') + 1 : p->row.owner);
+    rc = fl_fail(err, FL_E_BUSY, "run %s is running: it is owned by process %d", p->row.id,
+                 owner_pid(p->row.owner));
   if (!rc) rc = load_script(p, &patch, err);
   if (!rc) rc = patch_vars(p, &patch, err);
   if (!rc) rc = patch_nodes(p, &patch, err);
@@ -328,7 +334,10 @@ fl_code fl_run_resume(fl_engine *e, const char *run_id, const fl_patch *patch, f
   }
   if (!rc && e->config.durability == FL_DURABILITY_DEFAULT && p.flow->durability)
     fl_store_set_durability(e->store, p.flow->durability);
-  if (!rc) rc = fl_scheduler_resume_run(e->scheduler, &p.row, !fl_owner_is_alive(p.row.owner), &p.spec, &run, err);
+  bool dead = rc || !fl_owner_is_alive(p.row.owner);
+  if (!rc) rc = fl_scheduler_resume_run(e->scheduler, &p.row, dead, &p.spec, &run, err);
+  const char *engine = !rc && dead ? strchr(p.row.owner, '#') : NULL;
+  if (engine) fl_notify_forget(e->state_dir, engine + 1);
   e->again = true;
   patch_close(&p);
   return rc;

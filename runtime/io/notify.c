@@ -84,3 +84,10 @@ bool fl_notify_send(const char *dir, const char *id) {
   close(dir_fd);
   return ok;
 }
+
+void fl_notify_forget(const char *dir, const char *id) {
+  int dir_fd = open_dir(dir, false);
+  if (dir_fd < 0) return;
+  if (!strchr(id, '/')) unlinkat(dir_fd, id, 0);
+  close(dir_fd);
+}

@@ -10,3 +10,5 @@ FL_MUST fl_code fl_notify_open(fl_loop *loop, const char *dir, const char *id, v
 void fl_notify_close(fl_notify *n); // NULL-safe; removes the socket
 /// False when nobody listens there.
 bool fl_notify_send(const char *dir, const char *id);
+/// Removes the socket that a dead engine left.
+void fl_notify_forget(const char *dir, const char *id);
