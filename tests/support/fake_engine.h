@@ -2,6 +2,9 @@
 // tests say when attempts end, and with what.
 #pragma once
 #include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include "engine/scheduler.h"
 
