@@ -61,12 +61,13 @@ static fl_code select_nodes(const fl_flow *flow, const fl_run_options *o, uint8_
 // ------------------------------------------------------------------------------------- start
 
 fl_code fl_script_choose_flow(fl_script *script, const char *key, fl_flow **out, fl_error *err) {
-  size_t count = fl_script_count_flows(script);
+  size_t count = fl_script_count_flows(script), returned = fl_script_count_returned(script);
   fl_buf keys;
   fl_buf_init(&keys, 1024);
   for (size_t i = 0; i < count; i++)
     fl_buf_addf(&keys, "%s%s", i ? ", " : "", fl_script_get_flow(script, i)->key);
-  *out = key ? fl_script_find_flow(script, key) : count == 1 ? fl_script_get_flow(script, 0) : NULL;
+  *out = key ? fl_script_find_flow(script, key)
+         : returned == 1 ? fl_script_get_flow(script, 0) : NULL;
   fl_code rc = FL_OK;
   if (!count) rc = fl_fail(err, FL_E_USAGE, "%s defines no flow", fl_script_get_path(script));
   else if (key && !*out)

@@ -94,6 +94,9 @@ static int l_take(lua_State *L) {
   fl_snapshot_digest(&script->snapshot);
   fl_digest_hex(script->snapshot.digest, hex);
   snprintf(script->version, sizeof script->version, "sha256:%s", hex);
+  lua_getfield(L, -1, "returned");
+  script->returned_count = (size_t)lua_tonumber(L, -1);
+  lua_pop(L, 1);
   lua_getfield(L, -1, "flows");
   size_t count = lua_objlen(L, -1);
   script->flows = fl_alloc_zero(count + 1, sizeof *script->flows);
@@ -220,6 +223,7 @@ void fl_script_close(fl_script *script) {
 
 lua_State *fl_script_get_state(fl_script *script) { return script->L; }
 size_t fl_script_count_flows(const fl_script *script) { return script->flow_count; }
+size_t fl_script_count_returned(const fl_script *script) { return script->returned_count; }
 fl_flow *fl_script_get_flow(fl_script *script, size_t index) { return script->flows[index]; }
 fl_snapshot *fl_script_get_snapshot(fl_script *script) { return &script->snapshot; }
 const char *fl_script_get_path(const fl_script *script) { return script->path; }

@@ -25,6 +25,8 @@ FL_MUST fl_code fl_script_open(const fl_script_config *config, fl_script **out, 
 void fl_script_close(fl_script *script); // NULL-safe
 lua_State *fl_script_get_state(fl_script *script);
 size_t fl_script_count_flows(const fl_script *script);
+/// Of those the ones that it returned, which come first; the others are called by them.
+size_t fl_script_count_returned(const fl_script *script);
 fl_flow *fl_script_get_flow(fl_script *script, size_t index); // borrowed, 0-based
 fl_flow *fl_script_find_flow(fl_script *script, const char *key);
 /// What the script consisted of when it was loaded; borrowed.

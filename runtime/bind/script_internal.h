@@ -10,6 +10,7 @@ struct fl_script {
   fl_snapshot snapshot;
   fl_flow **flows;
   size_t flow_count;
+  size_t returned_count; // of the flows, those that the script returned: they come first
   char version[80];   // "sha256:..."
   int script_ref;     // the table that loader.load() gave
   int backend_ref;    // the inline backend, LUA_NOREF before it is opened
