@@ -25,13 +25,13 @@ static const char *const attempt_states[FL_ATTEMPT_STATE_COUNT] = {
 };
 
 static const char *const reason_names[FL_REASON_COUNT] = {
-#define X(id, name, text) [FL_REASON_##id] = name,
+#define X(id, name, text) [FL_REASON_##id] = (name),
     FL_REASONS(X)
 #undef X
 };
 
 static const char *const reason_texts[FL_REASON_COUNT] = {
-#define X(id, name, text) [FL_REASON_##id] = text,
+#define X(id, name, text) [FL_REASON_##id] = (text),
     FL_REASONS(X)
 #undef X
 };

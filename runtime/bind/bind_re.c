@@ -34,7 +34,7 @@ static int l_regex_gc(lua_State *L) {
 }
 
 static fl_regex **push_box(lua_State *L) {
-  fl_regex **box = lua_newuserdata(L, sizeof *box);
+  fl_regex **box = lua_newuserdata(L, sizeof(fl_regex *));
   *box = NULL;
   if (luaL_newmetatable(L, REGEX_TYPE)) {
     lua_pushcfunction(L, l_regex_gc);

@@ -151,7 +151,7 @@ int fl_file_copy(const char *from, const char *to) {
   int fd = open(from, O_RDONLY | O_CLOEXEC), error = 0;
   if (fd < 0) return errno;
   struct stat info;
-  fl_file_replace f;
+  fl_file_replace f = {.fd = -1};
   if (fstat(fd, &info) != 0)
     error = errno;
   else if (S_ISDIR(info.st_mode))

@@ -87,7 +87,7 @@ fl_code fl_graph_add(fl_graph *g, const char *name, size_t name_size,
   if (g->count == g->capacity) {
     g->capacity = g->capacity ? g->capacity * 2 : FIRST_CAPACITY;
     g->name_starts = fl_realloc(g->name_starts, g->capacity * sizeof *g->name_starts);
-    g->options = fl_realloc(g->options, g->capacity * sizeof *g->options);
+    g->options = fl_realloc(g->options, g->capacity * sizeof(fl_node_options *));
   }
   g->slots[slot] = g->count + 1;
   g->name_starts[g->count] = store_name(g, name, name_size);

@@ -55,7 +55,7 @@ typedef struct fl_node_options {
   uint32_t retry_count_max;
   uint32_t lost_count_max;
   int64_t retry_delay_ms;
-  double retry_backoff; // factor a retry
+  double retry_backoff;       // factor a retry
   int64_t retry_delay_max_ms; // 0: none
   double retry_jitter;        // 0..1: the delay is multiplied by 1 - jitter * random
   int64_t timeout_ms;         // of an attempt; 0: none

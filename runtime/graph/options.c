@@ -57,6 +57,7 @@ static uint32_t hash_options(const fl_node_options *options) {
 // The slot that holds equal options, or the free one where they belong.
 static uint32_t find_slot(const fl_graph *g, const fl_node_options *options) {
   uint32_t mask = g->option_slot_count - 1, at = hash_options(options) & mask;
+  // NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): normalise() made the padding equal
   while (g->option_slots[at] && memcmp(g->option_slots[at], options, sizeof *options) != 0)
     at = (at + 1) & mask;
   return at;
@@ -65,7 +66,7 @@ static uint32_t find_slot(const fl_graph *g, const fl_node_options *options) {
 static void grow_slots(fl_graph *g) {
   g->option_slot_count = g->option_slot_count ? g->option_slot_count * 2 : 32;
   free(g->option_slots);
-  g->option_slots = fl_alloc_zero(g->option_slot_count, sizeof *g->option_slots);
+  g->option_slots = fl_alloc_zero(g->option_slot_count, sizeof(fl_node_options *));
   for (options_block *block = g->blocks; block; block = block->next)
     for (uint32_t i = 0; i < block->count; i++)
       g->option_slots[find_slot(g, &block->entries[i])] = &block->entries[i];
