@@ -55,10 +55,9 @@ end
 
 return setmetatable(flow, {
   __index = function(_, name)
-    place.note()
-    local maker = makers[name]
-    if maker then return maker end
-    return registry.known(name) or registry.constructor(name, place.at(2))
+    local found = makers[name] or registry.known(name) or registry.constructor(name, place.at(2))
+    place.note() -- last: finding a type may load its file, which reads from `flow` itself
+    return found
   end,
   __newindex = function(_, name)
     error(("flow.%s cannot be set; define a node type with flow.node_type"):format(tostring(name)), 2)

@@ -35,7 +35,7 @@ local rendered = { env = true, cwd = true, stdin = true, when = true }
 local function check_retry_on(v)
   if type(v) ~= "string" then return nil end
   local ok, problem = build.check_pattern(v)
-  if not ok then return { text = "expected a PCRE2 pattern: " .. tostring(problem) } end
+  if not ok then return { text = (tostring(problem):gsub("^re%.find: ", "")) } end
 end
 
 local function check_after(after)

@@ -48,7 +48,7 @@ local function name_of(state, node)
 end
 
 local function refuse_node(state, name, node)
-  local where = place.at(3)
+  local where = place.at(4) -- the line of the assignment
   local path = state.key .. "." .. tostring(name)
   if type(name) ~= "string" or not find(name, "^[A-Za-z_][A-Za-z0-9_.-]*$") or #name > 128 then
     path = ("%s[%s]"):format(state.key, fault.describe(name))
@@ -76,10 +76,10 @@ end
 
 local function declare(state, name, node)
   local by_name = state.by_name
-  if type(name) ~= "string" or not find(name, "^[A-Za-z_][A-Za-z0-9_.-]*$") or #name > 128
-    or not known.node_type(node) or by_name[name] or state.built or registry.is_named(node) then
+  if state.built or type(name) ~= "string" or not find(name, "^[A-Za-z_][A-Za-z0-9_.-]*$")
+    or #name > 128 or not known.node_type(node) or by_name[name] or registry.is_named(node) then
     refuse_node(state, name, node)
-    -- Complete flows are changed by node code: nobody looks at faults any more.
+    -- It is node code that changes a complete flow: nobody looks at faults any more.
     if state.built then error(table.remove(state.faults), 0) end
     return
   end

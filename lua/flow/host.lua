@@ -9,6 +9,7 @@ local place = require "flow.place"
 local render = require "flow.render"
 local row = require "flow.row"
 local suggest = require "flow.suggest"
+local template = require "flow.template"
 local trace = require "flow.trace"
 local value = require "flow.value"
 
@@ -192,14 +193,13 @@ local function evaluate_when(ctx, when)
     return when(ctx)
   end
   if type(when) == "boolean" then return when end
+  when = when:match "^%s*(.-)%s*$"
   local result = render.text("when", when, ctx)
-  if result == "true" then return true end
-  if result == "false" or result == value.null then return false end
-  if type(result) == "string" and not when:find "^%s*{{.*}}%s*$" then
-    render.option = "when"
-    error(fault.expected("{{ }} or a text that gives true or false", result), 0)
-  end
-  return result
+  if result == value.null then return false end
+  if template.is_single(when) or result == "true" then return result end
+  if result == "false" then return false end
+  render.option = "when"
+  error(fault.expected("{{ }} or a text that gives true or false", result), 0)
 end
 
 --- Whether a node runs. Raises a string.
@@ -351,6 +351,8 @@ function host.params_text(flow_index, node, inner, task, backend)
   local ctx = task and new_context(flow, options, outer, task, backend) or nil
   return demand(flow, node, "params", native_params, ctx, ty, options)
 end
+
+for _, fn in ipairs { demand, host.run, host.command, host.collect } do trace.boundary(fn) end
 
 --- Where a node is written, "file:line".
 function host.place(flow_index, node) return place.show(flows[flow_index].places[node + 1]) end

@@ -7,6 +7,7 @@ local host = require "flow.host"
 local known = require "flow.known"
 local place = require "flow.place"
 local registry = require "flow.registry"
+local render = require "flow.render"
 local search = require "flow.search"
 local suggest = require "flow.suggest"
 local template = require "flow.template"
@@ -43,32 +44,33 @@ local function connect_modules()
   template.set_zone(function(time, zone) return require("flow.core.zone").offset(time, zone) end)
 end
 
-local own_print, own_pairs = print, pairs
-local loaded_before = {}
+local undo -- what unload() has to put back
 
 local function install(options, sources)
-  for name in next, package.loaded do loaded_before[name] = true end
+  local own_print, own_pairs, own_arg, templates = print, pairs, arg, search.templates
   registry.reset(options.natives, function(name) return search.node_type(sources, name) end)
   dag.reset()
   host.use {}
   share_modules()
   connect_modules()
-  search.install(sources)
+  local undo_search = search.install(sources)
   _G.print, _G.pairs = context.print, template.pairs
   local args = { [0] = options.path }
   for i, text in ipairs(options.args or {}) do args[i] = text end
   _G.arg = args
+  undo = function()
+    undo_search()
+    search.templates = templates
+    _G.print, _G.pairs, _G.arg = own_print, own_pairs, own_arg
+    host.use {}
+  end
   return args
 end
 
---- Undoes what loading changed in this Lua state: for tests that load many scripts.
+--- Undoes what the last load changed in this Lua state: for tests, which load many scripts.
 function loader.unload()
-  search.uninstall()
-  for name in next, package.loaded do
-    if not loaded_before[name] and not search.is_ours(name) then package.loaded[name] = nil end
-  end
-  _G.print, _G.pairs = own_print, own_pairs
-  host.use {}
+  if undo then undo() end
+  undo = nil
 end
 
 -- ------------------------------------------------------------------------------------ running
@@ -101,6 +103,7 @@ local function run_script(sources, options, args)
   if not results[1] then raise_first(results[2]) end
   return results[2], table.maxn(results) > 1
 end
+trace.boundary(run_script)
 
 -- ------------------------------------------------------------------------------------ flows
 
@@ -141,7 +144,7 @@ local function add_called(states)
   local function look(options)
     local ty = known.node_type(options)
     for _, spec in ipairs(ty and ty.params or {}) do
-      local v = options[spec.name]
+      local v = render.raw(spec, options)
       if known.is_flow(v) and not is_there[known.flows[v]] then
         is_there[known.flows[v]] = true
         states[#states + 1] = known.flows[v]
@@ -171,7 +174,7 @@ local function call_fault(states)
   for _, state in ipairs(states) do
     for i, options in ipairs(state.nodes) do
       local ty = known.node_type(options)
-      local key = ty.kind == "call" and options.flow
+      local key = ty.kind == "call" and ty.checks.flow and render.raw(ty.checks.flow, options)
       if type(key) == "string" and not template.is(key) and not is_key[key] then
         first = build.earlier(first, fault.new(state.places[i],
           ("%s.%s.flow"):format(state.key, state.names[i]),

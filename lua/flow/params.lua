@@ -71,10 +71,10 @@ function params.declare(raw)
     local spec, problem, path = declare_one(name, raw[name])
     if not spec then return nil, problem, "." .. name .. path end
     if not spec.required or spec.default ~= nil then
-      local bad = value.problem(spec.default, "")
+      local bad = value.problem(spec.default, name)
       if bad then
         local at, text = bad:match "^(.-): (.*)$"
-        return nil, text, "." .. name .. at
+        return nil, text, "." .. at
       end
     end
     declared[i], declared[name] = spec, spec

@@ -2,8 +2,8 @@
 --
 -- A constructor knows the line it was called from, except in a tail call (`return flow.shell{...}` in
 -- a helper): LuaJIT keeps no trace of the helper's frame. So each access to `flow.<type>` is noted
--- too, and a constructor that was called from another function than the one that was noted finds out
--- which of the two is right.
+-- too, and a constructor that was called from another line than the one that was noted finds out which
+-- of the two is right.
 local core = require "flow.core.frame"
 
 local place = {}
@@ -133,7 +133,7 @@ local function find_callee(func, level, name, what)
   end
 end
 
--- Who called the constructor, when that is not the function that was noted: `func` is at `line`.
+-- Who called the constructor, when that is not the line that was noted: `func` is at `line`.
 -- `level` is the constructor, as seen from here.
 local function resolve(constructor, func, line, level)
   local called = getinfo(level, "n") -- how its caller names what it called
@@ -155,7 +155,7 @@ end
 function place.of_call(constructor)
   local func, line = at(3)
   local packed
-  if func and func == noted_func then
+  if func and func == noted_func and line == noted_line then
     packed = pack(func, line)
   elseif func and line >= 0 then
     packed = resolve(constructor, func, line, 3)

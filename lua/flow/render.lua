@@ -24,7 +24,7 @@ local function walk_table(v, spec, ctx)
   if of and of.template == "words" then
     for i = 1, #v do
       local element = walk(v[i], of, ctx)
-      if type(v[i]) == "string" and type(element) == "table" and element ~= value.null then
+      if type(v[i]) == "string" and type(element) == "table" and value.is_list(element) then
         for j = 1, #element do copy[#copy + 1] = element[j] end
       else
         copy[#copy + 1] = element
@@ -96,6 +96,7 @@ local function resolve(spec, v, ctx)
   return result
 end
 
+-- An option as it was written, by name or by position.
 local function raw_value(spec, node)
   local v = node[spec.name]
   if v ~= nil or not spec.positional then return v end
@@ -105,6 +106,8 @@ local function raw_value(spec, node)
   for i = 1, #node do list[i] = node[i] end
   return list
 end
+
+render.raw = raw_value
 
 --- The value of one option with its templates rendered, its default when it is not given.
 function render.value(spec, node, ctx)

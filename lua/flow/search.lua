@@ -8,6 +8,7 @@ local search = {}
 ---@field texts table<string, string>? a snapshot: relative path -> text
 ---@field list { path: string, data: string }[] what was read, script first
 ---@field seen table<string, boolean>
+---@field modules string[] names of the modules that were loaded from beside the script
 local Sources = {}
 Sources.__index = Sources
 
@@ -25,7 +26,8 @@ end
 ---@return flow.Sources
 function search.sources(dir, typed, texts)
   local prefix = typed:match "^(.*/)[^/]*$" or ""
-  return setmetatable({ dir = dir, prefix = prefix, texts = texts, list = {}, seen = {} }, Sources)
+  return setmetatable({ dir = dir, prefix = prefix, texts = texts, list = {}, seen = {},
+    modules = {} }, Sources)
 end
 
 -- The text of a file beside the script. What a snapshot holds comes from there; anything else (a
@@ -119,7 +121,10 @@ local function beside_searcher(sources)
     local tried = {}
     for _, path in ipairs(search.beside(name)) do
       local chunk = load_beside(sources, path)
-      if chunk then return chunk end
+      if chunk then
+        sources.modules[#sources.modules + 1] = name
+        return chunk
+      end
       tried[#tried + 1] = "\n\tno file '" .. sources.prefix .. path .. "'"
     end
     return table.concat(tried)
@@ -138,27 +143,32 @@ end
 local standard = { unpack(package.loaders) }
 local standard_path, standard_cpath = package.path, package.cpath
 
+local function set_loaders(loaders)
+  for i = #package.loaders, 1, -1 do package.loaders[i] = nil end
+  for i, loader in ipairs(loaders) do package.loaders[i] = loader end
+end
+
 local function without_here(path) return (";" .. path):gsub(";%./[^;]*", ""):gsub("^;", "") end
 
 --- Installs the searchers for a script. A module of the script's folder goes before an embedded one
 --- of the same name; what is in `flow` itself cannot be replaced.
 ---@param sources flow.Sources
+---@return function undo puts back what was there before
 function search.install(sources)
+  local path, cpath = package.path, package.cpath
   local templates = templates_of(os.getenv "FLOWLUA_PATH")
   if not os.getenv "LUA_PATH" then package.path = without_here(standard_path) end
   if not os.getenv "LUA_CPATH" then package.cpath = without_here(standard_cpath) end
   local loaders = { beside_searcher(sources), path_searcher(templates) }
   for i, loader in ipairs(standard) do loaders[i + 2] = loader end
-  for i = #package.loaders, 1, -1 do package.loaders[i] = nil end
-  for i, loader in ipairs(loaders) do package.loaders[i] = loader end
+  local before = { unpack(package.loaders) }
+  set_loaders(loaders)
   search.templates = templates
-end
-
---- Puts Lua's own searchers back.
-function search.uninstall()
-  for i = #package.loaders, 1, -1 do package.loaders[i] = nil end
-  for i, loader in ipairs(standard) do package.loaders[i] = loader end
-  package.path, package.cpath = standard_path, standard_cpath
+  return function()
+    set_loaders(before)
+    for _, name in ipairs(sources.modules) do package.loaded[name] = nil end
+    package.path, package.cpath = path, cpath
+  end
 end
 
 --- Loads the file of a node type: nodes/<name>.lua beside the script, then on FLOWLUA_PATH, then the

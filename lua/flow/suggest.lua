@@ -31,6 +31,7 @@ end
 ---@param candidates string[]
 ---@return string?
 function suggest.nearest(word, candidates)
+  if #word < 2 then return nil end -- one letter is like any other
   local limit = math.max(1, math.min(3, math.floor(#word / 3)))
   local lower = word:lower()
   local best, best_distance

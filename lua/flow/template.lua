@@ -24,11 +24,14 @@ local function date(time, format)
 end
 
 local from_scope = { run = true, params = true, vars = true, inputs = true, item = true, index = true }
--- pairs() that sees through the view that ctx.params is.
-local function view_pairs(t)
+-- The table that a view shows (ctx.params is one), else the table itself.
+local function shown(t)
   local mt = getmetatable(t)
-  return next, type(mt) == "table" and rawget(mt, "__flow_value") or t, nil
+  return type(mt) == "table" and rawget(mt, "__flow_value") or t
 end
+
+-- pairs() that sees through views.
+local function view_pairs(t) return next, shown(t), nil end
 template.pairs = view_pairs
 
 local environment = setmetatable({}, {
@@ -177,6 +180,12 @@ end
 --- True when `text` holds a template.
 function template.is(text) return find(text, "{{", 1, true) ~= nil end
 
+--- True when `text` is one template and nothing else.
+function template.is_single(text)
+  local parts = parts_of(text, "text")
+  return parts and #parts == 1 and type(parts[1]) == "table" or false
+end
+
 --- nil, or what is wrong with `text`.
 ---@param text string
 ---@param mode "text"|"shell"|"sql"
@@ -219,6 +228,7 @@ end
 local function evaluate(part)
   local ok, result = pcall(part.eval)
   if ok then
+    if type(result) == "table" then return shown(result) end
     if result ~= nil then return result end
     local found, missing = pcall(find_missing, part.code)
     fail(part, found and missing or "the value is nil")

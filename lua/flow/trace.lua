@@ -31,6 +31,15 @@ local function frame_text(info)
   return text
 end
 
+-- Functions of ours that call user code: what is above them is no business of the user's.
+local boundaries = setmetatable({}, { __mode = "k" })
+
+--- Marks `fn` as such and returns it.
+function trace.boundary(fn)
+  boundaries[fn] = true
+  return fn
+end
+
 --- `message` with the user's frames from `level` (of the caller) on.
 ---@param message string
 ---@param level integer
@@ -39,8 +48,8 @@ function trace.text(message, level)
   local frames = {}
   level = level + 1
   while #frames < FRAMES_MAX do
-    local info = debug.getinfo(level, "Sln")
-    if not info then break end
+    local info = debug.getinfo(level, "Slnf")
+    if not info or boundaries[info.func] then break end
     if info.currentline > 0 and info.source:sub(1, 1) == "@" then
       message = restore_name(message, info)
       if not is_own(info.source) then frames[#frames + 1] = frame_text(info) end
