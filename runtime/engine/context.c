@@ -54,6 +54,11 @@ void fl_attempt_write_run(fl_attempt *a, fl_buf *out) {
   fl_zone_date(row->time_ms, a->run->flow->zone, date);
   fl_buf_addf(out, "{\"attempt\":%u,", a->number);
   add_text(out, "date", date);
+  if (a->options->hook) { // what the flow's end is told of it
+    fl_buf_add_str(out, ",\"error\":");
+    if (a->run->error) fl_json_write_string(out, a->run->error, strlen(a->run->error));
+    else fl_buf_add_str(out, "null");
+  }
   fl_buf_add_char(out, ',');
   add_text(out, "flow", row->flow);
   fl_buf_add_char(out, ',');
@@ -62,6 +67,10 @@ void fl_attempt_write_run(fl_attempt *a, fl_buf *out) {
   fl_json_write_number(out, (double)(row->interval_from_ms ? row->interval_from_ms : row->time_ms) / 1000);
   fl_buf_add_str(out, ",\"interval_to\":");
   fl_json_write_number(out, (double)(row->interval_to_ms ? row->interval_to_ms : row->time_ms) / 1000);
+  if (a->options->hook) {
+    fl_buf_add_char(out, ',');
+    add_text(out, "status", fl_run_state_text(a->run->outcome));
+  }
   fl_buf_add_str(out, ",\"time\":");
   fl_json_write_number(out, (double)row->time_ms / 1000);
   fl_buf_add_char(out, ',');

@@ -52,6 +52,7 @@ struct fl_run {
   uint32_t live_count;
   fl_run_phase phase;
   bool queued;       // waits for max_runs
+  bool queue_due;    // ... and a timer looks again
   bool stopping;     // nothing new is started
   bool cancelled;    // by a wish or an interrupt
   bool interrupted;

@@ -147,7 +147,10 @@ static void forget_dues(fl_scheduler *s, const fl_run *run) {
 static void handle_due(fl_scheduler *s, const fl_due *d) {
   fl_run *run = d->run;
   if (run->phase == FL_PHASE_ENDED || run->fenced) return;
-  if (d->kind == FL_DUE_QUEUE) return; // the fill looks at queued runs
+  if (d->kind == FL_DUE_QUEUE) { // the fill looks at queued runs
+    run->queue_due = false;
+    return;
+  }
   if (d->kind == FL_DUE_RUN_TIMEOUT) {
     run->timed_out = true;
     fl_scheduler_cancel_run(s, run, false, false);
@@ -312,6 +315,8 @@ static void admit_queued(fl_scheduler *s, fl_run *run) {
     fl_run_begin(run);
     return;
   }
+  if (run->queue_due) return;
+  run->queue_due = true;
   fl_scheduler_add_due(s, (fl_due){.at_ms = fl_ticks(s) + queue_ms, .kind = FL_DUE_QUEUE, .run = run});
 }
 
