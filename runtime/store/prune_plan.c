@@ -56,8 +56,6 @@ static fl_code load_runs(fl_store *s, fl_prune_plan *p, fl_error *err) {
     size_t parent = find_run(p, sqlite3_column_int64(st, 3));
     if (parent == SIZE_MAX || parent == index) continue;
     run->root = p->runs[parent].root;
-    run->next = p->runs[run->root].next;
-    p->runs[run->root].next = index;
     p->trees[run->root].live |= live;
   }
   sqlite3_finalize(st);
@@ -71,6 +69,13 @@ static int by_end(const void *a, const void *b) {
 }
 
 static void rank_trees(fl_prune_plan *p) {
+  // From the last one, so that each tree's list is in the order of rows.
+  for (size_t i = p->run_count; i-- > 0;) {
+    fl_prune_run *run = &p->runs[i], *root = &p->runs[run->root];
+    if (run == root) continue;
+    run->next = root->next;
+    root->next = (uint32_t)i;
+  }
   p->rank = fl_alloc(p->run_count * sizeof *p->rank + 1);
   for (size_t i = 0; i < p->run_count; i++)
     if (p->runs[i].root == i && !p->trees[i].live) p->trees[p->tree_count++] = p->trees[i];

@@ -148,7 +148,7 @@ static bool says_something(const explain *e, const fl_read_state *state, bool de
     return state->has_decision || (!fl_run_state_is_final(e->run.state) && !deep);
   case FL_NODE_QUEUED:
   case FL_NODE_RUNNING: return state->attempts > 1;
-  case FL_NODE_SUCCEEDED: return state->attempts != 1;
+  case FL_NODE_SUCCEEDED: return state->attempts != 1 || state->last.synthetic;
   default: return true;
   }
 }

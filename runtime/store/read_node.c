@@ -236,7 +236,7 @@ static void derive(fl_read_state *out) {
       out->shown = false;
   } else if (out->has_attempt) {
     out->state = attempt_to_node(a);
-    out->reason = a->end_reason ? a->end_reason : a->reason;
+    out->reason = a->end_reason ? a->end_reason : a->synthetic ? FL_REASON_SYNTHETIC : a->reason;
   }
 }
 

@@ -1,0 +1,167 @@
+// Who owns a run: leases, take-overs, the fence, and the wish to cancel.
+#include "store_helper.h"
+
+static void a_lease_is_taken_when_it_may_be(void **state) {
+  static const struct {
+    int64_t lease_ms, now_ms;
+    bool dead, resume;
+    fl_code code;
+    uint32_t epoch; // afterwards
+    int resumes;
+  } cases[] = {
+      {T0 + 100, T0, false, false, FL_E_BUSY, 1, 0},
+      {T0 + 100, T0 + 99, false, true, FL_E_BUSY, 1, 0},
+      {T0 + 100, T0 + 100, false, false, FL_OK, 2, 0}, // over at that instant
+      {T0 + 100, T0, true, false, FL_OK, 2, 0},
+      {T0 + 100, T0, true, true, FL_OK, 2, 1},
+      {0, T0, false, true, FL_OK, 2, 1}, // released
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char *dir = make_dir(), text[32];
+    fl_run_row run;
+    uint32_t epoch = 1;
+    fl_store *s = open_store(dir);
+    add_run(s, "r1", &run);
+    ok(fl_store_renew_lease(s, run.row, cases[i].lease_ms, &err));
+    ok(fl_store_commit(s, &err));
+    fl_code code = fl_store_take_run(s, run.row, "engine-2", cases[i].dead, cases[i].resume,
+                                     cases[i].now_ms, &epoch, &err);
+    if (code != cases[i].code) fail_msg("case %zu: %d", i, code);
+    if (code) assert_non_null(strstr(err.message, "engine-1"));
+    assert_int_equal(epoch, cases[i].epoch);
+    assert_false(fl_store_is_open(s));
+    snprintf(text, sizeof text, "%u|%d|%s", cases[i].epoch, cases[i].resumes,
+             code ? "engine-1" : "engine-2");
+    assert_rows(s, "SELECT epoch,resumes,owner FROM run", text);
+    if (!code)
+      assert_int_equal(number_of(s, "SELECT lease_ms FROM run"), cases[i].now_ms + FL_LEASE_MS);
+    fl_store_close(s);
+    remove_dir(dir);
+  }
+}
+
+static void a_run_that_is_not_there_cannot_be_taken(void **state) {
+  char *dir = make_dir();
+  uint32_t epoch;
+  (void)state;
+  fl_store *s = open_store(dir);
+  fails(fl_store_take_run(s, 5, "me", true, true, T0, &epoch, &err), FL_E_NOT_FOUND, "not in");
+  fails(fl_store_ask_cancel(s, 5, 1, &err), FL_E_NOT_FOUND, "not in");
+  assert_false(fl_store_is_open(s));
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
+static void an_engine_that_was_taken_over_writes_nothing_more(void **state) {
+  char *dir = make_dir();
+  fl_run_row run;
+  uint32_t epoch;
+  (void)state;
+  fl_store *old = open_store(dir), *new = open_store(dir);
+  add_run(old, "r1", &run);
+  ok(fl_store_fence(old, run.row, 1, &err));
+  ok(fl_store_commit(old, &err));
+  ok(fl_store_take_run(new, run.row, "engine-2", true, false, T0, &epoch, &err));
+  assert_int_equal(epoch, 2);
+
+  fl_value *v = value_of("[\"late\"]");
+  ok(fl_store_put_value(old, v, &err));
+  fl_attempt_row a = claim(&run, 0, 1, 1);
+  ok(fl_store_add_attempt(old, &a, &err));
+  fails(fl_store_fence(old, run.row, 1, &err), FL_E_FENCED, "taken the run over");
+  assert_false(fl_store_is_open(old));
+  assert_int_equal(v->store_id, 0);
+  fl_value_unref(v);
+  assert_int_equal(number_of(new, "SELECT count(*) FROM attempt"), 0);
+  assert_int_equal(number_of(new, "SELECT count(*) FROM value"), 2);
+
+  ok(fl_store_fence(new, run.row, 2, &err));
+  ok(fl_store_add_attempt(new, &a, &err));
+  ok(fl_store_commit(new, &err));
+  // The fence comes first or last: both ways the old one is out.
+  fails(fl_store_fence(old, run.row, 1, &err), FL_E_FENCED, "");
+  fails(fl_store_fence(old, 99, 1, &err), FL_E_FENCED, "removed");
+  fl_store_close(old);
+  fl_store_close(new);
+  remove_dir(dir);
+}
+
+static void what_is_open_is_committed_before_a_take_over(void **state) {
+  char *dir = make_dir();
+  fl_run_row run;
+  uint32_t epoch;
+  (void)state;
+  fl_store *s = open_store(dir);
+  add_run(s, "r1", &run);
+  ok(fl_store_take_run(s, run.row, "engine-2", true, false, T0, &epoch, &err));
+  assert_int_equal(epoch, 2);
+  put_text(s, "[1]");
+  ok(fl_store_ask_cancel(s, run.row, 1, &err));
+  assert_int_equal(number_of(s, "SELECT count(*) FROM value WHERE text='[1]'"), 1);
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
+static void a_wish_to_cancel_grows_and_is_forgotten_by_a_resume(void **state) {
+  char *dir = make_dir();
+  fl_run_row run;
+  uint32_t epoch;
+  (void)state;
+  fl_store *s = open_store(dir), *other = open_store(dir);
+  add_run(s, "r1", &run);
+  ok(fl_store_commit(s, &err));
+  ok(fl_store_ask_cancel(other, run.row, 2, &err));
+  ok(fl_store_ask_cancel(other, run.row, 1, &err)); // kill was asked: it stays
+  assert_int_equal(number_of(s, "SELECT cancel FROM run"), 2);
+  ok(fl_store_take_run(s, run.row, "engine-2", true, false, T0, &epoch, &err));
+  assert_int_equal(number_of(s, "SELECT cancel FROM run"), 2); // the dead owner had not obeyed yet
+  ok(fl_store_take_run(s, run.row, "engine-3", true, true, T0, &epoch, &err));
+  assert_int_equal(number_of(s, "SELECT cancel FROM run"), 0);
+  fl_store_close(other);
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
+static bool note_epoch(void *ud, const fl_epoch_row *row) {
+  fl_buf *out = ud;
+  fl_buf_addf(out, "%u %s %s %d %lld %s; ", row->epoch, row->owner, row->supervisor,
+              (int)(row->at_ms - T0), (long long)row->patch, row->reason ? row->reason : "-");
+  return row->epoch < 2;
+}
+
+static void epochs_are_kept_in_order(void **state) {
+  char *dir = make_dir();
+  fl_run_row run;
+  fl_buf out;
+  (void)state;
+  fl_buf_init(&out, 1000);
+  fl_store *s = open_store(dir);
+  add_run(s, "r1", &run);
+  fl_epoch_row rows[] = {
+      {.epoch = 2, .owner = (char *)"b", .supervisor = (char *)"s2", .at_ms = T0 + 2, .patch = 1,
+       .reason = (char *)"mended"},
+      {.epoch = 1, .owner = (char *)"a", .at_ms = T0 + 1},
+      {.epoch = 1, .owner = (char *)"a", .supervisor = (char *)"s1", .at_ms = T0 + 1},
+      {.epoch = 3, .owner = (char *)"c", .at_ms = T0 + 3},
+  };
+  for (size_t i = 0; i < 4; i++) ok(fl_store_put_epoch(s, run.row, &rows[i], &err));
+  ok(fl_store_commit(s, &err));
+  ok(fl_store_each_epoch(s, run.row, note_epoch, &out, &err));
+  assert_string_equal(fl_buf_cstr(&out), "1 a s1 1 0 -; 2 b s2 2 1 mended; ");
+  fl_buf_deinit(&out);
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_lease_is_taken_when_it_may_be),
+      cmocka_unit_test(a_run_that_is_not_there_cannot_be_taken),
+      cmocka_unit_test(an_engine_that_was_taken_over_writes_nothing_more),
+      cmocka_unit_test(what_is_open_is_committed_before_a_take_over),
+      cmocka_unit_test(a_wish_to_cancel_grows_and_is_forgotten_by_a_resume),
+      cmocka_unit_test(epochs_are_kept_in_order),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,263 @@
+// context, explain and logs: what an attempt saw, why a node is where it is, where its output is.
+#include "store_helper.h"
+
+static json_t *context(fl_store *s, const fl_run_row *run, const char *node, uint32_t attempt) {
+  fl_buf out;
+  fl_buf_init(&out, 1 << 20);
+  ok(fl_read_store_context(s, run, node, attempt, &out, &err));
+  json_t *json = parse(&out);
+  fl_buf_deinit(&out);
+  return json;
+}
+
+static void an_attempt_shows_what_it_saw_at_its_time(void **state) {
+  char *dir = make_dir();
+  fl_run_row run;
+  uint32_t epoch;
+  (void)state;
+  fl_store *s = open_store(dir);
+  add_run(s, "x", &run);
+  fl_store_rollback(s);
+  run.script = put_script(s, "return sales");
+  run.definition = put_definition(s, run.script);
+  snprintf(run.id, sizeof run.id, "r1");
+  run.params = put_text(s, "{\"n\":1}");
+  ok(fl_store_add_run(s, &run, T0, &err));
+  add_ended(s, &run, 0, 1, 1, FL_ATTEMPT_SUCCEEDED, "[\"first\"]");
+  fl_attempt_row a = claim(&run, 1, 1, 3);
+  a.vars_in = put_text(s, "{\"v\":1}");
+  ok(fl_store_add_attempt(s, &a, &err));
+  a.state = FL_ATTEMPT_FAILED;
+  a.end_seq = 4;
+  a.error = "it broke";
+  a.exit_code = 7;
+  a.recorded = put_text(s, "[0.5]");
+  ok(fl_store_end_attempt(s, &a, &err));
+  ok(fl_store_commit(s, &err));
+  // Resumed with other params; extract runs again, so that clean sees other inputs.
+  ok(fl_store_take_run(s, run.row, "e2", true, true, T0, &epoch, &err));
+  ok(fl_store_set_run_inputs(s, run.row, run.definition, run.script, put_text(s, "{\"n\":2}"), 0,
+                             &err));
+  run.epoch = epoch;
+  add_ended(s, &run, 0, 2, 5, FL_ATTEMPT_SUCCEEDED, "[\"second\"]");
+  add_ended(s, &run, 1, 2, 7, FL_ATTEMPT_SUCCEEDED, "{\"rows\":3}");
+  ok(fl_store_commit(s, &err));
+
+  json_t *json = context(s, &run, "clean", 1);
+  assert_string_equal(text_at(json, "run"), "r1");
+  assert_member(json, "attempt", "1");
+  assert_member(json, "params", "{\"n\":1}");
+  assert_member(json, "vars", "{\"v\":1}");
+  assert_member(json, "inputs", "{\"extract\":[\"first\"]}");
+  assert_member(json, "outputs", "null");
+  assert_member(json, "vars_out", "null");
+  assert_member(json, "recorded", "[0.5]");
+  json_t *attempts = json_object_get(json, "attempts");
+  assert_int_equal(json_array_size(attempts), 2);
+  assert_string_equal(text_at(json_array_get(attempts, 0), "error"), "it broke");
+  assert_member(json_array_get(attempts, 0), "exit_code", "7");
+  assert_string_equal(text_at(json_array_get(attempts, 1), "status"), "succeeded");
+  json_decref(json);
+  json = context(s, &run, "clean", 0);
+  assert_member(json, "attempt", "2");
+  assert_member(json, "params", "{\"n\":2}");
+  assert_member(json, "inputs", "{\"extract\":[\"second\"]}");
+  assert_member(json, "outputs", "{\"rows\":3}");
+  json_decref(json);
+
+  fl_buf out;
+  fl_buf_init(&out, 1 << 20);
+  fails(fl_read_store_context(s, &run, "clean", 3, &out, &err), FL_E_NOT_FOUND, "no attempt 3");
+  fails(fl_read_store_context(s, &run, "load", 0, &out, &err), FL_E_NOT_FOUND, "has not run yet");
+  fails(fl_read_store_context(s, &run, "lod", 0, &out, &err), FL_E_NOT_FOUND, "no node 'lod'");
+  fl_buf_deinit(&out);
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
+static void an_instance_sees_the_inputs_of_its_map(void **state) {
+  char *dir = make_dir();
+  fl_run_row run;
+  (void)state;
+  fl_store *s = open_store(dir);
+  add_run(s, "r1", &run);
+  add_ended(s, &run, 0, 1, 1, FL_ATTEMPT_SUCCEEDED, "[10,20]");
+  fl_instance_row instance = {run.row, 4, 1, 1, "clean[1]", put_text(s, "10"), NULL};
+  ok(fl_store_add_instance(s, &instance, &err));
+  add_ended(s, &run, 4, 1, 3, FL_ATTEMPT_SUCCEEDED, "11");
+  json_t *json = context(s, &run, "clean[1]", 0);
+  assert_member(json, "inputs", "{\"extract\":[10,20]}");
+  assert_member(json, "item", "10");
+  assert_member(json, "outputs", "11");
+  json_decref(json);
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
+static json_t *explain(fl_store *s, const fl_run_row *run, const char *node) {
+  fl_buf out;
+  fl_buf_init(&out, 1 << 20);
+  ok(fl_read_store_explain(s, run, node, &out, &err));
+  json_t *json = parse(&out);
+  fl_buf_deinit(&out);
+  return json;
+}
+
+/// "node status reason detail; ..." of all nodes explained. Yours.
+static char *summary(json_t *json) {
+  fl_buf out;
+  size_t i;
+  json_t *node;
+  fl_buf_init(&out, 10000);
+  json_array_foreach(json_object_get(json, "nodes"), i, node)
+    fl_buf_addf(&out, "%s %s %s %s; ", text_at(node, "node"), text_at(node, "status"),
+                text_at(node, "reason"), text_at(node, "detail"));
+  char *text = strdup(fl_buf_cstr(&out));
+  fl_buf_deinit(&out);
+  return text;
+}
+
+static void assert_explained(fl_store *s, const fl_run_row *run, const char *node,
+                             const char *expected) {
+  json_t *json = explain(s, run, node);
+  char *text = summary(json);
+  assert_string_equal(text, expected);
+  free(text);
+  json_decref(json);
+}
+
+static void a_live_run_says_what_it_waits_for(void **state) {
+  char *dir = make_dir();
+  fl_run_row run;
+  (void)state;
+  fl_store *s = open_store(dir);
+  add_run(s, "r1", &run);
+  fl_attempt_row a = claim(&run, 0, 1, 1);
+  ok(fl_store_add_attempt(s, &a, &err));
+  // load waits for clean, which waits for extract: only the first step of the chain is news.
+  assert_explained(s, &run, NULL, "clean pending waits_for_nodes extract; ");
+  assert_explained(s, &run, "report", "report pending waits_for_nodes extract, load; ");
+  assert_explained(s, &run, "extract", "extract queued ready -; ");
+  a.state = FL_ATTEMPT_FAILED;
+  a.end_seq = 2;
+  a.retry_at_ms = T0 + 60000;
+  a.error = "exit code 1";
+  ok(fl_store_end_attempt(s, &a, &err));
+  assert_explained(s, &run, NULL,
+                   "extract retrying waits_for_retry until 2023-11-14T22:14:20.000Z; exit code 1; "
+                   "clean pending waits_for_nodes extract; ");
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
+static void a_history_is_told_in_order(void **state) {
+  char *dir = make_dir();
+  fl_run_row run;
+  (void)state;
+  fl_store *s = open_store(dir);
+  add_run(s, "r1", &run);
+  add_ended(s, &run, 0, 1, 1, FL_ATTEMPT_SUCCEEDED, NULL);
+  add_ended(s, &run, 1, 1, 3, FL_ATTEMPT_FAILED, NULL);
+  decide(s, &run, 2, 5, FL_NODE_UPSTREAM_FAILED, FL_REASON_UPSTREAM_FAILED, "clean");
+  decide(s, &run, 3, 6, FL_NODE_UPSTREAM_FAILED, FL_REASON_UPSTREAM_FAILED, "load");
+  decide(s, &run, 1, 7, FL_NODE_PENDING, FL_REASON_RESUME_FAILED, NULL);
+  decide(s, &run, 2, 8, FL_NODE_PENDING, FL_REASON_RERUN_UPSTREAM, NULL);
+  fl_attempt_row set = claim(&run, 1, 2, 9);
+  set.state = FL_ATTEMPT_SUCCEEDED;
+  set.end_seq = 10;
+  set.synthetic = true;
+  ok(fl_store_add_attempt(s, &set, &err));
+  decide(s, &run, 2, 11, FL_NODE_SKIPPED, FL_REASON_SKIP_ASKED, NULL);
+  ok(fl_store_set_run_state(s, run.row, FL_RUN_FAILED, 0, T0, NULL, &err));
+  assert_explained(s, &run, NULL,
+                   "clean succeeded synthetic -; load skipped skip_asked -; "
+                   "report upstream_failed upstream_failed load; ");
+  json_t *json = explain(s, &run, "clean");
+  assert_string_equal(text_at(json, "status"), "failed");
+  json_t *history = json_object_get(json_array_get(json_object_get(json, "nodes"), 0), "history");
+  static const char *const expected[][4] = {{"started", "ready", "1", "-"},
+                                            {"failed", "-", "1", "exit code 1"},
+                                            {"pending", "resume_failed", "null", "-"},
+                                            {"succeeded", "synthetic", "2", "-"}};
+  assert_int_equal(json_array_size(history), 4);
+  for (size_t i = 0; i < 4; i++) {
+    json_t *entry = json_array_get(history, i);
+    assert_string_equal(text_at(entry, "what"), expected[i][0]);
+    assert_string_equal(text_at(entry, "reason"), expected[i][1]);
+    assert_member(entry, "attempt", expected[i][2]);
+    assert_string_equal(text_at(entry, "detail"), expected[i][3]);
+  }
+  assert_string_equal(text_at(json_array_get(history, 2), "text"),
+                      "it had failed when the run was resumed");
+  json_decref(json);
+  fl_buf out;
+  fl_buf_init(&out, 1000);
+  fails(fl_read_store_explain(s, &run, "nope", &out, &err), FL_E_NOT_FOUND, "no node 'nope'");
+  fl_buf_deinit(&out);
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
+static bool note_log(void *ud, const fl_log_entry *e) {
+  fl_buf_addf(ud, "%s/%u.%u %s %d+%d of %d; ", e->node, e->node_index, e->number,
+              e->ended ? e->log.path : "running", (int)e->log.offset, (int)e->log.size,
+              (int)e->log.total);
+  return true;
+}
+
+static void logs(fl_store *s, const fl_run_row *run, const char *node, uint32_t attempt,
+                 const char *expected) {
+  fl_buf out;
+  fl_buf_init(&out, 10000);
+  ok(fl_read_store_logs(s, run, node, attempt, note_log, &out, &err));
+  assert_string_equal(fl_buf_cstr(&out), expected);
+  fl_buf_deinit(&out);
+}
+
+static void logs_stand_in_the_order_of_claims(void **state) {
+  char *dir = make_dir();
+  fl_run_row run;
+  (void)state;
+  fl_store *s = open_store(dir);
+  add_run(s, "r1", &run);
+  fl_instance_row instance = {run.row, 4, 1, 1, "clean[1]", 0, NULL};
+  ok(fl_store_add_instance(s, &instance, &err));
+  static const struct {
+    uint32_t node, number;
+    int64_t seq;
+    const char *path;
+    int size;
+  } rows[] = {{2, 1, 1, "logs/r1/a.log", 10}, {0, 1, 2, "logs/r1/a.log", 20},
+              {2, 2, 5, "logs/r1/load.2.log", -1}, {4, 1, 4, "", 0}};
+  for (size_t i = 0; i < 4; i++) {
+    fl_attempt_row a = claim(&run, rows[i].node, rows[i].number, rows[i].seq);
+    ok(fl_store_add_attempt(s, &a, &err));
+    a.state = FL_ATTEMPT_FAILED;
+    a.end_seq = 20 + (int64_t)i;
+    a.log = (fl_log_place){rows[i].path, (int64_t)i, rows[i].size, 99};
+    ok(fl_store_end_attempt(s, &a, &err));
+  }
+  fl_attempt_row running = claim(&run, 1, 1, 3);
+  ok(fl_store_add_attempt(s, &running, &err));
+  logs(s, &run, NULL, 0,
+       "extract/0.1 logs/r1/a.log 1+20 of 99; clean/1.1 running 0+0 of 0; "
+       "clean[1]/4.1  3+0 of 99; load/2.2 logs/r1/load.2.log 2+-1 of 99; ");
+  logs(s, &run, "load", 1, "load/2.1 logs/r1/a.log 0+10 of 99; ");
+  logs(s, &run, "load", 0, "load/2.2 logs/r1/load.2.log 2+-1 of 99; ");
+  logs(s, &run, "clean[1]", 0, "clean[1]/4.1  3+0 of 99; ");
+  logs(s, &run, "report", 0, "");
+  fails(fl_read_store_logs(s, &run, "nope", 0, note_log, NULL, &err), FL_E_NOT_FOUND, "'nope'");
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(an_attempt_shows_what_it_saw_at_its_time),
+      cmocka_unit_test(an_instance_sees_the_inputs_of_its_map),
+      cmocka_unit_test(a_live_run_says_what_it_waits_for),
+      cmocka_unit_test(a_history_is_told_in_order),
+      cmocka_unit_test(logs_stand_in_the_order_of_claims),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

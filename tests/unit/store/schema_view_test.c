@@ -1,0 +1,101 @@
+// The public views: names, text states, columns that stay, and speed by index.
+#include "store_helper.h"
+
+static void views_join_all_into_names(void **state) {
+  char *dir = make_dir();
+  fl_run_row run;
+  uint32_t epoch;
+  (void)state;
+  fl_store *s = open_store(dir);
+  add_run(s, "r1", &run);
+  add_ended(s, &run, 0, 1, 1, FL_ATTEMPT_SUCCEEDED, "{\"a\":1}");
+  add_ended(s, &run, 1, 1, 3, FL_ATTEMPT_FAILED, NULL);
+  decide(s, &run, 2, 5, FL_NODE_UPSTREAM_FAILED, FL_REASON_UPSTREAM_FAILED, "clean");
+  fl_instance_row instance = {run.row, 4, 3, 1, "report[1]", put_text(s, "7"), "shell"};
+  ok(fl_store_add_instance(s, &instance, &err));
+  fl_epoch_row e = {.epoch = 1, .owner = (char *)"me", .at_ms = T0, .patch = 1};
+  ok(fl_store_put_epoch(s, run.row, &e, &err));
+  ok(fl_store_set_run_state(s, run.row, FL_RUN_FAILED, 0, T0 + 300, "clean failed", &err));
+  ok(fl_store_take_run(s, run.row, "other", true, true, T0, &epoch, &err));
+
+  assert_rows(s,
+              "SELECT id,flow,status,time,trigger,params,started_at,ended_at,duration_ms,resumes,"
+              "error,owner,leased,node_count FROM v_run",
+              "r1|sales|failed|2023-11-14T22:13:20.000Z|manual|-|2023-11-14T22:13:20.005Z|"
+              "2023-11-14T22:13:20.300Z|295|1|clean failed|other|1|4");
+  assert_rows(s, "SELECT count(*) FROM v_run WHERE version GLOB 'sha256:*' AND length(version)=71",
+              "1");
+  assert_rows(s,
+              "SELECT name,type,status,reason,detail,attempts,exit_code,outputs,map,item"
+              " FROM v_node WHERE run='r1' ORDER BY node",
+              "extract|shell|succeeded|ready|-|1|0|{\"a\":1}|-|-\n"
+              "clean|lua|failed|ready|-|1|1|-|-|-\n"
+              "load|sql|upstream_failed|upstream_failed|clean|0|-|-|-|-\n"
+              "report|lua|pending|-|-|0|-|-|-|-\n"
+              "report[1]|shell|pending|-|-|0|-|-|report|7");
+  assert_rows(s, "SELECT parent,node FROM v_edge ORDER BY 1,2",
+              "clean|load\nextract|clean\nextract|report\nload|report");
+  assert_rows(s, "SELECT name,number,status,error,duration_ms,synthetic FROM v_attempt",
+              "extract|1|succeeded|-|100|0\nclean|1|failed|exit code 1|100|0");
+  assert_rows(s, "SELECT name,number,outputs FROM v_context", "extract|1|{\"a\":1}\nclean|1|-");
+  assert_rows(s, "SELECT name,status,reason,text,detail FROM v_decision",
+              "load|upstream_failed|upstream_failed|something it depends on failed|clean");
+  assert_rows(s, "SELECT event,node,status FROM v_event WHERE run='r1' ORDER BY seq",
+              "run_created|-|queued\nnode_started|extract|running\n"
+              "node_finished|extract|succeeded\nnode_started|clean|running\n"
+              "node_finished|clean|failed\nnode_decided|load|upstream_failed\n"
+              "run_finished|-|failed");
+  assert_rows(s, "SELECT epoch,owner,patch FROM v_epoch", "1|me|{}");
+  assert_rows(s, "SELECT dir,path,CAST(data AS TEXT) FROM v_script",
+              "/home/user|sales.lua|return sales");
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
+// A view asked for one run must go by index, or a tool that watches a large store reads all of it.
+static void views_of_one_run_go_by_index(void **state) {
+  static const char *const views[] = {"v_node", "v_attempt", "v_context", "v_decision", "v_event",
+                                      "v_epoch", "v_edge", "v_script"};
+  char *dir = make_dir(), sql[160];
+  (void)state;
+  fl_store *s = open_store(dir);
+  for (size_t i = 0; i < sizeof views / sizeof *views; i++) {
+    snprintf(sql, sizeof sql, "EXPLAIN QUERY PLAN SELECT * FROM %s WHERE run='r1'", views[i]);
+    char *plan = text_of(s, sql);
+    static const char *const large[] = {"SCAN a\n", "SCAN attempt", "SCAN d\n", "SCAN decision",
+                                        "SCAN i\n", "SCAN v\n", "SCAN r\n"};
+    for (size_t k = 0; k < sizeof large / sizeof *large; k++)
+      if (strstr(plan, large[k])) fail_msg("%s: %s", views[i], plan);
+    free(plan);
+  }
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
+static void another_tool_reads_while_a_transaction_is_open(void **state) {
+  char *dir = make_dir(), *file = join(dir, "flowlua.db");
+  fl_run_row run;
+  sqlite3 *db = NULL;
+  (void)state;
+  fl_store *s = open_store(dir);
+  add_run(s, "r1", &run);
+  ok(fl_store_commit(s, &err));
+  add_ended(s, &run, 0, 1, 1, FL_ATTEMPT_SUCCEEDED, NULL);
+  assert_int_equal(sqlite3_open_v2(file, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+  fl_store tool = {.db = db};
+  assert_rows(&tool, "SELECT name,status FROM v_node LIMIT 1", "extract|pending");
+  ok(fl_store_commit(s, &err));
+  assert_rows(&tool, "SELECT name,status FROM v_node LIMIT 1", "extract|succeeded");
+  sqlite3_close(db);
+  fl_store_close(s);
+  free(file), remove_dir(dir);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(views_join_all_into_names),
+      cmocka_unit_test(views_of_one_run_go_by_index),
+      cmocka_unit_test(another_tool_reads_while_a_transaction_is_open),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
