@@ -22,8 +22,8 @@
 #define FL_SUP_PIPE_WATCH_MS   5     // a pipe holds what a child prints in less
 #define FL_SUP_TOLD_MS         20    // children that end sooner are told only once
 #define FL_SUP_LOG_FLUSH_MS    100   // for those that follow a log
-#define FL_SUP_REPORT_MS       4     // how long exits are gathered while there is work in the queue
-#define FL_SUP_REPORT_COUNT    16    // ... and how many
+#define FL_SUP_REPORT_MS       10    // how long exits are gathered while there is work in the queue
+#define FL_SUP_REPORT_COUNT    24    // ... and how many
 #define FL_SUP_LEFTOVER_MS     2000  // at most, from TERM to KILL, for what a child left behind
 #define FL_SUP_ALARM_MS        60000 // after KILL
 #define FL_SUP_SWEEP_MS_MAX    1000  // between two looks at a tree that does not die
@@ -122,7 +122,7 @@ struct fl_sup_child {
   fl_buf capture;
   int capture_fd; // of the file it went to, or -1
   int64_t capture_size;
-  uint32_t capture_crc;
+  uint32_t capture_sum;
   bool capture_overflow;
   int output_fd, context_fd; // memfds; context_fd -1: none
   bool output_written;
@@ -190,13 +190,16 @@ struct fl_sup {
 typedef enum fl_sup_tag { FL_SUP_LINK, FL_SUP_OUT, FL_SUP_ERR, FL_SUP_SIGNAL, FL_SUP_LISTEN } fl_sup_tag;
 /// Watches `fd`, on behalf of `what` (a link or a child, or NULL).
 void fl_sup_watch(fl_sup *sup, int fd, const void *what, fl_sup_tag tag);
+/// No more descriptors can be had: raises the limit, once. Children get back what it was.
+bool fl_sup_raise_files(fl_sup *sup);
 /// Changes what a link waits for.
 void fl_sup_watch_write(fl_sup *sup, fl_sup_link *link, bool want_write);
 
 // supervisor_link.c
 fl_sup_link *fl_sup_link_add(fl_sup *sup, int fd);
 void fl_sup_link_accept(fl_sup *sup);
-void fl_sup_link_read(fl_sup *sup, fl_sup_link *link);
+/// Handles what has come; `all`: to the last byte that was sent.
+void fl_sup_link_read(fl_sup *sup, fl_sup_link *link, bool all);
 /// Sends what was reported; waits for the socket where it has to.
 void fl_sup_link_send(fl_sup *sup, fl_sup_link *link);
 /// A report was put into link->out.
