@@ -6,11 +6,11 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/limits.h"
-#include "io/crc.h"
+#include "io/checksum.h"
 #include "io/tree.h"
 
-#define CRC_SIZE      4u
-#define BEGUN_PID_AT  (CRC_SIZE + FL_WIRE_HEAD_SIZE) // i32 pid, u64 start_ticks come first
+#define SUM_SIZE      4u
+#define BEGUN_PID_AT  (SUM_SIZE + FL_WIRE_HEAD_SIZE) // i32 pid, u64 start_ticks come first
 #define RESERVE_STEP  (256 << 10)
 #define RESERVE_SPARE (96 << 10) // a start and an exit with a small output, of a few children
 #define BACKLOG_MAX   (64u << 20)
@@ -36,8 +36,8 @@ void fl_journal_record_begin(fl_buf *b) {
 
 void fl_journal_record_end(fl_buf *b) {
   if (b->failed) return;
-  uint32_t crc = fl_crc32(0, b->data + CRC_SIZE, b->size - CRC_SIZE);
-  memcpy(b->data, &crc, sizeof crc);
+  uint32_t sum = fl_checksum(0, b->data + SUM_SIZE, b->size - SUM_SIZE);
+  memcpy(b->data, &sum, sizeof sum);
 }
 
 static int write_header(fl_journal *j) {
@@ -136,8 +136,8 @@ fl_journal_write_begun(const fl_journal *j, char *record, size_t size, int pid,
   int32_t pid32 = pid;
   memcpy(record + BEGUN_PID_AT, &pid32, sizeof pid32);
   memcpy(record + BEGUN_PID_AT + sizeof pid32, &start_ticks, sizeof start_ticks);
-  uint32_t crc = fl_crc32(0, record + CRC_SIZE, size - CRC_SIZE);
-  memcpy(record, &crc, sizeof crc);
+  uint32_t sum = fl_checksum(0, record + SUM_SIZE, size - SUM_SIZE);
+  memcpy(record, &sum, sizeof sum);
   return write_at(j->fd, record, size, j->size);
 }
 
@@ -147,7 +147,7 @@ static int copy_kept(const fl_journal_view *view, const char *data, int fd, int6
   size_t at = 0, used;
   fl_wire_frame frame;
   while (at < view->valid_size) {
-    if (fl_wire_next(data + at + CRC_SIZE, view->valid_size - at - CRC_SIZE, &frame, &used) != 1) {
+    if (fl_wire_next(data + at + SUM_SIZE, view->valid_size - at - SUM_SIZE, &frame, &used) != 1) {
       return EIO;
     }
     fl_wire_in in = fl_wire_open(&frame);
@@ -157,11 +157,11 @@ static int copy_kept(const fl_journal_view *view, const char *data, int fd, int6
     }
     bool keep = frame.kind == FL_WIRE_HEADER || !drop(ud, fl_wire_get_u64(&in));
     if (keep) {
-      int errnum = write_at(fd, data + at, used + CRC_SIZE, *size);
+      int errnum = write_at(fd, data + at, used + SUM_SIZE, *size);
       if (errnum) return errnum;
-      *size += (int64_t)(used + CRC_SIZE);
+      *size += (int64_t)(used + SUM_SIZE);
     }
-    at += used + CRC_SIZE;
+    at += used + SUM_SIZE;
   }
   return 0;
 }

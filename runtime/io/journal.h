@@ -4,7 +4,7 @@
 // executes its program and one before each exit is told. Written with write(2), not synced: it has
 // to survive processes, and after a power cut the other boot id says what it is worth.
 //
-// A record is a CRC-32 and a frame (wire.h). Records are written at a position that is counted here,
+// A record is a checksum and a frame (wire.h). Records are written at a position that is counted here,
 // so that one that was cut short is overwritten by the next; a reader stops at the first that does
 // not check out.
 #pragma once

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "io/crc.h"
+#include "io/checksum.h"
 #include "io/tree.h"
 
 static bool read_header(fl_journal_view *v, const fl_wire_frame *frame) {
@@ -97,14 +97,14 @@ void fl_journal_parse(const void *bytes, size_t size, fl_journal_view *v) {
   size_t at = 0;
   memset(v, 0, sizeof *v);
   while (size - at > sizeof(uint32_t)) {
-    uint32_t crc;
+    uint32_t sum;
     size_t used;
     fl_wire_frame frame;
-    memcpy(&crc, data + at, sizeof crc);
-    const char *record = data + at + sizeof crc;
-    if (fl_wire_next(record, size - at - sizeof crc, &frame, &used) != 1) break;
-    if (fl_crc32(0, record, used) != crc || !read_record(v, &frame)) break;
-    at += sizeof crc + used;
+    memcpy(&sum, data + at, sizeof sum);
+    const char *record = data + at + sizeof sum;
+    if (fl_wire_next(record, size - at - sizeof sum, &frame, &used) != 1) break;
+    if (fl_checksum(0, record, used) != sum || !read_record(v, &frame)) break;
+    at += sizeof sum + used;
   }
   v->valid_size = at;
   v->by_id = fl_alloc((v->count + 1) * sizeof *v->by_id);

@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include "base/digest.h"
 #include "base/limits.h"
-#include "io/crc.h"
+#include "io/checksum.h"
 #include "io/supervise_private.h"
 
 #define OUT_MAX       (1u << 30)
@@ -64,7 +64,7 @@ void fl_supervisor_free(fl_supervisor *s) {
 
 // The content of a file beside the journal, mapped; NULL when it is not what was written.
 static const char *map_file(const char *dir, const char *id, uint64_t seq, const char *kind,
-                            int64_t size, uint32_t crc) {
+                            int64_t size, uint32_t sum) {
   fl_buf path;
   struct stat st;
   char *map = NULL;
@@ -77,7 +77,7 @@ static const char *map_file(const char *dir, const char *id, uint64_t seq, const
     if (map == MAP_FAILED) map = NULL;
   }
   if (fd >= 0) close(fd);
-  if (map && fl_crc32(0, map, (size_t)size) != crc) {
+  if (map && fl_checksum(0, map, (size_t)size) != sum) {
     munmap(map, (size_t)size);
     map = NULL;
   }
@@ -89,14 +89,14 @@ bool fl_supervisor_deliver(const fl_supervisor_events *events, const char *dir, 
   const char *capture = NULL, *output = NULL;
   bool whole = true;
   if (e->capture_spilled >= 0) {
-    capture = map_file(dir, id, e->seq, "stdout", e->capture_spilled, e->capture_crc);
+    capture = map_file(dir, id, e->seq, "stdout", e->capture_spilled, e->capture_sum);
     whole &= capture != NULL;
     e->exit.capture = capture;
     e->exit.capture_size = capture ? (size_t)e->capture_spilled : 0;
     e->exit.capture_overflow |= !capture;
   }
   if (e->output_spilled >= 0) {
-    output = map_file(dir, id, e->seq, "output", e->output_spilled, e->output_crc);
+    output = map_file(dir, id, e->seq, "output", e->output_spilled, e->output_sum);
     whole &= output != NULL;
     e->exit.output = output;
     e->exit.output_size = output ? (size_t)e->output_spilled : 0;

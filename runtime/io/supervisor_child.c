@@ -266,8 +266,10 @@ static fl_sup_start give_up(fl_sup *sup, fl_sup_child *child, int errnum, const 
     fl_sup_exit_failed(sup, child, errnum, what);
     return FL_SUP_FAILED;
   }
+  fl_sup_job *job = child->job;
   child->job = NULL; // stays in the queue
   fl_sup_child_free(sup, child);
+  if (errnum == EMFILE && fl_sup_raise_files(sup)) return fl_sup_child_start(sup, job);
   return FL_SUP_AGAIN;
 }
 

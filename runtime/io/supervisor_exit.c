@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/limits.h"
-#include "io/crc.h"
+#include "io/checksum.h"
 
 #define COMPACT_COUNT 16384u       // exits to be left out that make a new journal worth while
 #define COMPACT_SIZE  (8ll << 20)
@@ -83,7 +83,7 @@ static bool write_file(int fd, const char *data, size_t size) {
 }
 
 // Copies an output that is too large to be sent to a file beside the journal.
-static bool spill_output(fl_sup *sup, fl_sup_child *child, int64_t size, uint32_t *crc) {
+static bool spill_output(fl_sup *sup, fl_sup_child *child, int64_t size, uint32_t *sum) {
   char name[96];
   bool done = false;
   snprintf(name, sizeof name, "%s.%llu.output", sup->id, (unsigned long long)child->seq);
@@ -95,7 +95,7 @@ static bool spill_output(fl_sup *sup, fl_sup_child *child, int64_t size, uint32_
     size_t wanted = size - at < FL_SUP_PIECE_SIZE ? (size_t)(size - at) : FL_SUP_PIECE_SIZE;
     ssize_t n = pread(child->output_fd, sup->piece, wanted, at);
     if (n <= 0 || !write_file(fd, sup->piece, (size_t)n)) goto out;
-    *crc = fl_crc32(*crc, sup->piece, (size_t)n);
+    *sum = fl_checksum(*sum, sup->piece, (size_t)n);
     at += n;
   }
   done = true;
@@ -114,7 +114,7 @@ static void put_output(fl_sup *sup, fl_sup_child *child, fl_wire_exit *e, fl_buf
     return;
   }
   if ((size_t)st.st_size > inline_max(child)) {
-    if (spill_output(sup, child, st.st_size, &e->output_crc)) e->output_spilled = st.st_size;
+    if (spill_output(sup, child, st.st_size, &e->output_sum)) e->output_spilled = st.st_size;
     else e->exit.output_overflow = true;
     return;
   }
@@ -129,7 +129,7 @@ static void put_capture(fl_sup_child *child, fl_wire_exit *e) {
   e->exit.capture_overflow = child->capture_overflow;
   if (child->capture_fd >= 0) {
     e->capture_spilled = child->capture_size;
-    e->capture_crc = child->capture_crc;
+    e->capture_sum = child->capture_sum;
     return;
   }
   e->exit.capture = child->capture.size ? child->capture.data : "";

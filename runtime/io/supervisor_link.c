@@ -88,8 +88,8 @@ static bool handle_frames(fl_sup *sup, fl_sup_link *link) {
   return got >= 0;
 }
 
-// False when the engine is gone, or talks nonsense.
-static bool read_all(fl_sup *sup, fl_sup_link *link) {
+// False when the engine is gone, or talks nonsense. Without `all` what is left is told by epoll.
+static bool read_some(fl_sup *sup, fl_sup_link *link, bool all) {
   while (!link->broken) {
     size_t room = link->in.capacity - link->in.size;
     if (room < FL_SUP_PIECE_SIZE / 2) {
@@ -102,15 +102,16 @@ static bool read_all(fl_sup *sup, fl_sup_link *link) {
     if (n <= 0) return false;
     link->in.size += (size_t)n;
     if (!handle_frames(sup, link)) return false;
+    if (!all && (size_t)n < room) return true;
   }
   return true;
 }
 
-void fl_sup_link_read(fl_sup *sup, fl_sup_link *link) {
+void fl_sup_link_read(fl_sup *sup, fl_sup_link *link, bool all) {
   // An attach reads the other links from within the reading of its own.
   if (link->reading) return;
   link->reading = true;
-  bool alive = read_all(sup, link);
+  bool alive = read_some(sup, link, all);
   link->reading = false;
   if (alive || link->broken) return;
   link->broken = true;

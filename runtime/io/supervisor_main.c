@@ -75,14 +75,15 @@ static int init_descriptors(void) {
   return link;
 }
 
-static void init_limits(fl_sup *sup) {
+bool fl_sup_raise_files(fl_sup *sup) {
   struct rlimit files;
-  if (getrlimit(RLIMIT_NOFILE, &files)) return;
+  if (sup->files_raised || getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur >= files.rlim_max) {
+    return false;
+  }
   sup->files_soft = files.rlim_cur;
-  if (files.rlim_cur >= files.rlim_max) return;
-  // Every child takes some; they themselves get back what the limit was.
   files.rlim_cur = files.rlim_max;
   sup->files_raised = setrlimit(RLIMIT_NOFILE, &files) == 0;
+  return sup->files_raised;
 }
 
 static int init_folder(fl_sup *sup) {
@@ -144,7 +145,7 @@ static void dispatch(fl_sup *sup, const struct epoll_event *events, int count) {
     fl_sup_link *link = (void *)(uintptr_t)(events[i].data.u64 & ~(uint64_t)TAG_MASK);
     if ((events[i].data.u64 & TAG_MASK) != FL_SUP_LINK || link->broken) continue;
     if (events[i].events & EPOLLOUT) fl_sup_link_send(sup, link);
-    if (events[i].events & ~(uint32_t)EPOLLOUT) fl_sup_link_read(sup, link);
+    if (events[i].events & ~(uint32_t)EPOLLOUT) fl_sup_link_read(sup, link, false);
   }
   if (visitor) fl_sup_link_accept(sup);
   if (!child) return;
@@ -260,7 +261,6 @@ int fl_supervisor_main(int argc, char **argv) {
   int link_fd = init_descriptors();
   sup->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   FL_ASSERT(link_fd >= 0 && sup->epoll_fd >= 0);
-  init_limits(sup);
   sup->tag = fl_tag_make(sup->id);
   fl_sup_env_init(sup, environ);
   int errnum = init(sup, &what);

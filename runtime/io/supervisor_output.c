@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "base/limits.h"
-#include "io/crc.h"
+#include "io/checksum.h"
 
 #define DRAIN_MAX     (2u << 20) // a pipe holds 1 MiB at most; what still writes must not keep us
 #define LOGS_IDLE_MAX 16         // runs whose log is kept open between two children
@@ -114,7 +114,7 @@ static void capture_overflow(fl_sup *sup, fl_sup_child *child) {
 }
 
 static bool append_capture(fl_sup_child *child, const char *data, size_t size) {
-  child->capture_crc = fl_crc32(child->capture_crc, data, size);
+  child->capture_sum = fl_checksum(child->capture_sum, data, size);
   while (size) {
     ssize_t n = write(child->capture_fd, data, size);
     if (n < 0 && errno == EINTR) continue;

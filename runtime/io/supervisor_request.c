@@ -171,7 +171,7 @@ static bool request_attach(fl_sup *sup, fl_sup_link *link, fl_wire_in *in) {
   // What a dead engine had sent before is read first: it must not start after this answer.
   for (fl_sup_link *old = sup->links; old; old = old->next) {
     if (old == link || old->broken) continue;
-    fl_sup_link_read(sup, old);
+    fl_sup_link_read(sup, old, true);
     if (!old->broken) fence(sup, old, link->attach_run);
   }
   for (fl_sup_child *c = sup->children, *after; c; c = after) {

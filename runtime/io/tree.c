@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "base/err.h"
-#include "io/crc.h"
+#include "io/checksum.h"
 
 #define MARK         "FLOWLUA_TREE="
 #define ENVIRON_MAX  (4u << 20) // an environment is at most a quarter of the stack limit
@@ -113,7 +113,7 @@ bool fl_proc_has_mark(int pid, const char *token) {
 #define TAG_OWNER_MASK  ((UINT64_C(1) << 26) - 1)
 
 static uint64_t tag_owner(const char *id) {
-  return fl_crc32(0, id, strlen(id)) & TAG_OWNER_MASK;
+  return fl_checksum(0, id, strlen(id)) & TAG_OWNER_MASK;
 }
 
 static bool is_tag(uint64_t limit) { return limit >= TAG_BASE && limit < 2 * TAG_BASE; }

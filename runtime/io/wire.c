@@ -112,8 +112,8 @@ void fl_wire_put_exit(fl_buf *b, const fl_wire_exit *w) {
   fl_wire_put_text(b, e->error_what);
   fl_wire_put_i64(b, w->capture_spilled);
   fl_wire_put_i64(b, w->output_spilled);
-  fl_wire_put_u32(b, w->capture_crc);
-  fl_wire_put_u32(b, w->output_crc);
+  fl_wire_put_u32(b, w->capture_sum);
+  fl_wire_put_u32(b, w->output_sum);
   fl_wire_end(b, begin);
 }
 
@@ -295,8 +295,8 @@ bool fl_wire_get_exit(const fl_wire_frame *frame, fl_wire_exit *out) {
   e->error_what = fl_wire_get_text(&in);
   out->capture_spilled = fl_wire_get_i64(&in);
   out->output_spilled = fl_wire_get_i64(&in);
-  out->capture_crc = fl_wire_get_u32(&in);
-  out->output_crc = fl_wire_get_u32(&in);
+  out->capture_sum = fl_wire_get_u32(&in);
+  out->output_sum = fl_wire_get_u32(&in);
   if (!e->log_path) in.failed = true;
   return fl_wire_done(&in);
 }

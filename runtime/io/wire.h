@@ -36,7 +36,7 @@ typedef struct fl_wire_exit {
   fl_child_exit exit;
   uint64_t seq; // of the child, counted by its supervisor
   int64_t capture_spilled, output_spilled;
-  uint32_t capture_crc, output_crc;
+  uint32_t capture_sum, output_sum;
 } fl_wire_exit;
 
 #define FL_WIRE_HEAD_SIZE 5u // u32 size, u8 kind
