@@ -144,6 +144,7 @@ static void count_lines(void *ud, const char *data, size_t size) {
 
 typedef struct log_request {
   fl_store *store;
+  const char *run_id;
   const fl_log_options *options;
   void (*on_node)(void *ud, const char *node, uint32_t attempt);
   log_write write;
@@ -151,25 +152,41 @@ typedef struct log_request {
   int64_t *position; // of the one node asked for, or NULL
 } log_request;
 
-static bool read_entry(void *ud, const fl_log_entry *e) {
-  log_request *r = ud;
+static void read_place(log_request *r, const fl_log_entry *e, const fl_log_place *log) {
   const char *dir = fl_store_get_dir(r->store);
   int64_t from = r->position ? *r->position : 0;
   log_filter filter = {.write = r->write, .ud = r->ud, .raw = r->options->raw};
   if (r->options->tail_lines >= 0) {
     line_count count = {0};
-    fl_log_read(dir, e->log.path, e->log.offset, e->log.size, from, count_lines, &count);
+    fl_log_read(dir, log->path, log->offset, log->size, from, count_lines, &count);
     filter.skip_lines = count.lines + count.open - r->options->tail_lines;
     // "The last 0 lines" of a text without a final new line skips that one too.
     if (r->options->tail_lines == 0 && count.open) filter.skip_lines = INT64_MAX;
   }
   if (r->on_node) r->on_node(r->ud, e->node, e->number);
-  int64_t to = fl_log_read(dir, e->log.path, e->log.offset, e->log.size, from, filter_write, &filter);
+  int64_t to = fl_log_read(dir, log->path, log->offset, log->size, from, filter_write, &filter);
   if (e->ended || !r->position)
     write_held(&filter);
   else
     to -= (int64_t)filter.held_size;
   if (r->position) *r->position = to;
+}
+
+static bool read_entry(void *ud, const fl_log_entry *e) {
+  log_request *r = ud;
+  fl_log_place own = {.size = -1};
+  fl_buf path;
+  if (e->log.path[0] != '\0') {
+    read_place(r, e, &e->log);
+    return true;
+  }
+  // Where it is gets recorded at its end. Until then, and when the end was never seen, it is in a
+  // file of its own, or nowhere.
+  fl_buf_init(&path, 4096);
+  fl_log_path(&path, r->run_id, e->node, e->number);
+  own.path = fl_buf_cstr(&path);
+  read_place(r, e, &own);
+  fl_buf_deinit(&path);
   return true;
 }
 
@@ -186,6 +203,7 @@ fl_code fl_read_logs(fl_engine *engine, const char *run, const fl_log_options *o
   if (options->size >= offsetof(fl_log_options, on_node) + sizeof options->on_node)
     request.on_node = options->on_node;
   fl_code code = fl_store_find_run(request.store, run, &row, err);
+  request.run_id = row.id;
   if (code == FL_OK)
     code = fl_read_store_logs(request.store, &row, options->node, options->attempt, read_entry,
                               &request, err);
