@@ -126,10 +126,10 @@ command.inherited = inherited
 
 local function cwd_of(ctx, given)
   if given == nil then given = inherited(ctx, "cwd") end
-  if given == nil then return ctx._dir end
+  if given == nil then return ctx._flow.dir end
   local cwd = find(given, "{{", 1, true) and render.text("cwd", given, ctx) or given
   if type(cwd) ~= "string" then error("cwd: " .. fault.expected("a path", cwd), 0) end
-  return absolute(ctx._dir, cwd)
+  return absolute(ctx._flow.dir, cwd)
 end
 
 --- `path` from the folder of a node's processes.
@@ -200,6 +200,13 @@ local function check_answer(answer)
   end
 end
 
+-- Most answers are a list of words or one text: nothing else to look at.
+local function is_simple(answer)
+  local key, v = next(answer)
+  if key == "shell" then return type(v) == "string" and next(answer, key) == nil end
+  return key == 1 and next(answer, #answer) == nil
+end
+
 --- What is to be started for a node, from what its type's `command` returned.
 ---@param ctx table
 ---@param answer table
@@ -207,7 +214,7 @@ end
 ---@return string? capture
 function command.of_node(ctx, answer)
   local node, outer = ctx._node, ctx._outer
-  if answer[1] == nil or next(answer, #answer) ~= nil then check_answer(answer) end
+  if type(answer) ~= "table" or not is_simple(answer) then check_answer(answer) end
   local capture = answer.capture or inherited(ctx, "capture")
   local stdin = answer.stdin
   if stdin == nil then stdin = stdin_of(ctx, node.stdin or outer and outer.stdin) end

@@ -69,9 +69,9 @@ end
 ---@param node table the options of the node that runs (of a map's instance: the inner node's)
 ---@param outer table? the options of the map around it
 function context.new(flow, node, outer, task, backend)
-  return setmetatable({
-    _flow = flow, _node = node, _outer = outer, _task = task, _backend = backend, _dir = flow.dir,
-  }, mt)
+  local ctx = { _flow = flow, _node = node, _task = task, _backend = backend }
+  if outer then ctx._outer = outer end
+  return setmetatable(ctx, mt)
 end
 
 local function changed_name(before, after)

@@ -15,13 +15,26 @@ local value = require "flow.value"
 
 local host = {}
 
-local xpcall, handler = xpcall, trace.handler
+local find, next, type, xpcall, handler = string.find, next, type, xpcall, trace.handler
 local node_marks, new_context = known.node_marks, context.new
 
 local flows = {}
 
+-- Defaults of a flow that every command would have to look at.
+local function is_plain(defaults)
+  for _, name in ipairs { "env", "cwd", "capture", "stdin", "ok_codes", "limits" } do
+    if defaults[name] ~= nil then return false end
+  end
+  return true
+end
+
 --- The compiled flows that C names by position.
-function host.use(list) flows = list end
+function host.use(list)
+  flows = list
+  for _, flow in ipairs(list) do
+    flow.is_plain, flow.shared, flow.shared_count = is_plain(flow.defaults), {}, 0
+  end
+end
 
 -- ------------------------------------------------------------------------------------ who is meant
 
@@ -140,13 +153,37 @@ local function make_command(ctx, ty, options)
   return spec
 end
 
---- What to start for a process node. Raises a string.
+local SHARED_MAX = 4096 -- commands
+
+-- The text by which nodes share a command: of a node that has nothing but one constant text.
+local function shared_key(flow, options, ty)
+  local text = options[1]
+  if not ty.hooks.constant or not flow.is_plain or type(text) ~= "string" then return nil end
+  local first = next(options)
+  if next(options, first) ~= nil or find(text, "{{", 1, true) then return nil end
+  return text
+end
+
+local function share(flow, ty, key, spec)
+  if flow.shared_count >= SHARED_MAX then flow.shared, flow.shared_count = {}, 0 end
+  flow.shared_count = flow.shared_count + 1
+  flow.shared[ty] = flow.shared[ty] or {}
+  flow.shared[ty][key] = spec
+end
+
+--- What to start for a process node. Raises a string. The table may be shared: do not change it.
 function host.command(flow_index, node, inner, task, backend)
   local flow = flows[flow_index]
   local options, ty, outer = subject(flow, node, inner)
+  local key = not inner and shared_key(flow, options, ty)
+  local known_specs = key and flow.shared[ty]
+  if known_specs and known_specs[key] then return known_specs[key] end
   local ctx = new_context(flow, options, outer, task, backend)
   local ok, spec = xpcall(make_command, handler, ctx, ty, options)
-  if ok then return spec end
+  if ok then
+    if key then share(flow, ty, key, spec) end
+    return spec
+  end
   context.current = nil
   if trace.is_signal(spec) then error(spec.trace or spec.text, 0) end
   local message = complete(flow, node, spec)

@@ -91,6 +91,7 @@ options.node_type = schema.options {
   { name = "resume", "function", doc = "function(ctx, p, checkpoint): instead of run, when an attempt before left a checkpoint." },
   { name = "cancel", "function", doc = "function(ctx, p): called when an attempt is cancelled, before it is ended." },
   { name = "command", "function", doc = "function(ctx, p): instead of run; returns `{ \"prog\", \"arg\", ... }` or `{ shell = text }` to be run as a supervised process." },
+  { name = "constant", "boolean", default = false, doc = "With command: what it returns depends on p alone, so that nodes with equal options may share it." },
   { name = "expand", "function", doc = "function(ctx, p): returns a list; each item becomes an instance that executes run, command, or the node given in a parameter of type node." },
   { name = "choose", "function", doc = "function(ctx, p): returns the name or names of the children that go on." },
   { name = "call", "function", doc = "function(ctx, p): returns flow (or its key), params and optionally a file: a run of its own." },

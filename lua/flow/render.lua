@@ -17,6 +17,7 @@ local is_plain_table = function(v)
 end
 
 local walk
+local rendered -- whether walk() met a template
 
 local function walk_table(v, spec, ctx)
   local of = spec and spec.of
@@ -43,6 +44,7 @@ walk = function(v, spec, ctx)
     if mode == false then return v end
     if mode == "sql" then return template.render(v, "sql", ctx) end
     if not find(v, "{{", 1, true) then return v end
+    rendered = true
     return template.render(v, mode == "shell" and "shell" or "text", ctx)
   elseif is_plain_table(v) then
     return walk_table(v, spec, ctx)
@@ -87,11 +89,31 @@ end
 
 local function is_sql(spec) return spec.template == "sql" or spec.of and spec.of.template == "sql" end
 
+-- Whether a value is changed by being checked: durations become seconds, sizes bytes.
+local function has_units(spec)
+  for _, name in ipairs(spec.types) do
+    if name == "duration" or name == "size" then return true end
+  end
+  return spec.of ~= nil and has_units(spec.of)
+end
+
+-- How a value of `spec` gets ready: checked when the script was loaded, all that remains for one
+-- without templates is what checking would have changed.
 local function resolve(spec, v, ctx)
-  if type(v) == "function" or type(v) == "boolean" then return v end
+  local kind = type(v)
+  if kind == "function" or kind == "boolean" then return v end
+  local mode = spec.resolve_mode
+  if not mode then
+    mode = is_sql(spec) and "sql" or has_units(spec) and "check" or "plain"
+    spec.resolve_mode = mode
+  end
+  if mode == "plain" and (kind == "number" or kind == "string" and not find(v, "{{", 1, true)) then
+    return v
+  end
   render.option = spec.name
+  rendered = mode == "check"
   local result = walk(v, spec, ctx)
-  if not is_sql(spec) then result = recheck(spec, result) end
+  if rendered and mode ~= "sql" then result = recheck(spec, result) end
   render.option = nil
   return result
 end

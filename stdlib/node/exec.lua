@@ -4,6 +4,7 @@ local flow = require "flow"
 return flow.node_type {
   name = "exec",
   doc = "Runs a program without a shell.",
+  constant = true,
   params = {
     argv = {
       "list", of = { "word", template = "words", plural = "strings" }, required = true,

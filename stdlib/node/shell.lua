@@ -5,6 +5,7 @@ local flow = require "flow"
 return flow.node_type {
   name = "shell",
   doc = "Runs a text with /bin/sh.",
+  constant = true,
   params = {
     text = { "string", required = true, positional = true, template = "shell", doc = "The text." },
   },
