@@ -15,8 +15,7 @@ void fl_store_attempt_from(sqlite3_stmt *st, fl_attempt_row *row) {
   row->claimed_ms = sqlite3_column_int64(st, at++);
   row->started_ms = sqlite3_column_int64(st, at++);
   row->ended_ms = sqlite3_column_int64(st, at++);
-  row->exit_code =
-      sqlite3_column_type(st, at) == SQLITE_NULL ? -1 : sqlite3_column_int(st, at);
+  row->exit_code = sqlite3_column_type(st, at) == SQLITE_NULL ? -1 : sqlite3_column_int(st, at);
   at++;
   row->signal = sqlite3_column_int(st, at++);
   row->error = (const char *)sqlite3_column_text(st, at++);
@@ -65,12 +64,16 @@ static void bind_end(sqlite3_stmt *st, int at, const fl_attempt_row *row) {
   fl_store_bind_id(st, at++, row->end_seq);
   fl_store_bind_id(st, at++, row->end_reason);
   fl_store_bind_id(st, at++, row->ended_ms);
-  if (row->exit_code >= 0) sqlite3_bind_int(st, at++, row->exit_code);
-  else sqlite3_bind_null(st, at++);
+  if (row->exit_code >= 0)
+    sqlite3_bind_int(st, at++, row->exit_code);
+  else
+    sqlite3_bind_null(st, at++);
   fl_store_bind_id(st, at++, row->signal);
   size_t size = row->error ? strnlen(row->error, FL_ERROR_TEXT_MAX) : 0;
-  if (row->error) sqlite3_bind_text(st, at++, row->error, (int)size, SQLITE_STATIC);
-  else sqlite3_bind_null(st, at++);
+  if (row->error)
+    sqlite3_bind_text(st, at++, row->error, (int)size, SQLITE_STATIC);
+  else
+    sqlite3_bind_null(st, at++);
   fl_store_bind_id(st, at++, row->vars_out);
   fl_store_bind_id(st, at++, row->vars_by);
   fl_store_bind_id(st, at++, row->outputs);
@@ -97,15 +100,16 @@ fl_code fl_store_add_attempt(fl_store *s, const fl_attempt_row *row, fl_error *e
                                   " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
                                   &st, err);
   else
-    code = fl_store_prepare_write(s, FL_SLOT_ATTEMPT_ADD,
-                                  "INSERT INTO attempt(run,node,number,epoch,seq,reason,claimed_ms,"
-                                  "params,vars_in,state,started_ms,pid,child_run,end_seq,"
-                                  "end_reason,ended_ms,exit_code,signal,error,vars_out,vars_by,"
-                                  "outputs,recorded,synthetic,retry_at_ms,cpu_us,rss_max_bytes,"
-                                  "log_path,log_offset,log_size,log_total)"
-                                  " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,"
-                                  "?16,?17,?18,?19,?20,?21,?22,?23,?24,?25,?26,?27,?28,?29,?30,?31)",
-                                  &st, err);
+    code =
+        fl_store_prepare_write(s, FL_SLOT_ATTEMPT_ADD,
+                               "INSERT INTO attempt(run,node,number,epoch,seq,reason,claimed_ms,"
+                               "params,vars_in,state,started_ms,pid,child_run,end_seq,"
+                               "end_reason,ended_ms,exit_code,signal,error,vars_out,vars_by,"
+                               "outputs,recorded,synthetic,retry_at_ms,cpu_us,rss_max_bytes,"
+                               "log_path,log_offset,log_size,log_total)"
+                               " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,"
+                               "?16,?17,?18,?19,?20,?21,?22,?23,?24,?25,?26,?27,?28,?29,?30,?31)",
+                               &st, err);
   if (code) return code;
   int at = bind_start(st, bind_claim(st, row), row);
   if (row->state > FL_ATTEMPT_RUNNING) bind_end(st, at, row);

@@ -1,5 +1,5 @@
-// Values too large for a row: files blobs/<SHA-256 in hex>, written whole and synced before the commit
-// that names them.
+// Values too large for a row: files blobs/<SHA-256 in hex>, written whole and synced before the
+// commit that names them.
 #include "store/store_internal.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -3,8 +3,8 @@
 
 static fl_code drop_checkpoint(fl_store *s, int64_t run, uint32_t node, fl_error *err) {
   sqlite3_stmt *st;
-  fl_code code = fl_store_prepare_write(s, FL_SLOT_CHECKPOINT_DROP,
-                                        "DELETE FROM checkpoint WHERE run=?1 AND node=?2", &st, err);
+  fl_code code = fl_store_prepare_write(
+      s, FL_SLOT_CHECKPOINT_DROP, "DELETE FROM checkpoint WHERE run=?1 AND node=?2", &st, err);
   if (code) return code;
   sqlite3_bind_int64(st, 1, run);
   sqlite3_bind_int64(st, 2, node);

@@ -1,5 +1,5 @@
-// Statements and errors: what every file of this folder does with SQLite, and how its failures become
-// sentences.
+// Statements and errors: what every file of this folder does with SQLite, and how its failures
+// become sentences.
 #include "store/store_internal.h"
 #include <errno.h>
 
@@ -15,10 +15,11 @@ fl_code fl_store_fail_corrupt(fl_store *s, fl_error *err, const char *fmt, ...) 
   va_start(args, fmt);
   vsnprintf(why, sizeof why, fmt, args);
   va_end(args);
-  return fl_fail(err, FL_E_CORRUPT,
-                 "the store '%s' is damaged: %s; restore it from a backup, or move it away to start "
-                 "with an empty one",
-                 s->path, why);
+  return fl_fail(
+      err, FL_E_CORRUPT,
+      "the store '%s' is damaged: %s; restore it from a backup, or move it away to start "
+      "with an empty one",
+      s->path, why);
 }
 
 fl_code fl_store_fail(fl_store *s, int rc, const char *verb, fl_error *err) {
@@ -38,10 +39,11 @@ fl_code fl_store_fail(fl_store *s, int rc, const char *verb, fl_error *err) {
                    "cannot %s the store '%s': another process has held it locked for %d seconds",
                    verb, s->path, FL_STORE_BUSY_MS / 1000);
   case SQLITE_READONLY:
-    return fl_fail(err, FL_E_STORE,
-                   "cannot %s the store '%s': it or its directory is read-only; make both writable, "
-                   "or choose another directory with --state",
-                   verb, s->path);
+    return fl_fail(
+        err, FL_E_STORE,
+        "cannot %s the store '%s': it or its directory is read-only; make both writable, "
+        "or choose another directory with --state",
+        verb, s->path);
   case SQLITE_CANTOPEN:
   case SQLITE_IOERR:
     if (errnum)
@@ -75,8 +77,8 @@ fl_code fl_store_prepare(fl_store *s, fl_store_slot slot, const char *sql, sqlit
   return FL_OK;
 }
 
-fl_code fl_store_prepare_write(fl_store *s, fl_store_slot slot, const char *sql,
-                               sqlite3_stmt **out, fl_error *err) {
+fl_code fl_store_prepare_write(fl_store *s, fl_store_slot slot, const char *sql, sqlite3_stmt **out,
+                               fl_error *err) {
   *out = NULL;
   fl_code code = s->open ? FL_OK : fl_store_begin(s, err);
   return code ? code : fl_store_prepare(s, slot, sql, out, err);
@@ -110,13 +112,17 @@ fl_code fl_store_exec(fl_store *s, const char *sql, fl_error *err) {
 }
 
 void fl_store_bind_id(sqlite3_stmt *st, int at, int64_t id) {
-  if (id) sqlite3_bind_int64(st, at, id);
-  else sqlite3_bind_null(st, at);
+  if (id)
+    sqlite3_bind_int64(st, at, id);
+  else
+    sqlite3_bind_null(st, at);
 }
 
 void fl_store_bind_text(sqlite3_stmt *st, int at, const char *text) {
-  if (text) sqlite3_bind_text(st, at, text, -1, SQLITE_STATIC);
-  else sqlite3_bind_null(st, at);
+  if (text)
+    sqlite3_bind_text(st, at, text, -1, SQLITE_STATIC);
+  else
+    sqlite3_bind_null(st, at);
 }
 
 char *fl_store_column_dup(sqlite3_stmt *st, int at) {

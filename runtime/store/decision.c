@@ -26,8 +26,10 @@ fl_code fl_store_add_decision(fl_store *s, const fl_decision_row *row, fl_error 
   sqlite3_bind_int64(st, 4, row->epoch);
   sqlite3_bind_int(st, 5, row->state);
   sqlite3_bind_int(st, 6, row->reason);
-  if (row->detail) sqlite3_bind_text(st, 7, row->detail, (int)size, SQLITE_STATIC);
-  else sqlite3_bind_null(st, 7);
+  if (row->detail)
+    sqlite3_bind_text(st, 7, row->detail, (int)size, SQLITE_STATIC);
+  else
+    sqlite3_bind_null(st, 7);
   sqlite3_bind_int64(st, 8, row->at_ms);
   return fl_store_write(s, st, err);
 }

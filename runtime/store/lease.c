@@ -1,12 +1,12 @@
-// Who owns a run: its lease, the epochs of its owners, the fence before every write, and the wish to
-// cancel that anybody may record.
+// Who owns a run: its lease, the epochs of its owners, the fence before every write, and the wish
+// to cancel that anybody may record.
 #include "store/store_internal.h"
 
 fl_code fl_store_fence(fl_store *s, int64_t run, uint32_t epoch, fl_error *err) {
   sqlite3_stmt *st;
   bool row = false;
-  fl_code code = fl_store_prepare_write(s, FL_SLOT_RUN_EPOCH,
-                                        "SELECT epoch FROM run WHERE row=?1", &st, err);
+  fl_code code =
+      fl_store_prepare_write(s, FL_SLOT_RUN_EPOCH, "SELECT epoch FROM run WHERE row=?1", &st, err);
   if (code) return code;
   sqlite3_bind_int64(st, 1, run);
   code = fl_store_read(s, st, &row, err);
@@ -26,8 +26,8 @@ fl_code fl_store_fence(fl_store *s, int64_t run, uint32_t epoch, fl_error *err) 
 static fl_code take(fl_store *s, const fl_run_row *row, const char *owner, bool resume,
                     int64_t now_ms, fl_error *err) {
   sqlite3_stmt *st;
-  // A resumed run forgets that its last life was to be cancelled; one that is merely taken over from
-  // a dead owner does not.
+  // A resumed run forgets that its last life was to be cancelled; one that is merely taken over
+  // from a dead owner does not.
   fl_code code = fl_store_prepare_write(s, FL_SLOT_RUN_TAKE,
                                         "UPDATE run SET epoch=?2,owner=?3,lease_ms=?4,"
                                         "resumes=resumes+?5,cancel=iif(?5,0,cancel) WHERE row=?1",
@@ -52,8 +52,10 @@ fl_code fl_store_take_run(fl_store *s, int64_t run, const char *owner, bool owne
   if (!code) code = take(s, &row, owner, resume, now_ms, err);
   if (!code) code = fl_store_commit(s, err);
   if (!code) code = fl_store_sync(s, err);
-  if (code) fl_store_rollback(s);
-  else *epoch = row.epoch + 1;
+  if (code)
+    fl_store_rollback(s);
+  else
+    *epoch = row.epoch + 1;
   fl_run_row_deinit(&row);
   return code;
 }

@@ -1,9 +1,9 @@
 // Brings a database to the newest schema, step by step, and makes new ones.
 //
 // A new store is built in memory and put in place whole: written to a file beside, synced, closed,
-// renamed. So a crash leaves either no store or a complete one, and no half-made file is ever opened.
-// (It is closed before it gets its name: closing a descriptor of a database drops the locks that
-// another store of this process may hold on it.)
+// renamed. So a crash leaves either no store or a complete one, and no half-made file is ever
+// opened. (It is closed before it gets its name: closing a descriptor of a database drops the locks
+// that another store of this process may hold on it.)
 #include "store/store_internal.h"
 #include <dirent.h>
 #include <errno.h>
@@ -55,11 +55,21 @@ static int put_words(sqlite3 *db, const char *table, int count, const char *(*na
   return rc;
 }
 
-static const char *run_word(int i) { return fl_run_state_text(i); }
-static const char *node_word(int i) { return fl_node_state_text(i); }
-static const char *attempt_word(int i) { return fl_attempt_state_text(i); }
-static const char *reason_word(int i) { return fl_reason_name(i); }
-static const char *reason_sentence(int i) { return fl_reason_text(i); }
+static const char *run_word(int i) {
+  return fl_run_state_text(i);
+}
+static const char *node_word(int i) {
+  return fl_node_state_text(i);
+}
+static const char *attempt_word(int i) {
+  return fl_attempt_state_text(i);
+}
+static const char *reason_word(int i) {
+  return fl_reason_name(i);
+}
+static const char *reason_sentence(int i) {
+  return fl_reason_text(i);
+}
 static const char *hook_word(int i) {
   static const char *const hooks[] = {"", "on_success", "on_failure", "on_cancel", "on_exit"};
   return hooks[i];
@@ -160,7 +170,8 @@ fl_code fl_store_create(int dir_fd, const char *path, fl_error *err) {
   int errnum = write_file(dir_fd, name, image, (size_t)size);
   sqlite3_free(image);
   if (!errnum) {
-    // link() fails when the name is taken; rename() would replace a store that another made meanwhile.
+    // link() fails when the name is taken; rename() would replace a store that another made
+    // meanwhile.
     if (linkat(dir_fd, name, dir_fd, FL_STORE_FILE, 0) && errno != EEXIST) errnum = errno;
     unlinkat(dir_fd, name, 0);
     if (!errnum && fsync(dir_fd)) errnum = errno;

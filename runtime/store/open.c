@@ -1,5 +1,6 @@
 // Opens and closes a store. Before SQLite is allowed to touch anything, the file's header is read
-// through SQLite's own descriptor: a newer, foreign or damaged store is left byte for byte as it is.
+// through SQLite's own descriptor: a newer, foreign or damaged store is left byte for byte as it
+// is.
 #include "store/store_internal.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -67,8 +68,10 @@ static int connect_immutable(fl_store *s) {
   fl_buf_init(&uri, 4 * PATH_MAX);
   fl_buf_add_str(&uri, "file:");
   for (const char *p = s->path; *p; p++)
-    if (strchr("?#%", *p)) fl_buf_addf(&uri, "%%%02x", (unsigned)*p);
-    else fl_buf_add_char(&uri, *p);
+    if (strchr("?#%", *p))
+      fl_buf_addf(&uri, "%%%02x", (unsigned)*p);
+    else
+      fl_buf_add_char(&uri, *p);
   fl_buf_add_str(&uri, "?immutable=1");
   sqlite3 *db = NULL;
   int rc = sqlite3_open_v2(fl_buf_cstr(&uri), &db,
@@ -87,7 +90,8 @@ static fl_code connect(fl_store *s, bool clean, fl_error *err) {
   int rc = sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
   if (rc) return fl_store_fail(s, rc, "open", err);
   sqlite3_extended_result_codes(s->db, 1);
-  // Until it is known to be ours and sound, closing must not copy the log into it. A reader never does.
+  // Until it is known to be ours and sound, closing must not copy the log into it. A reader never
+  // does.
   sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
   fl_code code = check_header(s, clean, err);
   if (code) return code;
@@ -98,12 +102,13 @@ static fl_code connect(fl_store *s, bool clean, fl_error *err) {
     rc = connect_immutable(s);
     if (rc) return fl_store_fail(s, rc, "open", err);
   }
-  return fl_store_exec(s,
-                       "PRAGMA trusted_schema=OFF; PRAGMA foreign_keys=OFF; PRAGMA temp_store=MEMORY;"
-                       "PRAGMA secure_delete=OFF; PRAGMA synchronous=NORMAL;"
-                       "PRAGMA cache_size=-32768; PRAGMA wal_autocheckpoint=0;"
-                       "PRAGMA journal_size_limit=67108864",
-                       err);
+  return fl_store_exec(
+      s,
+      "PRAGMA trusted_schema=OFF; PRAGMA foreign_keys=OFF; PRAGMA temp_store=MEMORY;"
+      "PRAGMA secure_delete=OFF; PRAGMA synchronous=NORMAL;"
+      "PRAGMA cache_size=-32768; PRAGMA wal_autocheckpoint=0;"
+      "PRAGMA journal_size_limit=67108864",
+      err);
 }
 
 static fl_code read_int(fl_store *s, const char *sql, int64_t *out, fl_error *err) {
@@ -123,8 +128,10 @@ static fl_code quick_check(fl_store *s, fl_error *err) {
   if (code) return code;
   int rc = sqlite3_step(st);
   const char *text = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(st, 0) : "";
-  if (rc != SQLITE_ROW) code = fl_store_fail(s, rc, "read", err);
-  else if (strcmp(text, "ok")) code = fl_store_fail_corrupt(s, err, "%.200s", text);
+  if (rc != SQLITE_ROW)
+    code = fl_store_fail(s, rc, "read", err);
+  else if (strcmp(text, "ok"))
+    code = fl_store_fail_corrupt(s, err, "%.200s", text);
   sqlite3_finalize(st);
   return code;
 }
@@ -196,9 +203,9 @@ static fl_code find_dir(fl_store *s, const char *dir, fl_error *err) {
     return FL_OK;
   }
   if (errno == ENOENT)
-    return fl_fail(err, FL_E_NOT_FOUND,
-                   "there is no state directory '%s': run a flow first, or name another with --state",
-                   dir);
+    return fl_fail(
+        err, FL_E_NOT_FOUND,
+        "there is no state directory '%s': run a flow first, or name another with --state", dir);
   return fl_fail_errno(err, FL_E_STORE, errno, "cannot open the state directory '%s'", dir);
 }
 
@@ -211,7 +218,8 @@ static fl_code find_file(fl_store *s, fl_error *err) {
   if (errno != ENOENT) return fl_fail_errno(err, FL_E_STORE, errno, "cannot look at '%s'", s->path);
   if (!s->read_only) return fl_store_create(s->dir_fd, s->path, err);
   return fl_fail(err, FL_E_NOT_FOUND,
-                 "there is no store in '%s': run a flow first, or name another with --state", s->dir);
+                 "there is no store in '%s': run a flow first, or name another with --state",
+                 s->dir);
 }
 
 fl_code fl_store_open(const char *dir, const fl_store_options *options, fl_store **out,

@@ -1,5 +1,5 @@
-// The files beside the database: logs of runs and blobs of values. Everything is reached from the state
-// directory's descriptor, by names that were checked, never through a symbolic link.
+// The files beside the database: logs of runs and blobs of values. Everything is reached from the
+// state directory's descriptor, by names that were checked, never through a symbolic link.
 #include "store/prune_internal.h"
 #include <dirent.h>
 #include <errno.h>
@@ -75,7 +75,8 @@ static fl_code is_known(fl_store *s, sqlite3_stmt *st, bool *known, fl_error *er
   return code;
 }
 
-// A run is committed before its first log is written, so that a name without a run is of a pruned one.
+// A run is committed before its first log is written, so that a name without a run is of a pruned
+// one.
 static fl_code prune_logs(fl_store *s, fl_error *err) {
   sqlite3_stmt *st = NULL;
   fl_code code = FL_OK;
@@ -90,7 +91,8 @@ static fl_code prune_logs(fl_store *s, fl_error *err) {
     if (code || known) continue;
     int errnum = remove_logs(s, dirfd(dir), e->d_name);
     if (errnum)
-      code = fl_fail_errno(err, FL_E_STORE, errnum, "cannot remove '%s/logs/%s'", s->dir, e->d_name);
+      code =
+          fl_fail_errno(err, FL_E_STORE, errnum, "cannot remove '%s/logs/%s'", s->dir, e->d_name);
   }
   sqlite3_finalize(st);
   closedir(dir);
@@ -125,7 +127,8 @@ static fl_code prune_blobs(fl_store *s, fl_error *err) {
       code = is_known(s, st, &known, err);
     }
     if (!code && !known && unlinkat(dirfd(dir), e->d_name, 0) && errno != ENOENT)
-      code = fl_fail_errno(err, FL_E_STORE, errno, "cannot remove '%s/blobs/%s'", s->dir, e->d_name);
+      code =
+          fl_fail_errno(err, FL_E_STORE, errno, "cannot remove '%s/blobs/%s'", s->dir, e->d_name);
   }
   sqlite3_finalize(st);
   closedir(dir);

@@ -25,8 +25,8 @@ typedef struct fl_prune_plan {
   size_t run_count, run_capacity;
   fl_prune_tree *trees; // those that may go, the oldest end first
   size_t tree_count;
-  size_t chosen;      // the first ones go
-  uint32_t *rank;     // by run: place of its tree in `trees`, UINT32_MAX: it is live
+  size_t chosen;  // the first ones go
+  uint32_t *rank; // by run: place of its tree in `trees`, UINT32_MAX: it is live
 } fl_prune_plan;
 
 /// Decides what goes, changing nothing.

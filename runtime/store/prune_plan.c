@@ -1,8 +1,8 @@
 // Which ended runs go. Pure reading, in one snapshot.
 //
-// Trees (a run with the runs it called) are ranked by the end of their root. Every value, definition
-// and log belongs to the newest tree that names it: it is freed when that one goes. So the bytes of
-// any number of oldest trees are known after one pass.
+// Trees (a run with the runs it called) are ranked by the end of their root. Every value,
+// definition and log belongs to the newest tree that names it: it is freed when that one goes. So
+// the bytes of any number of oldest trees are known after one pass.
 #include "store/prune_internal.h"
 
 #define LIVE UINT32_MAX
@@ -18,8 +18,10 @@ static size_t find_run(const fl_prune_plan *p, int64_t row) {
   size_t low = 0, high = p->run_count;
   while (low < high) {
     size_t middle = (low + high) / 2;
-    if (p->runs[middle].row < row) low = middle + 1;
-    else high = middle;
+    if (p->runs[middle].row < row)
+      low = middle + 1;
+    else
+      high = middle;
   }
   return low < p->run_count && p->runs[low].row == row ? low : SIZE_MAX;
 }
@@ -37,10 +39,11 @@ static fl_code load_runs(fl_store *s, fl_prune_plan *p, fl_error *err) {
   sqlite3_stmt *st;
   bool row = false;
   int64_t now_ms = fl_wall_ms();
-  fl_code code = fl_store_prepare_own(s,
-                                      "SELECT row,id,state,parent_run,coalesce(ended_ms,created_ms),"
-                                      "lease_ms FROM run ORDER BY row",
-                                      &st, err);
+  fl_code code =
+      fl_store_prepare_own(s,
+                           "SELECT row,id,state,parent_run,coalesce(ended_ms,created_ms),"
+                           "lease_ms FROM run ORDER BY row",
+                           &st, err);
   if (code) return code;
   while (!(code = fl_store_read(s, st, &row, err)) && row) {
     fl_prune_run *run = grow(p);
@@ -48,7 +51,8 @@ static fl_code load_runs(fl_store *s, fl_prune_plan *p, fl_error *err) {
     *run = (fl_prune_run){.row = sqlite3_column_int64(st, 0), .root = index, .next = UINT32_MAX};
     snprintf(run->id, sizeof run->id, "%s", (const char *)sqlite3_column_text(st, 1));
     // A held lease on an ended run: somebody is resuming it.
-    bool live = !fl_run_state_is_final(fl_store_enum(sqlite3_column_int(st, 2), FL_RUN_STATE_COUNT));
+    bool live =
+        !fl_run_state_is_final(fl_store_enum(sqlite3_column_int(st, 2), FL_RUN_STATE_COUNT));
     if (sqlite3_column_int64(st, 5) > now_ms) live = true;
     p->trees[index] =
         (fl_prune_tree){.root = index, .live = live, .ended_ms = sqlite3_column_int64(st, 4)};
@@ -85,7 +89,7 @@ static void rank_trees(fl_prune_plan *p) {
   for (size_t i = 0; i < p->run_count; i++) p->rank[i] = p->rank[p->runs[i].root];
 }
 
-// ------------------------------------------------------------------------------------- bytes
+// -------------------------------------------------------------------------------- bytes
 
 /// For each id of a table, 1 + the rank of the newest tree that names it; 0: nobody.
 typedef struct users {
@@ -101,9 +105,12 @@ static void note_user(void *ud, int64_t run, int64_t id) {
   if (run != u->last_run) {
     size_t at = find_run(u->plan, run);
     u->last_run = run;
-    if (run == 0) u->last_rank = LIVE; // not a run's: it stays
-    else if (at == SIZE_MAX) u->last_rank = 0; // of a run that is gone
-    else u->last_rank = u->plan->rank[at] == LIVE ? LIVE : u->plan->rank[at] + 1;
+    if (run == 0)
+      u->last_rank = LIVE; // not a run's: it stays
+    else if (at == SIZE_MAX)
+      u->last_rank = 0; // of a run that is gone
+    else
+      u->last_rank = u->plan->rank[at] == LIVE ? LIVE : u->plan->rank[at] + 1;
   }
   if (id <= 0 || (size_t)id >= u->count) return;
   if (u->last_rank > u->newest[id]) u->newest[id] = u->last_rank;
@@ -161,8 +168,7 @@ static fl_code add_definitions(fl_store *s, fl_prune_plan *p, fl_error *err) {
   while (!code && !(code = fl_store_read(s, st, &row, err)) && row)
     note_user(&u, sqlite3_column_int64(st, 0), sqlite3_column_int64(st, 1));
   sqlite3_finalize(st);
-  if (!code)
-    code = add_sizes(s, &u, "SELECT id,node_count*60 FROM definition", BYTES_NODE, err);
+  if (!code) code = add_sizes(s, &u, "SELECT id,node_count*60 FROM definition", BYTES_NODE, err);
   free(u.newest);
   return code;
 }

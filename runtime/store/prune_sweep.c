@@ -1,5 +1,6 @@
-// Deletes what nobody names any more: first rows of runs that are gone, then definitions and scripts,
-// then values (mark and sweep). All of it may be interrupted anywhere and is found again next time.
+// Deletes what nobody names any more: first rows of runs that are gone, then definitions and
+// scripts, then values (mark and sweep). All of it may be interrupted anywhere and is found again
+// next time.
 #include "store/prune_internal.h"
 
 fl_code fl_store_get_int(fl_store *s, const char *sql, int64_t *out, fl_error *err) {
@@ -44,28 +45,32 @@ static fl_code look_up(fl_store *s, const char *sql, int64_t a, int64_t *out, bo
   return code;
 }
 
-// ------------------------------------------------------------------------------------- rows
+// -------------------------------------------------------------------------------- rows
 
-/// A table whose rows belong to a row of another, in chunks by their second key (NULL: they are few).
+/// A table whose rows belong to a row of another, in chunks by their second key (NULL: they are
+/// few).
 typedef struct owned {
-  const char *next;   // the next owner after ?1 that is gone
-  const char *split;  // second key of the last row of a chunk
-  const char *some;   // deletes up to it
+  const char *next;  // the next owner after ?1 that is gone
+  const char *split; // second key of the last row of a chunk
+  const char *some;  // deletes up to it
   const char *all;
 } owned;
 
 // The next owner is found by skipping from one to the next in the key.
-#define NEXT(table, key, owner)                                                                   \
-  "WITH RECURSIVE k(v) AS (SELECT min(" key ") FROM " table " WHERE " key ">?1 UNION ALL"         \
-  " SELECT (SELECT min(" key ") FROM " table " WHERE " key ">v) FROM k WHERE v IS NOT NULL)"      \
+#define NEXT(table, key, owner)                                                                    \
+  "WITH RECURSIVE k(v) AS (SELECT min(" key ") FROM " table " WHERE " key ">?1 UNION ALL"          \
+  " SELECT (SELECT min(" key ") FROM " table " WHERE " key ">v) FROM k WHERE v IS NOT NULL)"       \
   " SELECT v FROM k WHERE v IS NOT NULL AND v NOT IN (SELECT " owner ") LIMIT 1"
-#define OWNED(table, key, second, owner)                                                          \
-  {NEXT(table, key, owner),                                                                       \
-   "SELECT " second " FROM " table " WHERE " key "=?1 ORDER BY " second " LIMIT 1 OFFSET 20000",  \
-   "DELETE FROM " table " WHERE " key "=?1 AND " second "<=?2",                                   \
-   "DELETE FROM " table " WHERE " key "=?1"}
-#define OWNED_FEW(table, key, owner)                                                              \
-  {NEXT(table, key, owner), NULL, NULL, "DELETE FROM " table " WHERE " key "=?1"}
+#define OWNED(table, key, second, owner)                                                           \
+  {                                                                                                \
+    NEXT(table, key, owner),                                                                       \
+        "SELECT " second " FROM " table " WHERE " key "=?1 ORDER BY " second                       \
+        " LIMIT 1 OFFSET 20000",                                                                   \
+        "DELETE FROM " table " WHERE " key "=?1 AND " second "<=?2",                               \
+        "DELETE FROM " table " WHERE " key "=?1"                                                   \
+  }
+#define OWNED_FEW(table, key, owner)                                                               \
+  { NEXT(table, key, owner), NULL, NULL, "DELETE FROM " table " WHERE " key "=?1" }
 
 static fl_code sweep_owned(fl_store *s, const owned *o, fl_error *err) {
   int64_t owner = 0, last = 0;
@@ -105,8 +110,8 @@ static fl_code sweep_rows(fl_store *s, fl_error *err) {
   return code;
 }
 
-// The newest definition of each flow stays, with its script: an engine that has the script loaded may
-// be about to name them.
+// The newest definition of each flow stays, with its script: an engine that has the script loaded
+// may be about to name them.
 static fl_code sweep_definitions(fl_store *s, fl_error *err) {
   static const char *const unused[] = {
       "DELETE FROM definition WHERE id NOT IN (SELECT definition FROM run)"
@@ -127,11 +132,12 @@ static fl_code sweep_definitions(fl_store *s, fl_error *err) {
   return code ? code : sweep_owned(s, &nodes, err);
 }
 
-// ------------------------------------------------------------------------------------- values
+// -------------------------------------------------------------------------------- values
 
 fl_code fl_prune_each_value(fl_store *s, void (*each)(void *ud, int64_t run, int64_t id), void *ud,
                             fl_error *err) {
-  // Every column that holds a value id. A new one must be added here, or prune removes what it names.
+  // Every column that holds a value id. A new one must be added here, or prune removes what it
+  // names.
   static const char *const columns[] = {
       "SELECT run,params,vars_in,vars_out,vars_by,outputs,recorded FROM attempt",
       "SELECT row,params,vars FROM run",
@@ -190,7 +196,8 @@ static fl_code note_sweep(fl_store *s, int64_t max, fl_error *err) {
                   "INSERT INTO meta VALUES('swept_max',?1) ON CONFLICT(key)"
                   " DO UPDATE SET value=max(value,?1)",
                   max, 0, &changed, err);
-  if (!code) code = fl_store_get_int(s, "SELECT value FROM meta WHERE key='sweeps'", &s->sweeps, err);
+  if (!code)
+    code = fl_store_get_int(s, "SELECT value FROM meta WHERE key='sweeps'", &s->sweeps, err);
   if (max > s->suspect_max) s->suspect_max = max;
   return code;
 }

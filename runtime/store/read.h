@@ -18,15 +18,15 @@ typedef struct fl_status_entry {
 } fl_status_entry;
 /// In the order of fl_read_store_run(); `each` must not use the store; false stops.
 FL_MUST fl_code fl_read_store_status(fl_store *s, const fl_run_row *run,
-                                     bool (*each)(void *ud, const fl_status_entry *entry),
-                                     void *ud, fl_error *err);
+                                     bool (*each)(void *ud, const fl_status_entry *entry), void *ud,
+                                     fl_error *err);
 /// {"run":ID,"node","attempt","params","vars","inputs","outputs","vars_out","recorded","vars_by",
 /// "item","attempts":[...]}: what an attempt (0: the last) saw and left. FL_E_NOT_FOUND.
 FL_MUST fl_code fl_read_store_context(fl_store *s, const fl_run_row *run, const char *node,
                                       uint32_t attempt, fl_buf *out, fl_error *err);
-/// {"run":ID,"status":..,"nodes":[{"node","status","reason","text","detail","history":[{"at","what",
-/// "attempt","reason","text","detail"}]}]}; `node` NULL: every node that has something to say
-/// (waiting, skipped, omitted, failed, ran again). `what`: "started", or the state it got.
+/// {"run":ID,"status":..,"nodes":[{"node","status","reason","text","detail","history":[{"at",
+/// "what","attempt","reason","text","detail"}]}]}; `node` NULL: every node that has something to
+/// say (waiting, skipped, omitted, failed, ran again). `what`: "started", or the state it got.
 FL_MUST fl_code fl_read_store_explain(fl_store *s, const fl_run_row *run, const char *node,
                                       fl_buf *out, fl_error *err);
 /// The places of the logs of a node (NULL: all nodes), in the order the attempts were claimed.

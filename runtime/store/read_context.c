@@ -21,10 +21,14 @@ static void add_attempt(fl_buf *out, const fl_attempt_row *a) {
   fl_read_add_time(out, a->started_ms);
   fl_buf_add_str(out, ",\"ended_at\":");
   fl_read_add_time(out, a->ended_ms);
-  if (a->exit_code >= 0) fl_buf_addf(out, ",\"exit_code\":%d", a->exit_code);
-  else fl_buf_add_str(out, ",\"exit_code\":null");
-  if (a->signal) fl_buf_addf(out, ",\"signal\":%d", a->signal);
-  else fl_buf_add_str(out, ",\"signal\":null");
+  if (a->exit_code >= 0)
+    fl_buf_addf(out, ",\"exit_code\":%d", a->exit_code);
+  else
+    fl_buf_add_str(out, ",\"exit_code\":null");
+  if (a->signal)
+    fl_buf_addf(out, ",\"signal\":%d", a->signal);
+  else
+    fl_buf_add_str(out, ",\"signal\":null");
   fl_buf_add_str(out, ",\"error\":");
   fl_read_add_text(out, a->error);
   fl_buf_addf(out, ",\"synthetic\":%s}", a->synthetic ? "true" : "false");
@@ -86,7 +90,8 @@ static fl_code add_inputs(context *c, fl_error *err) {
   bool row = false;
   uint32_t of = c->node->map_node != FL_READ_NONE ? c->node->map_node : c->node->node;
   if (of >= c->nodes.declared) of = c->node->node; // its map is in the definition no more
-  const char *at = of < c->nodes.declared ? fl_read_text(&c->nodes, c->nodes.nodes[of].parents) : "";
+  const char *at =
+      of < c->nodes.declared ? fl_read_text(&c->nodes, c->nodes.nodes[of].parents) : "";
   fl_code code = fl_store_prepare_own(c->store,
                                       "SELECT outputs FROM attempt WHERE run=?1 AND node=?2"
                                       " AND state=2 AND coalesce(end_seq,seq)<?3"

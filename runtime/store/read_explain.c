@@ -1,5 +1,5 @@
-// `explain RUN [NODE]`: why each node is where it is. The reasons were recorded when the decisions were
-// made; only what a pending node waits for is worked out here.
+// `explain RUN [NODE]`: why each node is where it is. The reasons were recorded when the decisions
+// were made; only what a pending node waits for is worked out here.
 #include "store/read_internal.h"
 
 #define NAMES_MAX 5 // parents named in a detail; the rest is a number
@@ -26,7 +26,7 @@ typedef struct explain {
   fl_buf *out;
 } explain;
 
-// ------------------------------------------------------------------------------------- history
+// -------------------------------------------------------------------------------- history
 
 static entry *add_entry(explain *e) {
   if (e->count == e->capacity) {
@@ -49,8 +49,11 @@ static int by_seq(const void *a, const void *b) {
 
 static void add_attempt(explain *e, const fl_attempt_row *a) {
   if (!a->synthetic)
-    *add_entry(e) = (entry){.seq = a->seq, .at_ms = a->claimed_ms, .what = "started",
-                            .attempt = a->number, .reason = a->reason};
+    *add_entry(e) = (entry){.seq = a->seq,
+                            .at_ms = a->claimed_ms,
+                            .what = "started",
+                            .attempt = a->number,
+                            .reason = a->reason};
   if (!a->end_seq) return;
   *add_entry(e) = (entry){.seq = a->end_seq,
                           .at_ms = a->ended_ms ? a->ended_ms : a->claimed_ms,
@@ -74,15 +77,18 @@ static fl_code load_history(explain *e, uint32_t node, fl_error *err) {
   if (!code) code = fl_read_cursor_seek(e->store, &e->decisions, node, &found, err);
   while (!code && found) {
     fl_store_decision_from(e->decisions.st, &d);
-    *add_entry(e) = (entry){.seq = d.seq, .at_ms = d.at_ms, .what = fl_node_state_text(d.state),
-                            .reason = d.reason, .detail = d.detail ? fl_strdup(d.detail) : NULL};
+    *add_entry(e) = (entry){.seq = d.seq,
+                            .at_ms = d.at_ms,
+                            .what = fl_node_state_text(d.state),
+                            .reason = d.reason,
+                            .detail = d.detail ? fl_strdup(d.detail) : NULL};
     code = fl_read_cursor_next(e->store, &e->decisions, node, &found, err);
   }
   if (e->count) qsort(e->entries, e->count, sizeof *e->entries, by_seq);
   return code;
 }
 
-// ------------------------------------------------------------------------------------- reasons
+// -------------------------------------------------------------------------------- reasons
 
 static fl_code load_all(explain *e, fl_error *err) {
   fl_read_states states;
@@ -153,7 +159,7 @@ static bool says_something(const explain *e, const fl_read_state *state, bool de
   }
 }
 
-// ------------------------------------------------------------------------------------- JSON
+// -------------------------------------------------------------------------------- JSON
 
 static void add_reason(fl_buf *out, fl_reason reason, const char *detail) {
   fl_buf_add_str(out, ",\"reason\":");
@@ -185,8 +191,10 @@ static fl_code add_node(explain *e, const fl_read_node *node, bool asked, size_t
     fl_buf_add_str(out, i ? ",{\"at\":" : "{\"at\":");
     fl_read_add_time(out, h->at_ms);
     fl_buf_addf(out, ",\"what\":\"%s\",\"attempt\":", h->what);
-    if (h->attempt) fl_json_write_int(out, h->attempt);
-    else fl_buf_add_str(out, "null");
+    if (h->attempt)
+      fl_json_write_int(out, h->attempt);
+    else
+      fl_buf_add_str(out, "null");
     add_reason(out, h->reason, h->detail);
     fl_buf_add_char(out, '}');
   }

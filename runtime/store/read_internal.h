@@ -65,12 +65,12 @@ FL_MUST fl_code fl_read_cursor_next(fl_store *s, fl_read_cursor *c, uint32_t nod
 /// Where a node stands. Texts are borrowed until the next fl_read_state_get().
 typedef struct fl_read_state {
   fl_node_state state;
-  fl_reason reason;    // of what holds: the decision, the attempt's end, or its start
-  uint32_t attempts;   // without synthetic ones
-  bool decided;        // the decision holds, not the attempt
-  bool has_attempt;    // `last` is filled in
+  fl_reason reason;  // of what holds: the decision, the attempt's end, or its start
+  uint32_t attempts; // without synthetic ones
+  bool decided;      // the decision holds, not the attempt
+  bool has_attempt;  // `last` is filled in
   bool has_decision;
-  bool shown;          // `last` belongs to the state: its times, outputs and error are to be shown
+  bool shown; // `last` belongs to the state: its times, outputs and error are to be shown
   fl_attempt_row last;
   fl_decision_row decision;
 } fl_read_state;
@@ -90,14 +90,14 @@ FL_MUST fl_code fl_read_state_get(fl_read_states *r, uint32_t node, fl_read_stat
 const char *fl_read_state_get_error(const fl_read_state *state);
 
 // JSON pieces.
-void fl_read_add_time(fl_buf *out, int64_t wall_ms); // 0: null
+void fl_read_add_time(fl_buf *out, int64_t wall_ms);  // 0: null
 void fl_read_add_text(fl_buf *out, const char *text); // NULL: null
 /// The `run` object of CONTRACT 4.1.
 FL_MUST fl_code fl_read_add_run(fl_store *s, const fl_run_row *run, fl_buf *out, fl_error *err);
 /// FL_E_LIMIT when `out` could not take it all.
 FL_MUST fl_code fl_read_finish(fl_store *s, const fl_buf *out, fl_error *err);
-/// Begins a read transaction and reads the run's row again within it, so that all that follows is of
-/// one moment. fl_read_end() in any case.
+/// Begins a read transaction and reads the run's row again within it, so that all that follows is
+/// of one moment. fl_read_end() in any case.
 FL_MUST fl_code fl_read_begin(fl_store *s, const fl_run_row *run, fl_run_row *fresh, fl_error *err);
 void fl_read_end(fl_store *s, fl_run_row *fresh);
 /// FL_E_NOT_FOUND: the run has no such node.

@@ -1,8 +1,8 @@
 // `logs RUN [NODE]`: where the output of attempts is kept.
 #include "store/read_internal.h"
 
-#define NODE_NAME                                                                                 \
-  "coalesce((SELECT name FROM definition_node WHERE definition=?2 AND node=a.node),"              \
+#define NODE_NAME                                                                                  \
+  "coalesce((SELECT name FROM definition_node WHERE definition=?2 AND node=a.node),"               \
   "(SELECT name FROM instance WHERE run=a.run AND node=a.node),'')"
 
 // By name without loading the others: followers ask again and again.
@@ -33,7 +33,8 @@ static fl_code each_log(fl_store *s, const fl_run_row *run, int64_t node, uint32
   bool row = false, more = true;
   fl_code code = fl_store_prepare_own(
       s,
-      "SELECT " NODE_NAME ",a.node,a.number,a.end_seq,a.log_path,a.log_offset,a.log_size,a.log_total"
+      "SELECT " NODE_NAME
+      ",a.node,a.number,a.end_seq,a.log_path,a.log_offset,a.log_size,a.log_total"
       " FROM attempt a WHERE a.run=?1 AND a.synthetic IS NULL AND (?3<0 OR a.node=?3)"
       " AND a.number=CASE ?4 WHEN 0 THEN (SELECT max(number) FROM attempt b WHERE b.run=a.run"
       "  AND b.node=a.node AND b.synthetic IS NULL) ELSE ?4 END ORDER BY a.seq",

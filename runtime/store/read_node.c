@@ -123,8 +123,8 @@ bool fl_read_next_parent(const char **at, uint32_t *parent) {
 const fl_read_node *fl_read_order_next(const fl_read_nodes *n, fl_read_order *order) {
   size_t instance = n->declared + order->instances;
   bool left = instance < n->count;
-  // Instances stand in the order of their maps: those of the nodes given out so far come first. Of a
-  // map that is not in the definition any more: last.
+  // Instances stand in the order of their maps: those of the nodes given out so far come first. Of
+  // a map that is not in the definition any more: last.
   if (left && (n->nodes[instance].map_node < order->declared || order->declared == n->declared)) {
     order->instances++;
     return &n->nodes[instance];
@@ -132,7 +132,7 @@ const fl_read_node *fl_read_order_next(const fl_read_nodes *n, fl_read_order *or
   return order->declared < n->declared ? &n->nodes[order->declared++] : NULL;
 }
 
-// ------------------------------------------------------------------------------------- cursors
+// -------------------------------------------------------------------------------- cursors
 
 fl_code fl_read_cursor_open(fl_store *s, const char *sql, int64_t run, int node_column,
                             fl_read_cursor *c, fl_error *err) {
@@ -177,7 +177,7 @@ fl_code fl_read_cursor_next(fl_store *s, fl_read_cursor *c, uint32_t node, bool 
   return code;
 }
 
-// ------------------------------------------------------------------------------------- states
+// -------------------------------------------------------------------------------- states
 
 fl_code fl_read_states_open(fl_store *s, int64_t run, fl_read_states *out, fl_error *err) {
   *out = (fl_read_states){.store = s};

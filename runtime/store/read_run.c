@@ -14,8 +14,10 @@ void fl_read_add_time(fl_buf *out, int64_t wall_ms) {
 }
 
 void fl_read_add_text(fl_buf *out, const char *text) {
-  if (text) fl_json_write_string(out, text, strlen(text));
-  else fl_buf_add(out, "null", 4);
+  if (text)
+    fl_json_write_string(out, text, strlen(text));
+  else
+    fl_buf_add(out, "null", 4);
 }
 
 static void add_int(fl_buf *out, const char *key, int64_t number) {
@@ -29,7 +31,7 @@ fl_code fl_read_finish(fl_store *s, const fl_buf *out, fl_error *err) {
                  s->path, out->size_max);
 }
 
-// ------------------------------------------------------------------------------------- runs
+// -------------------------------------------------------------------------------- runs
 
 /// What a run's row only names by number: (version, replay_of, parent's id, parent's node).
 static fl_code add_links(fl_store *s, const fl_run_row *run, sqlite3_stmt **st, fl_error *err) {
@@ -126,7 +128,7 @@ fl_code fl_read_store_runs(fl_store *s, size_t limit, fl_buf *out, fl_error *err
   return code ? code : fl_read_finish(s, out, err);
 }
 
-// ------------------------------------------------------------------------------------- one run
+// -------------------------------------------------------------------------------- one run
 
 /// The text of the value read last, for runs of nodes that share one ("{}", inherited vars).
 typedef struct last_value {
@@ -205,13 +207,18 @@ static void add_outcome(fl_buf *out, const fl_read_state *state) {
   fl_buf_add_str(out, ",\"ended_at\":");
   fl_read_add_time(out, state->shown ? a->ended_ms : 0);
   if (state->shown && a->started_ms && a->ended_ms)
-    add_int(out, ",\"duration_ms\":",
-            a->ended_ms > a->started_ms ? a->ended_ms - a->started_ms : 0);
-  else fl_buf_add_str(out, ",\"duration_ms\":null");
-  if (state->shown && a->exit_code >= 0) add_int(out, ",\"exit_code\":", a->exit_code);
-  else fl_buf_add_str(out, ",\"exit_code\":null");
-  if (state->shown && a->signal) add_int(out, ",\"signal\":", a->signal);
-  else fl_buf_add_str(out, ",\"signal\":null");
+    add_int(out,
+            ",\"duration_ms\":", a->ended_ms > a->started_ms ? a->ended_ms - a->started_ms : 0);
+  else
+    fl_buf_add_str(out, ",\"duration_ms\":null");
+  if (state->shown && a->exit_code >= 0)
+    add_int(out, ",\"exit_code\":", a->exit_code);
+  else
+    fl_buf_add_str(out, ",\"exit_code\":null");
+  if (state->shown && a->signal)
+    add_int(out, ",\"signal\":", a->signal);
+  else
+    fl_buf_add_str(out, ",\"signal\":null");
   fl_buf_add_str(out, ",\"error\":");
   fl_read_add_text(out, fl_read_state_get_error(state));
   fl_buf_add_str(out, ",\"reason\":");

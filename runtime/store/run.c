@@ -50,8 +50,10 @@ static void bind_run(sqlite3_stmt *st, const fl_run_row *row) {
   fl_store_bind_id(st, 8, row->params);
   fl_store_bind_id(st, 9, row->vars);
   fl_store_bind_id(st, 10, row->parent_run);
-  if (row->parent_run) sqlite3_bind_int64(st, 11, row->parent_node);
-  else sqlite3_bind_null(st, 11);
+  if (row->parent_run)
+    sqlite3_bind_int64(st, 11, row->parent_node);
+  else
+    sqlite3_bind_null(st, 11);
   fl_store_bind_id(st, 12, row->replay_of);
   sqlite3_bind_int64(st, 13, row->created_ms);
   fl_store_bind_id(st, 14, row->started_ms);
@@ -157,7 +159,8 @@ static fl_code find_prefix(fl_store *s, const char *prefix, fl_run_row *out, fl_
   fl_run_row_deinit(out);
   if (code) return code;
   if (count)
-    return fl_fail(err, FL_E_USAGE, "'%s' is the beginning of more than one run: %s", prefix, names);
+    return fl_fail(err, FL_E_USAGE, "'%s' is the beginning of more than one run: %s", prefix,
+                   names);
   return fl_fail(err, FL_E_NOT_FOUND, "there is no run '%s' in '%s': `flowlua runs` lists them",
                  prefix, s->dir);
 }
@@ -167,10 +170,9 @@ fl_code fl_store_find_run(fl_store *s, const char *name, fl_run_row *out, fl_err
   fl_code code;
   *out = (fl_run_row){0};
   if (last)
-    code = find_one(s,
-                    "SELECT " FL_RUN_COLUMNS
-                    " FROM run WHERE parent_run IS NULL ORDER BY row DESC LIMIT 1",
-                    NULL, out, &found, err);
+    code = find_one(
+        s, "SELECT " FL_RUN_COLUMNS " FROM run WHERE parent_run IS NULL ORDER BY row DESC LIMIT 1",
+        NULL, out, &found, err);
   else if (failed)
     code = find_one(s,
                     "SELECT " FL_RUN_COLUMNS " FROM run"
@@ -211,8 +213,8 @@ fl_code fl_store_set_run_inputs(fl_store *s, int64_t run, int64_t definition, in
                                 int64_t params, int64_t vars, fl_error *err) {
   sqlite3_stmt *st;
   fl_code code = fl_store_prepare_write(
-      s, FL_SLOT_RUN_INPUTS, "UPDATE run SET definition=?2,script=?3,params=?4,vars=?5 WHERE row=?1",
-      &st, err);
+      s, FL_SLOT_RUN_INPUTS,
+      "UPDATE run SET definition=?2,script=?3,params=?4,vars=?5 WHERE row=?1", &st, err);
   if (code) return code;
   sqlite3_bind_int64(st, 1, run);
   sqlite3_bind_int64(st, 2, definition);

@@ -1,11 +1,11 @@
 // The tables, as SQL. Columns and who writes them: docs/data.md.
-// Numbers of states and reasons are those of base/state.h; 0 is stored as NULL where it means "none".
+// Numbers of states and reasons are those of base/state.h; 0 is stored as NULL where it means
+// "none".
 #include "store/store_internal.h"
 
-// Ids that a caller may remember longer than their rows live (run, script, definition) are never given
-// out twice (AUTOINCREMENT).
-// attempt and decision have no other index than their key: a million of them are written a minute,
-// and all that is asked of them goes by run and node.
+// Ids that a caller may remember longer than their rows live (run, script, definition) are never
+// given out twice (AUTOINCREMENT). attempt and decision have no other index than their key: a
+// million of them are written a minute, and all that is asked of them goes by run and node.
 const char fl_store_tables_sql[] =
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;"
     "CREATE TABLE run_state(id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;"
@@ -27,7 +27,8 @@ const char fl_store_tables_sql[] =
     " path TEXT NOT NULL, source INTEGER NOT NULL,"
     " PRIMARY KEY(script, position)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE definition(id INTEGER PRIMARY KEY AUTOINCREMENT,"
-    " digest BLOB NOT NULL UNIQUE, flow TEXT NOT NULL, script INTEGER NOT NULL, node_count INTEGER NOT NULL) STRICT;"
+    " digest BLOB NOT NULL UNIQUE, flow TEXT NOT NULL, script INTEGER NOT NULL, node_count INTEGER "
+    "NOT NULL) STRICT;"
     "CREATE TABLE definition_node(definition INTEGER NOT NULL, node INTEGER NOT NULL,"
     " name TEXT NOT NULL, type TEXT NOT NULL, parents TEXT NOT NULL, hook INTEGER NOT NULL,"
     " PRIMARY KEY(definition, node)) STRICT, WITHOUT ROWID;"

@@ -2,10 +2,11 @@
 // column may be added, never renamed or removed. docs/data.md lists them.
 #include "store/store_internal.h"
 
+// clang-format off
 #define TIME(column) "strftime('%Y-%m-%dT%H:%M:%fZ'," column "/1000.0,'unixepoch')"
 #define TEXT_OF(id)  "(SELECT text FROM value WHERE id=" id ")"
 
-// The state of a node as its last attempt `a` and its last decision `d` tell it; the later one holds.
+// The state of a node as its last attempt `a` and its last decision `d` tell it: the later holds.
 // 8..: a final state that needs no attempt; 3, 1: retrying, queued (base/state.h).
 #define ATTEMPT_STATE                                                                             \
   "CASE a.state WHEN 0 THEN 1 WHEN 1 THEN 2 WHEN 2 THEN 5 WHEN 6 THEN 10 WHEN 7 THEN 7"           \
@@ -105,8 +106,8 @@ const char fl_store_views_sql[] =
     " LEFT JOIN definition_node n ON n.definition=r.definition AND n.node=d.node"
     " LEFT JOIN instance i ON i.run=d.run AND i.node=d.node;"
 
-    // What happened, one row an event; ORDER BY seq within a run. Attempts and decisions count on one
-    // counter; a run's start and end stand before and after all of them.
+    // What happened, one row an event; ORDER BY seq within a run. Attempts and decisions count on
+    // one counter; a run's start and end stand before and after all of them.
     "CREATE VIEW v_event AS"
     " SELECT id AS run, 0 AS seq, created_at AS at, 'run_created' AS event, NULL AS node,"
     "  NULL AS attempt, 'queued' AS status, \"trigger\" AS reason, NULL AS detail FROM v_run"
@@ -128,3 +129,4 @@ const char fl_store_views_sql[] =
     " c.dir AS dir, p.position AS position, p.path AS path, s.data AS data"
     " FROM run r JOIN script c ON c.id=r.script JOIN script_source p ON p.script=c.id"
     " JOIN source s ON s.id=p.source;";
+// clang-format on

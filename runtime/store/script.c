@@ -4,7 +4,8 @@
 static void add_sized(fl_digest_state *state, const void *data, size_t size) {
   uint8_t length[8];
   for (int i = 0; i < 8; i++) length[i] = (uint8_t)((uint64_t)size >> 8 * i);
-  fl_digest_add(state, length, sizeof length); // so that no two lists of sources hash the same bytes
+  fl_digest_add(state, length,
+                sizeof length); // so that no two lists of sources hash the same bytes
   fl_digest_add(state, data, size);
 }
 
@@ -85,8 +86,8 @@ fl_code fl_store_put_script(fl_store *s, fl_snapshot *snapshot, fl_error *err) {
   bool row = false;
   int64_t id = 0;
   // By content and folder, always looked up: a remembered id may have been swept since.
-  fl_code code = fl_store_prepare_write(s, FL_SLOT_SCRIPT_FIND,
-                                        "SELECT id FROM script WHERE digest=?1 AND dir=?2", &st, err);
+  fl_code code = fl_store_prepare_write(
+      s, FL_SLOT_SCRIPT_FIND, "SELECT id FROM script WHERE digest=?1 AND dir=?2", &st, err);
   if (code) return code;
   sqlite3_bind_blob(st, 1, snapshot->digest, FL_DIGEST_SIZE, SQLITE_STATIC);
   fl_store_bind_text(st, 2, snapshot->dir);

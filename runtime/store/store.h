@@ -25,8 +25,9 @@ typedef struct fl_store_options {
   bool read_only; // open an existing store for reading; nothing is created
 } fl_store_options;
 
-/// Opens <dir>/flowlua.db, creating directory and schema if missing, migrating an older schema in one
-/// transaction. FL_E_NEWER, FL_E_CORRUPT (not a database, wrong application_id, quick_check fails).
+/// Opens <dir>/flowlua.db, creating directory and schema if missing, migrating an older schema in
+/// one transaction. FL_E_NEWER, FL_E_CORRUPT (not a database, wrong application_id, quick_check
+/// fails).
 FL_MUST fl_code fl_store_open(const char *dir, const fl_store_options *options, fl_store **out,
                               fl_error *err);
 void fl_store_close(fl_store *s); // NULL-safe; rolls back what is open
@@ -34,13 +35,15 @@ const char *fl_store_get_dir(const fl_store *s);
 /// From the next commit on.
 void fl_store_set_durability(fl_store *s, fl_durability durability);
 
-// ------------------------------------------------------------------------------------- transactions
+// -------------------------------------------------------------------------------- transactions
 
-/// Begins a write transaction (BEGIN IMMEDIATE, waits for other writers up to 10 s) unless one is open.
+/// Begins a write transaction (BEGIN IMMEDIATE, waits for other writers up to 10 s) unless one is
+/// open.
 FL_MUST fl_code fl_store_begin(fl_store *s, fl_error *err);
-/// Commits what is open (no-op when nothing is) and makes it durable: full: synced before it returns;
-/// group: synced when the last sync is more than 100 ms ago, else left to a later commit or
-/// fl_store_sync(). FL_E_FULL / FL_E_STORE: rolled back, known not to be there; FL_E_UNKNOWN as above.
+/// Commits what is open (no-op when nothing is) and makes it durable: full: synced before it
+/// returns; group: synced when the last sync is more than 100 ms ago, else left to a later commit
+/// or fl_store_sync(). FL_E_FULL / FL_E_STORE: rolled back, known not to be there; FL_E_UNKNOWN as
+/// above.
 FL_MUST fl_code fl_store_commit(fl_store *s, fl_error *err);
 void fl_store_rollback(fl_store *s);
 bool fl_store_is_open(const fl_store *s); // a write transaction is open
@@ -49,7 +52,7 @@ FL_MUST fl_code fl_store_sync(fl_store *s, fl_error *err);
 /// group: milliseconds until fl_store_sync() is due, -1 when nothing waits for a sync.
 int64_t fl_store_sync_due_ms(const fl_store *s, int64_t monotonic_ms);
 
-// ------------------------------------------------------------------------------------- values
+// -------------------------------------------------------------------------------- values
 
 /// Stores `v` unless it is there (content-addressed) and sets v->store_id. NULL is fine: id 0. Call
 /// it within the transaction that names the value: a prune sweeps what no committed row names. It
@@ -59,12 +62,12 @@ FL_MUST fl_code fl_store_put_value(fl_store *s, fl_value *v, fl_error *err);
 /// Loads value `id` (0: *out = NULL); its digest is checked: FL_E_CORRUPT. A reference is yours.
 FL_MUST fl_code fl_store_get_value(fl_store *s, int64_t id, fl_value **out, fl_error *err);
 
-// ------------------------------------------------------------------------------------- scripts
+// -------------------------------------------------------------------------------- scripts
 
 /// One source file of a snapshot: the script itself (first) and what it required from beside it.
 typedef struct fl_source {
-  char *path;    // relative to the script's folder; the first one: the script's file name
-  char *data;    // any bytes
+  char *path; // relative to the script's folder; the first one: the script's file name
+  char *data; // any bytes
   size_t size;
 } fl_source;
 
@@ -83,9 +86,10 @@ void fl_snapshot_deinit(fl_snapshot *snapshot);
 FL_MUST fl_code fl_store_put_script(fl_store *s, fl_snapshot *snapshot, fl_error *err);
 FL_MUST fl_code fl_store_get_script(fl_store *s, int64_t id, fl_snapshot *out, fl_error *err);
 
-/// Both of these are looked up by digest each time: put script and definition within the transaction
-/// that adds the run, or remembered ids may have been swept by a prune (FL_E_STATE from add_run).
-/// The graph of a flow as its runs share it. `digest` is over flow key, script digest and nodes.
+/// Both of these are looked up by digest each time: put script and definition within the
+/// transaction that adds the run, or remembered ids may have been swept by a prune (FL_E_STATE from
+/// add_run). The graph of a flow as its runs share it. `digest` is over flow key, script digest and
+/// nodes.
 /// `*existed`: its nodes are there already. Else add all nodes in order within this transaction.
 FL_MUST fl_code fl_store_put_definition(fl_store *s, const char *flow, int64_t script,
                                         const uint8_t digest[FL_DIGEST_SIZE], uint32_t node_count,
@@ -95,34 +99,36 @@ FL_MUST fl_code fl_store_add_definition_node(fl_store *s, int64_t definition, ui
                                              const char *name, const char *type, const char *after,
                                              int hook, fl_error *err);
 
-// ------------------------------------------------------------------------------------- runs
+// -------------------------------------------------------------------------------- runs
 
-/// A run's row. Strings are owned by the row when read (fl_run_row_deinit()), borrowed when written.
+/// A run's row. Strings are owned by the row when read (fl_run_row_deinit()), borrowed when
+/// written.
 typedef struct fl_run_row {
   int64_t row; // internal key
   char id[FL_RUN_ID_SIZE];
   char *flow;
   int64_t definition, script;
   fl_run_state state;
-  int64_t time_ms; // logical time
-  char *trigger;   // manual|schedule|backfill|replay|flow|api
+  int64_t time_ms;      // logical time
+  char *trigger;        // manual|schedule|backfill|replay|flow|api
   int64_t params, vars; // value ids
   int64_t parent_run;   // row of the run whose node called this one, 0: none
   uint32_t parent_node;
-  int64_t replay_of;    // row, 0: none
+  int64_t replay_of;                        // row, 0: none
   int64_t created_ms, started_ms, ended_ms; // 0: not yet
   uint32_t resumes;
-  uint32_t epoch;       // raised by every take-over
-  char *owner;          // who holds the lease, "" when nobody
-  int64_t lease_ms;     // wall time until which it holds, 0: released
-  int cancel;           // 0, 1: cancel was asked, 2: kill was asked
-  char *error;          // why it failed, one sentence, or NULL
-  char *selection;      // JSON list of the selected node names, or NULL: all
+  uint32_t epoch;                           // raised by every take-over
+  char *owner;                              // who holds the lease, "" when nobody
+  int64_t lease_ms;                         // wall time until which it holds, 0: released
+  int cancel;                               // 0, 1: cancel was asked, 2: kill was asked
+  char *error;                              // why it failed, one sentence, or NULL
+  char *selection;                          // JSON list of the selected node names, or NULL: all
   int64_t interval_from_ms, interval_to_ms; // data interval, 0: none
 } fl_run_row;
 
 void fl_run_row_deinit(fl_run_row *row);
-/// Inserts with epoch 1 and `owner`, lease until now + FL_LEASE_MS; fills in row->row and row->epoch.
+/// Inserts with epoch 1 and `owner`, lease until now + FL_LEASE_MS; fills in row->row and
+/// row->epoch.
 FL_MUST fl_code fl_store_add_run(fl_store *s, fl_run_row *row, int64_t now_ms, fl_error *err);
 /// FL_E_NOT_FOUND. By row.
 FL_MUST fl_code fl_store_get_run(fl_store *s, int64_t run, fl_run_row *out, fl_error *err);
@@ -168,7 +174,7 @@ FL_MUST fl_code fl_store_each_epoch(fl_store *s, int64_t run,
                                     bool (*each)(void *ud, const fl_epoch_row *row), void *ud,
                                     fl_error *err); // oldest first
 
-// ------------------------------------------------------------------------------------- attempts
+// -------------------------------------------------------------------------------- attempts
 
 /// Where an attempt's output is kept (io/logfile.h makes these). `path` is relative to the state
 /// directory; "" when there was no output.
@@ -182,21 +188,21 @@ typedef struct fl_attempt_row {
   int64_t run;
   uint32_t node, number; // number counts from 1
   uint32_t epoch;
-  int64_t seq;      // order of claims within the run
-  int64_t end_seq;  // order of ends, same counter; 0: not ended
+  int64_t seq;     // order of claims within the run
+  int64_t end_seq; // order of ends, same counter; 0: not ended
   fl_attempt_state state;
-  fl_reason reason; // why it was started
+  fl_reason reason;     // why it was started
   fl_reason end_reason; // why it ended as it did, where there is something to say
   int64_t claimed_ms, started_ms, ended_ms;
-  int exit_code;      // -1: none
-  int signal;         // 0: none
-  const char *error;  // NULL: none
-  int64_t params;     // what the node was given, rendered; value id, 0: not kept
+  int exit_code;                      // -1: none
+  int signal;                         // 0: none
+  const char *error;                  // NULL: none
+  int64_t params;                     // what the node was given, rendered; value id, 0: not kept
   int64_t vars_in, vars_out, vars_by; // value ids; vars_by: {"key":"node that set it"}
-  int64_t outputs;    // value id; 0: none
-  int64_t recorded;   // value id: results of ctx:now, ctx:random, ctx:uuid in order; 0: none
-  bool synthetic;     // its outputs were set by hand
-  int pid;            // 0: none
+  int64_t outputs;                    // value id; 0: none
+  int64_t recorded;    // value id: results of ctx:now, ctx:random, ctx:uuid in order; 0: none
+  bool synthetic;      // its outputs were set by hand
+  int pid;             // 0: none
   int64_t retry_at_ms; // next attempt is due then; 0: none
   int64_t child_run;   // row of the sub-flow's run; 0: none
   int64_t cpu_us, rss_max_bytes;
@@ -264,12 +270,13 @@ FL_MUST fl_code fl_store_drop_steps(fl_store *s, int64_t run, uint32_t node, fl_
 FL_MUST fl_code fl_store_put_progress(fl_store *s, int64_t run, uint32_t node, double done,
                                       double total, const char *text, int64_t at_ms, fl_error *err);
 
-// ------------------------------------------------------------------------------------- retention
+// -------------------------------------------------------------------------------- retention
 
-/// Removes runs that ended before the instant `older_than_ms` (-1: none by age), and the oldest ended
-/// ones until the state is smaller than `size_max_bytes` (-1: no limit), each with the sub-flow runs
-/// it called, with rows, logs, and values and blobs that no run names any more; never a live run.
-/// Appends the ids to `ids` as a JSON list; `*bytes`: about what it frees. Many short transactions.
+/// Removes runs that ended before the instant `older_than_ms` (-1: none by age), and the oldest
+/// ended ones until the state is smaller than `size_max_bytes` (-1: no limit), each with the
+/// sub-flow runs it called, with rows, logs, and values and blobs that no run names any more; never
+/// a live run. Appends the ids to `ids` as a JSON list; `*bytes`: about what it frees. Many short
+/// transactions.
 FL_MUST fl_code fl_store_prune(fl_store *s, int64_t older_than_ms, int64_t size_max_bytes,
                                bool dry_run, fl_buf *ids, int64_t *bytes, fl_error *err);
 

@@ -4,13 +4,13 @@
 #include <sqlite3.h>
 #include "store/read.h"
 
-#define FL_STORE_SCHEMA         1           // PRAGMA user_version of the newest schema
-#define FL_STORE_APPLICATION_ID 0x464c7561  // "FLua", PRAGMA application_id
+#define FL_STORE_SCHEMA         1          // PRAGMA user_version of the newest schema
+#define FL_STORE_APPLICATION_ID 0x464c7561 // "FLua", PRAGMA application_id
 #define FL_STORE_FILE           "flowlua.db"
-#define FL_STORE_BUSY_MS        10000       // a writer waits this long for another one
-#define FL_STORE_SYNC_MS        100         // group: what a power cut may take
-#define FL_STORE_WAL_PAGES      4000        // 16 MiB of log before it is copied into the database
-#define FL_STORE_CHECK_SIZE_MAX (16 << 20)  // larger ones take longer to check than a start may
+#define FL_STORE_BUSY_MS        10000      // a writer waits this long for another one
+#define FL_STORE_SYNC_MS        100        // group: what a power cut may take
+#define FL_STORE_WAL_PAGES      4000       // 16 MiB of log before it is copied into the database
+#define FL_STORE_CHECK_SIZE_MAX (16 << 20) // larger ones take longer to check than a start may
 
 /// A slot for each statement that is prepared once and kept.
 typedef enum fl_store_slot {
@@ -61,20 +61,20 @@ typedef enum fl_store_slot {
 
 struct fl_store {
   sqlite3 *db;
-  char *dir;      // absolute
-  char *path;     // of the database, for messages
-  int dir_fd;     // of `dir`: blobs and logs are reached from here
-  int wal_fd;     // ours, for fdatasync only; -1 when read_only
+  char *dir;  // absolute
+  char *path; // of the database, for messages
+  int dir_fd; // of `dir`: blobs and logs are reached from here
+  int wal_fd; // ours, for fdatasync only; -1 when read_only
   fl_durability durability;
   bool read_only;
-  bool open;      // a write transaction is open
-  int reading;    // depth of fl_store_read_begin(), 0: no read transaction is open
-  bool failed;    // a sync failed: what is on disk is unknown, nothing more is written
-  bool dirty;     // something is committed that no sync covers
+  bool open;   // a write transaction is open
+  int reading; // depth of fl_store_read_begin(), 0: no read transaction is open
+  bool failed; // a sync failed: what is on disk is unknown, nothing more is written
+  bool dirty;  // something is committed that no sync covers
   bool dir_synced;
-  int wal_pages;      // in the log after the last commit
-  int checkpoint_at;  // wal_pages at which the next checkpoint is tried
-  int64_t synced_ms;  // monotonic time of the last sync
+  int wal_pages;     // in the log after the last commit
+  int checkpoint_at; // wal_pages at which the next checkpoint is tried
+  int64_t synced_ms; // monotonic time of the last sync
   // Values that got their id within the open transaction, referenced: a rollback takes it back.
   fl_value **fresh;
   size_t fresh_count, fresh_capacity;
@@ -85,7 +85,7 @@ struct fl_store {
   sqlite3_stmt *slots[FL_SLOT_COUNT];
 };
 
-// ------------------------------------------------------------------------------------- db.c
+// -------------------------------------------------------------------------------- db.c
 
 /// The statement of `slot`, prepared at its first use, reset and unbound or freshly bound by the
 /// caller. `sql` must be the same each time.
@@ -108,21 +108,21 @@ fl_code fl_store_fail(fl_store *s, int rc, const char *verb, fl_error *err);
 /// "the store '<path>' is damaged: <fmt>": what to do is added.
 fl_code fl_store_fail_corrupt(fl_store *s, fl_error *err, const char *fmt, ...) FL_PRINTF(3, 4);
 
-void fl_store_bind_id(sqlite3_stmt *st, int at, int64_t id);           // 0: NULL
-void fl_store_bind_text(sqlite3_stmt *st, int at, const char *text);   // NULL: NULL; borrowed
-char *fl_store_column_dup(sqlite3_stmt *st, int at);                   // NULL: NULL
+void fl_store_bind_id(sqlite3_stmt *st, int at, int64_t id);         // 0: NULL
+void fl_store_bind_text(sqlite3_stmt *st, int at, const char *text); // NULL: NULL; borrowed
+char *fl_store_column_dup(sqlite3_stmt *st, int at);                 // NULL: NULL
 
 /// One consistent view over several statements. Within a write transaction it is that one.
 FL_MUST fl_code fl_store_read_begin(fl_store *s, fl_error *err);
 void fl_store_read_end(fl_store *s);
 
-// ------------------------------------------------------------------------------------- schema
+// -------------------------------------------------------------------------------- schema
 
 extern const char fl_store_tables_sql[];
 extern const char fl_store_views_sql[];
 
-/// Brings a database from `user_version` to `count` with steps[user_version..]: one transaction, all
-/// or nothing. Returns an SQLite result code.
+/// Brings a database from `user_version` to `count` with steps[user_version..]: one transaction,
+/// all or nothing. Returns an SQLite result code.
 FL_MUST int fl_store_migrate(sqlite3 *db, const char *const *const *steps, int count);
 extern const char *const *const fl_store_steps[FL_STORE_SCHEMA];
 /// Rows of the word tables (states, reasons) that this version knows.
@@ -133,7 +133,8 @@ FL_MUST fl_code fl_store_create(int dir_fd, const char *path, fl_error *err);
 /// mkdir -p
 FL_MUST fl_code fl_store_make_dir(const char *dir, fl_error *err);
 
-// ------------------------------------------------------------------------------------- transaction.c
+// -------------------------------------------------------------------------------------
+// transaction.c
 
 /// Ends what is open, so that what follows is a transaction of its own.
 FL_MUST fl_code fl_store_begin_own(fl_store *s, fl_error *err);
@@ -144,7 +145,8 @@ void fl_store_checkpoint(fl_store *s);
 /// Reads whether others have swept since; sets suspect_max.
 FL_MUST fl_code fl_store_notice_sweeps(fl_store *s, fl_error *err);
 
-// ------------------------------------------------------------------------------------- values, rows
+// -------------------------------------------------------------------------------- values,
+// rows
 
 /// Appends the text of value `id`, checked; `otherwise` when id is 0.
 FL_MUST fl_code fl_store_append_value(fl_store *s, int64_t id, const char *otherwise, fl_buf *out,
@@ -152,20 +154,19 @@ FL_MUST fl_code fl_store_append_value(fl_store *s, int64_t id, const char *other
 FL_MUST fl_code fl_blob_write(fl_store *s, const char *hex, const char *data, size_t size,
                               fl_error *err);
 /// Appends the blob's bytes; FL_E_CORRUPT when it is missing or not of `size`.
-FL_MUST fl_code fl_blob_read(fl_store *s, const char *hex, size_t size, fl_buf *out,
-                             fl_error *err);
+FL_MUST fl_code fl_blob_read(fl_store *s, const char *hex, size_t size, fl_buf *out, fl_error *err);
 bool fl_blob_exists(fl_store *s, const char *hex);
 
 // Columns in the order of the row readers below.
-#define FL_RUN_COLUMNS                                                                            \
-  "row,id,flow,definition,script,state,time_ms,\"trigger\",params,vars,parent_run,parent_node,"   \
-  "replay_of,created_ms,started_ms,ended_ms,resumes,epoch,owner,lease_ms,cancel,error,"           \
+#define FL_RUN_COLUMNS                                                                             \
+  "row,id,flow,definition,script,state,time_ms,\"trigger\",params,vars,parent_run,parent_node,"    \
+  "replay_of,created_ms,started_ms,ended_ms,resumes,epoch,owner,lease_ms,cancel,error,"            \
   "selection,interval_from_ms,interval_to_ms"
 void fl_store_run_from(sqlite3_stmt *st, fl_run_row *row);
 
-#define FL_ATTEMPT_COLUMNS                                                                        \
-  "run,node,number,epoch,seq,end_seq,state,reason,end_reason,claimed_ms,started_ms,ended_ms,"     \
-  "exit_code,signal,error,params,vars_in,vars_out,vars_by,outputs,recorded,synthetic,pid,"        \
+#define FL_ATTEMPT_COLUMNS                                                                         \
+  "run,node,number,epoch,seq,end_seq,state,reason,end_reason,claimed_ms,started_ms,ended_ms,"      \
+  "exit_code,signal,error,params,vars_in,vars_out,vars_by,outputs,recorded,synthetic,pid,"         \
   "retry_at_ms,child_run,cpu_us,rss_max_bytes,log_path,log_offset,log_size,log_total"
 void fl_store_attempt_from(sqlite3_stmt *st, fl_attempt_row *row); // strings borrowed
 

@@ -1,8 +1,8 @@
 // Begins, commits and makes durable.
 //
-// SQLite runs with synchronous=NORMAL: it writes the log (WAL) at a commit and syncs it only before a
-// checkpoint. The barrier that `full` promises is ours: fdatasync() of the log, on a descriptor of
-// our own. (No lock is ever held on the log, so that closing it drops none.)
+// SQLite runs with synchronous=NORMAL: it writes the log (WAL) at a commit and syncs it only before
+// a checkpoint. The barrier that `full` promises is ours: fdatasync() of the log, on a descriptor
+// of our own. (No lock is ever held on the log, so that closing it drops none.)
 //
 //   commit:  COMMIT -> log written -> barrier -> acknowledged -> perhaps a checkpoint
 //   states:  closed --begin--> open --commit--> closed
@@ -114,7 +114,8 @@ static fl_code barrier(fl_store *s, fl_error *err) {
   return FL_OK;
 }
 
-// Copies the log into the database when it has grown. Readers hold it back at most; they never wait.
+// Copies the log into the database when it has grown. Readers hold it back at most; they never
+// wait.
 void fl_store_checkpoint(fl_store *s) {
   int rc = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
   s->checkpoint_at = s->wal_pages + FL_STORE_WAL_PAGES;
@@ -186,4 +187,6 @@ void fl_store_read_end(fl_store *s) {
   sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL);
 }
 
-void fl_store_set_durability(fl_store *s, fl_durability durability) { s->durability = durability; }
+void fl_store_set_durability(fl_store *s, fl_durability durability) {
+  s->durability = durability;
+}

@@ -63,8 +63,10 @@ static fl_code add(fl_store *s, fl_value *v, fl_error *err) {
   if (code) return code;
   sqlite3_bind_blob(st, 1, digest, FL_DIGEST_SIZE, SQLITE_STATIC);
   sqlite3_bind_int64(st, 2, v->size);
-  if (blob) sqlite3_bind_null(st, 3);
-  else sqlite3_bind_text(st, 3, v->text, (int)v->size, SQLITE_STATIC);
+  if (blob)
+    sqlite3_bind_null(st, 3);
+  else
+    sqlite3_bind_text(st, 3, v->text, (int)v->size, SQLITE_STATIC);
   code = fl_store_write(s, st, err);
   if (code) return code;
   if (sqlite3_changes(s->db) == 0) return find(s, v, err);
@@ -127,8 +129,7 @@ static fl_code append(fl_store *s, int64_t id, uint8_t digest[FL_DIGEST_SIZE], f
     fl_buf_add(out, sqlite3_column_text(st, 2), (size_t)sqlite3_column_bytes(st, 2));
   }
   sqlite3_reset(st);
-  if (!code && !out->failed)
-    code = check(s, id, digest, out->data + start, out->size - start, err);
+  if (!code && !out->failed) code = check(s, id, digest, out->data + start, out->size - start, err);
   return code;
 }
 

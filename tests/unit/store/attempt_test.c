@@ -39,17 +39,35 @@ static fl_attempt_row ended_row(const fl_run_row *run) {
 
 static void check_ended(const fl_attempt_row *r, const char *error, const char *path,
                         const fl_attempt_row *a) {
-  const int64_t pairs[][2] = {
-      {r->run, a->run}, {r->node, a->node}, {r->number, a->number}, {r->epoch, a->epoch},
-      {r->seq, a->seq}, {r->end_seq, a->end_seq}, {r->state, a->state}, {r->reason, a->reason},
-      {r->end_reason, a->end_reason}, {r->claimed_ms, a->claimed_ms},
-      {r->started_ms, a->started_ms}, {r->ended_ms, a->ended_ms}, {r->exit_code, a->exit_code},
-      {r->signal, a->signal}, {r->params, a->params}, {r->vars_in, a->vars_in},
-      {r->vars_out, a->vars_out}, {r->vars_by, a->vars_by}, {r->outputs, a->outputs},
-      {r->recorded, a->recorded}, {r->synthetic, a->synthetic}, {r->pid, a->pid},
-      {r->retry_at_ms, a->retry_at_ms}, {r->child_run, a->child_run}, {r->cpu_us, a->cpu_us},
-      {r->rss_max_bytes, a->rss_max_bytes}, {r->log.offset, a->log.offset},
-      {r->log.size, a->log.size}, {r->log.total, a->log.total}};
+  const int64_t pairs[][2] = {{r->run, a->run},
+                              {r->node, a->node},
+                              {r->number, a->number},
+                              {r->epoch, a->epoch},
+                              {r->seq, a->seq},
+                              {r->end_seq, a->end_seq},
+                              {r->state, a->state},
+                              {r->reason, a->reason},
+                              {r->end_reason, a->end_reason},
+                              {r->claimed_ms, a->claimed_ms},
+                              {r->started_ms, a->started_ms},
+                              {r->ended_ms, a->ended_ms},
+                              {r->exit_code, a->exit_code},
+                              {r->signal, a->signal},
+                              {r->params, a->params},
+                              {r->vars_in, a->vars_in},
+                              {r->vars_out, a->vars_out},
+                              {r->vars_by, a->vars_by},
+                              {r->outputs, a->outputs},
+                              {r->recorded, a->recorded},
+                              {r->synthetic, a->synthetic},
+                              {r->pid, a->pid},
+                              {r->retry_at_ms, a->retry_at_ms},
+                              {r->child_run, a->child_run},
+                              {r->cpu_us, a->cpu_us},
+                              {r->rss_max_bytes, a->rss_max_bytes},
+                              {r->log.offset, a->log.offset},
+                              {r->log.size, a->log.size},
+                              {r->log.total, a->log.total}};
   for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
     if (pairs[i][0] != pairs[i][1]) fail_msg("field %zu", i);
   assert_string_equal(error, a->error);

@@ -139,7 +139,11 @@ static void epochs_are_kept_in_order(void **state) {
   fl_store *s = open_store(dir);
   add_run(s, "r1", &run);
   fl_epoch_row rows[] = {
-      {.epoch = 2, .owner = (char *)"b", .supervisor = (char *)"s2", .at_ms = T0 + 2, .patch = 1,
+      {.epoch = 2,
+       .owner = (char *)"b",
+       .supervisor = (char *)"s2",
+       .at_ms = T0 + 2,
+       .patch = 1,
        .reason = (char *)"mended"},
       {.epoch = 1, .owner = (char *)"a", .at_ms = T0 + 1},
       {.epoch = 1, .owner = (char *)"a", .supervisor = (char *)"s1", .at_ms = T0 + 1},

@@ -207,7 +207,7 @@ static void the_newest_definition_of_a_flow_stays(void **state) {
   (void)state;
   fl_store *s = open_store(dir);
   for (int i = 0; i < 3; i++) {
-    char id[8], script[32];
+    char id[16], script[32];
     snprintf(id, sizeof id, "r%d", i);
     snprintf(script, sizeof script, "return %d", i);
     add_run(s, id, &run);

@@ -110,8 +110,8 @@ static char *summary(json_t *json) {
   json_t *node;
   fl_buf_init(&out, 10000);
   json_array_foreach(json_object_get(json, "nodes"), i, node)
-    fl_buf_addf(&out, "%s %s %s %s; ", text_at(node, "node"), text_at(node, "status"),
-                text_at(node, "reason"), text_at(node, "detail"));
+      fl_buf_addf(&out, "%s %s %s %s; ", text_at(node, "node"), text_at(node, "status"),
+                  text_at(node, "reason"), text_at(node, "detail"));
   char *text = strdup(fl_buf_cstr(&out));
   fl_buf_deinit(&out);
   return text;
@@ -227,8 +227,10 @@ static void logs_stand_in_the_order_of_claims(void **state) {
     int64_t seq;
     const char *path;
     int size;
-  } rows[] = {{2, 1, 1, "logs/r1/a.log", 10}, {0, 1, 2, "logs/r1/a.log", 20},
-              {2, 2, 5, "logs/r1/load.2.log", -1}, {4, 1, 4, "", 0}};
+  } rows[] = {{2, 1, 1, "logs/r1/a.log", 10},
+              {0, 1, 2, "logs/r1/a.log", 20},
+              {2, 2, 5, "logs/r1/load.2.log", -1},
+              {4, 1, 4, "", 0}};
   for (size_t i = 0; i < 4; i++) {
     fl_attempt_row a = claim(&run, rows[i].node, rows[i].number, rows[i].seq);
     ok(fl_store_add_attempt(s, &a, &err));

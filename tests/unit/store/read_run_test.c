@@ -13,8 +13,8 @@ static json_t *show(fl_store *s, const fl_run_row *run) {
 static json_t *node_of(json_t *shown, const char *name) {
   size_t i;
   json_t *node;
-  json_array_foreach(json_object_get(shown, "nodes"), i, node)
-    if (!strcmp(text_at(node, "name"), name)) return node;
+  json_array_foreach(json_object_get(shown, "nodes"), i,
+                     node) if (!strcmp(text_at(node, "name"), name)) return node;
   fail_msg("no node %s", name);
   return NULL;
 }
@@ -72,9 +72,9 @@ static void record(fl_store *s, const fl_run_row *run, uint32_t node, const char
                                                 FL_ATTEMPT_TIMED_OUT, FL_ATTEMPT_LOST,
                                                 FL_ATTEMPT_CANCELLED, FL_ATTEMPT_SKIPPED};
   static const char decisions[] = "PWKOUCM";
-  static const fl_node_state decided[] = {FL_NODE_PENDING, FL_NODE_WAITING, FL_NODE_SKIPPED,
-                                          FL_NODE_OMITTED, FL_NODE_UPSTREAM_FAILED,
-                                          FL_NODE_CANCELLED, FL_NODE_FAILED};
+  static const fl_node_state decided[] = {
+      FL_NODE_PENDING,         FL_NODE_WAITING,   FL_NODE_SKIPPED, FL_NODE_OMITTED,
+      FL_NODE_UPSTREAM_FAILED, FL_NODE_CANCELLED, FL_NODE_FAILED};
   fl_attempt_row a = {0};
   uint32_t number = 0;
   for (int64_t seq = 1; events[seq - 1]; seq++) {
@@ -111,34 +111,20 @@ static void the_state_of_a_node_follows_from_its_history(void **state) {
     int attempts;
     bool timed; // started_at is shown
   } cases[] = {
-      {"", "pending", "-", 0, false},
-      {"c", "queued", "-", 1, false},
-      {"cr", "running", "-", 1, true},
-      {"cs", "succeeded", "-", 1, true},
-      {"cf", "failed", "it broke", 1, true},
-      {"ct", "failed", "it broke", 1, true},
-      {"cl", "failed", "it broke", 1, true},
-      {"ck", "cancelled", "it broke", 1, true},
-      {"cx", "skipped", "it broke", 1, true},
-      {"cF", "retrying", "it broke", 1, true},
-      {"cFc", "queued", "-", 2, false},
-      {"cFcs", "succeeded", "-", 2, true},
-      {"crW", "waiting", "-", 1, true},
-      {"crWs", "succeeded", "-", 1, true},
-      {"K", "skipped", "-", 0, false},
-      {"O", "omitted", "-", 0, false},
-      {"U", "upstream_failed", "-", 0, false},
-      {"UP", "pending", "-", 0, false},
-      {"UPcs", "succeeded", "-", 1, true},
-      {"M", "failed", "two parents", 0, false},
-      {"cfP", "pending", "-", 1, false},
-      {"cfPc", "queued", "-", 2, false},
-      {"cfK", "skipped", "-", 1, false},
-      {"cFC", "cancelled", "it broke", 1, true},
-      {"csP", "pending", "-", 1, false},
-      {"S", "succeeded", "-", 0, false},
-      {"cfS", "succeeded", "-", 1, false},
-      {"cfSPcs", "succeeded", "-", 2, true},
+      {"", "pending", "-", 0, false},          {"c", "queued", "-", 1, false},
+      {"cr", "running", "-", 1, true},         {"cs", "succeeded", "-", 1, true},
+      {"cf", "failed", "it broke", 1, true},   {"ct", "failed", "it broke", 1, true},
+      {"cl", "failed", "it broke", 1, true},   {"ck", "cancelled", "it broke", 1, true},
+      {"cx", "skipped", "it broke", 1, true},  {"cF", "retrying", "it broke", 1, true},
+      {"cFc", "queued", "-", 2, false},        {"cFcs", "succeeded", "-", 2, true},
+      {"crW", "waiting", "-", 1, true},        {"crWs", "succeeded", "-", 1, true},
+      {"K", "skipped", "-", 0, false},         {"O", "omitted", "-", 0, false},
+      {"U", "upstream_failed", "-", 0, false}, {"UP", "pending", "-", 0, false},
+      {"UPcs", "succeeded", "-", 1, true},     {"M", "failed", "two parents", 0, false},
+      {"cfP", "pending", "-", 1, false},       {"cfPc", "queued", "-", 2, false},
+      {"cfK", "skipped", "-", 1, false},       {"cFC", "cancelled", "it broke", 1, true},
+      {"csP", "pending", "-", 1, false},       {"S", "succeeded", "-", 0, false},
+      {"cfS", "succeeded", "-", 1, false},     {"cfSPcs", "succeeded", "-", 2, true},
   };
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -208,8 +194,10 @@ static void instances_follow_their_map(void **state) {
   static const struct {
     uint32_t node, map, position;
     const char *name, *type;
-  } instances[] = {{4, 2, 1, "load[1]", "sql"},   {5, 2, 2, "load[2]", NULL},
-                   {6, 0, 2, "extract[2]", NULL}, {7, 0, 1, "extract[1]", "lua"},
+  } instances[] = {{4, 2, 1, "load[1]", "sql"},
+                   {5, 2, 2, "load[2]", NULL},
+                   {6, 0, 2, "extract[2]", NULL},
+                   {7, 0, 1, "extract[1]", "lua"},
                    {8, 0, 3, "extract[3]", NULL}};
   static const char expected[] = "extract shell succeeded;extract[1] lua succeeded;"
                                  "extract[2] instance failed;extract[3] instance skipped;"
@@ -225,8 +213,9 @@ static void instances_follow_their_map(void **state) {
   fl_store *s = open_store(dir);
   add_run(s, "r1", &run);
   for (i = 0; i < 5; i++) {
-    fl_instance_row row = {run.row, instances[i].node, instances[i].map, instances[i].position,
-                           instances[i].name, 0, instances[i].type};
+    fl_instance_row row = {
+        run.row, instances[i].node, instances[i].map, instances[i].position, instances[i].name,
+        0,       instances[i].type};
     ok(fl_store_add_instance(s, &row, &err));
   }
   record(s, &run, 0, "cs");
@@ -235,9 +224,8 @@ static void instances_follow_their_map(void **state) {
   record(s, &run, 8, "K");
   record(s, &run, 4, "cr");
   json_t *json = show(s, &run);
-  json_array_foreach(json_object_get(json, "nodes"), i, node)
-    fl_buf_addf(&text, "%s %s %s;", text_at(node, "name"), text_at(node, "type"),
-                text_at(node, "status"));
+  json_array_foreach(json_object_get(json, "nodes"), i, node) fl_buf_addf(
+      &text, "%s %s %s;", text_at(node, "name"), text_at(node, "type"), text_at(node, "status"));
   assert_string_equal(fl_buf_cstr(&text), expected);
   json_decref(json);
   fl_buf_deinit(&text);

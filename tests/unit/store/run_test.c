@@ -32,14 +32,25 @@ static void a_run_comes_back_as_it_was_written(void **state) {
   assert_string_equal(read.owner, "engine-1");
   assert_string_equal(read.error, "why");
   assert_string_equal(read.selection, "[\"load\"]");
-  const int64_t pairs[][2] = {
-      {read.row, b.row}, {read.definition, b.definition}, {read.script, b.script},
-      {read.state, b.state}, {read.time_ms, b.time_ms}, {read.params, b.params},
-      {read.vars, b.vars}, {read.parent_run, b.parent_run}, {read.parent_node, b.parent_node},
-      {read.replay_of, b.replay_of}, {read.created_ms, b.created_ms},
-      {read.started_ms, b.started_ms}, {read.ended_ms, b.ended_ms}, {read.resumes, b.resumes},
-      {read.epoch, 1}, {read.lease_ms, T0 + FL_LEASE_MS}, {read.cancel, 0},
-      {read.interval_from_ms, b.interval_from_ms}, {read.interval_to_ms, b.interval_to_ms}};
+  const int64_t pairs[][2] = {{read.row, b.row},
+                              {read.definition, b.definition},
+                              {read.script, b.script},
+                              {read.state, b.state},
+                              {read.time_ms, b.time_ms},
+                              {read.params, b.params},
+                              {read.vars, b.vars},
+                              {read.parent_run, b.parent_run},
+                              {read.parent_node, b.parent_node},
+                              {read.replay_of, b.replay_of},
+                              {read.created_ms, b.created_ms},
+                              {read.started_ms, b.started_ms},
+                              {read.ended_ms, b.ended_ms},
+                              {read.resumes, b.resumes},
+                              {read.epoch, 1},
+                              {read.lease_ms, T0 + FL_LEASE_MS},
+                              {read.cancel, 0},
+                              {read.interval_from_ms, b.interval_from_ms},
+                              {read.interval_to_ms, b.interval_to_ms}};
   for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
     if (pairs[i][0] != pairs[i][1]) fail_msg("field %zu", i);
   fl_run_row_deinit(&read);

@@ -47,15 +47,15 @@ static void views_join_all_into_names(void **state) {
               "run_finished|-|failed");
   assert_rows(s, "SELECT epoch,owner,patch FROM v_epoch", "1|me|{}");
   assert_rows(s, "SELECT dir,path,CAST(data AS TEXT) FROM v_script",
-              "/home/user|sales.lua|return sales");
+              "/srv/flows|sales.lua|return sales");
   fl_store_close(s);
   remove_dir(dir);
 }
 
 // A view asked for one run must go by index, or a tool that watches a large store reads all of it.
 static void views_of_one_run_go_by_index(void **state) {
-  static const char *const views[] = {"v_node", "v_attempt", "v_context", "v_decision", "v_event",
-                                      "v_epoch", "v_edge", "v_script"};
+  static const char *const views[] = {"v_node",  "v_attempt", "v_context", "v_decision",
+                                      "v_event", "v_epoch",   "v_edge",    "v_script"};
   char *dir = make_dir(), sql[160];
   (void)state;
   fl_store *s = open_store(dir);
@@ -63,7 +63,7 @@ static void views_of_one_run_go_by_index(void **state) {
     snprintf(sql, sizeof sql, "EXPLAIN QUERY PLAN SELECT * FROM %s WHERE run='r1'", views[i]);
     char *plan = text_of(s, sql);
     static const char *const large[] = {"SCAN a\n", "SCAN attempt", "SCAN d\n", "SCAN decision",
-                                        "SCAN i\n", "SCAN v\n", "SCAN r\n"};
+                                        "SCAN i\n", "SCAN v\n",     "SCAN r\n"};
     for (size_t k = 0; k < sizeof large / sizeof *large; k++)
       if (strstr(plan, large[k])) fail_msg("%s: %s", views[i], plan);
     free(plan);

@@ -11,7 +11,8 @@ static fl_snapshot make_snapshot(const char *dir, const char *module) {
 }
 
 static void the_digest_is_over_names_and_contents_not_over_the_folder(void **state) {
-  fl_snapshot a = make_snapshot("/a", "x"), b = make_snapshot("/b", "x"), c = make_snapshot("/a", "y");
+  fl_snapshot a = make_snapshot("/a", "x"), b = make_snapshot("/b", "x"),
+              c = make_snapshot("/a", "y");
   (void)state;
   assert_memory_equal(a.digest, b.digest, FL_DIGEST_SIZE);
   assert_memory_not_equal(a.digest, c.digest, FL_DIGEST_SIZE);
@@ -27,7 +28,8 @@ static void a_script_is_kept_once_and_comes_back_whole(void **state) {
   char *dir = make_dir();
   (void)state;
   fl_store *s = open_store(dir);
-  fl_snapshot a = make_snapshot("/a", "return '\x01\xff'"), b = make_snapshot("/b", "return '\x01\xff'");
+  fl_snapshot a = make_snapshot("/a", "return '\x01\xff'"),
+              b = make_snapshot("/b", "return '\x01\xff'");
   ok(fl_store_put_script(s, &a, &err));
   ok(fl_store_put_script(s, &b, &err));
   assert_int_not_equal(a.store_id, b.store_id); // another folder, the same sources
@@ -49,7 +51,8 @@ static void a_script_is_kept_once_and_comes_back_whole(void **state) {
   assert_memory_equal(out.sources[1].data, "return '\x01\xff'", 11);
   fl_snapshot_deinit(&out);
   fails(fl_store_get_script(s, 99, &out, &err), FL_E_NOT_FOUND, "no script 99");
-  sqlite3_exec(s->db, "UPDATE source SET data=x'41' WHERE data LIKE 'return ''%'", NULL, NULL, NULL);
+  sqlite3_exec(s->db, "UPDATE source SET data=x'41' WHERE data LIKE 'return ''%'", NULL, NULL,
+               NULL);
   sqlite3_exec(s->db, "UPDATE source SET data=x'41' WHERE id=2", NULL, NULL, NULL);
   fails(fl_store_get_script(s, id, &out, &err), FL_E_CORRUPT, "its digest differs");
   assert_int_equal(out.count, 0);

@@ -19,17 +19,17 @@
 static fl_error err __attribute__((unused));
 
 /// Fails with the error's message unless `call` (which takes &err) is FL_OK.
-#define ok(call)                                                                                  \
-  do {                                                                                            \
-    err.message[0] = 0;                                                                           \
-    if ((call) != FL_OK) fail_msg("%s", err.message);                                             \
+#define ok(call)                                                                                   \
+  do {                                                                                             \
+    err.message[0] = 0;                                                                            \
+    if ((call) != FL_OK) fail_msg("%s", err.message);                                              \
   } while (0)
 /// Fails unless `call` returns `code_` and its message contains `text_`.
-#define fails(call, code_, text_)                                                                 \
-  do {                                                                                            \
-    err.message[0] = 0;                                                                           \
-    assert_int_equal(call, code_);                                                                \
-    if (!strstr(err.message, text_)) fail_msg("'%s' is not in '%s'", text_, err.message);         \
+#define fails(call, code_, text_)                                                                  \
+  do {                                                                                             \
+    err.message[0] = 0;                                                                            \
+    assert_int_equal(call, code_);                                                                 \
+    if (!strstr(err.message, text_)) fail_msg("'%s' is not in '%s'", text_, err.message);          \
   } while (0)
 
 static inline char *make_dir(void) {
@@ -134,17 +134,17 @@ static inline char *text_of(fl_store *s, const char *sql) {
   return text;
 }
 
-#define assert_rows(store, sql, expected)                                                         \
-  do {                                                                                            \
-    char *rows_ = text_of(store, sql);                                                            \
-    assert_string_equal(rows_, expected);                                                         \
-    free(rows_);                                                                                  \
+#define assert_rows(store, sql, expected)                                                          \
+  do {                                                                                             \
+    char *rows_ = text_of(store, sql);                                                             \
+    assert_string_equal(rows_, expected);                                                          \
+    free(rows_);                                                                                   \
   } while (0)
 
 /// A script of one file, stored; its row.
 static inline int64_t put_script(fl_store *s, const char *text) {
   fl_source source = {.path = strdup("sales.lua"), .data = strdup(text), .size = strlen(text)};
-  fl_snapshot snapshot = {.dir = strdup("/home/user"), .count = 1};
+  fl_snapshot snapshot = {.dir = strdup("/srv/flows"), .count = 1};
   snapshot.sources = malloc(sizeof source);
   snapshot.sources[0] = source;
   fl_snapshot_digest(&snapshot);
@@ -175,8 +175,12 @@ static inline int64_t put_definition(fl_store *s, int64_t script) {
 
 /// Fills in and inserts a run of "sales" that is running since T0; not committed.
 static inline void add_run(fl_store *s, const char *id, fl_run_row *row) {
-  *row = (fl_run_row){.flow = (char *)"sales", .state = FL_RUN_RUNNING, .time_ms = T0,
-                      .trigger = (char *)"manual", .created_ms = T0, .started_ms = T0 + 5,
+  *row = (fl_run_row){.flow = (char *)"sales",
+                      .state = FL_RUN_RUNNING,
+                      .time_ms = T0,
+                      .trigger = (char *)"manual",
+                      .created_ms = T0,
+                      .started_ms = T0 + 5,
                       .owner = (char *)"engine-1"};
   snprintf(row->id, sizeof row->id, "%s", id);
   ok(fl_store_begin(s, &err));
@@ -188,9 +192,16 @@ static inline void add_run(fl_store *s, const char *id, fl_run_row *row) {
 /// A claim of attempt `number` of `node`.
 static inline fl_attempt_row claim(const fl_run_row *run, uint32_t node, uint32_t number,
                                    int64_t seq) {
-  return (fl_attempt_row){.run = run->row, .node = node, .number = number, .epoch = run->epoch,
-                          .seq = seq, .state = FL_ATTEMPT_QUEUED, .reason = FL_REASON_READY,
-                          .claimed_ms = T0 + 10 * seq, .exit_code = -1, .log = {.path = ""}};
+  return (fl_attempt_row){.run = run->row,
+                          .node = node,
+                          .number = number,
+                          .epoch = run->epoch,
+                          .seq = seq,
+                          .state = FL_ATTEMPT_QUEUED,
+                          .reason = FL_REASON_READY,
+                          .claimed_ms = T0 + 10 * seq,
+                          .exit_code = -1,
+                          .log = {.path = ""}};
 }
 
 /// Adds and ends an attempt; `outputs` may be NULL.
@@ -212,8 +223,13 @@ static inline void add_ended(fl_store *s, const fl_run_row *run, uint32_t node, 
 
 static inline void decide(fl_store *s, const fl_run_row *run, uint32_t node, int64_t seq,
                           fl_node_state state, fl_reason reason, const char *detail) {
-  fl_decision_row row = {.run = run->row, .node = node, .seq = seq, .epoch = run->epoch,
-                         .state = state, .reason = reason, .detail = detail,
+  fl_decision_row row = {.run = run->row,
+                         .node = node,
+                         .seq = seq,
+                         .epoch = run->epoch,
+                         .state = state,
+                         .reason = reason,
+                         .detail = detail,
                          .at_ms = T0 + 10 * seq};
   ok(fl_store_add_decision(s, &row, &err));
 }
@@ -237,9 +253,9 @@ static inline char *dump_at(json_t *json, const char *key) {
   return json_dumps(json_object_get(json, key), JSON_COMPACT | JSON_ENCODE_ANY);
 }
 
-#define assert_member(json, key, expected)                                                        \
-  do {                                                                                            \
-    char *dump_ = dump_at(json, key);                                                             \
-    assert_string_equal(dump_ ? dump_ : "missing", expected);                                     \
-    free(dump_);                                                                                  \
+#define assert_member(json, key, expected)                                                         \
+  do {                                                                                             \
+    char *dump_ = dump_at(json, key);                                                              \
+    assert_string_equal(dump_ ? dump_ : "missing", expected);                                      \
+    free(dump_);                                                                                   \
   } while (0)
