@@ -1,14 +1,14 @@
 // Opens and closes an engine and steps it: the only place that wires every part to the others.
 #include <errno.h>
 #include <fcntl.h>
-#include <lauxlib.h>
 #include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "api/engine.h"
-#include "bind/script_internal.h"
 
-fl_store *fl_engine_get_store(fl_engine *e) { return e->store; }
+fl_store *fl_engine_get_store(fl_engine *e) {
+  return e->store;
+}
 
 // ------------------------------------------------------------------------------------- services
 
@@ -17,8 +17,10 @@ static fl_log_writer *log_writer(fl_engine *e, const char *run_id) {
     if (!strcmp(e->logs[i].run_id, run_id)) return e->logs[i].writer;
   size_t kept = 0;
   for (size_t i = 0; i < e->log_count; i++) { // those of runs that have ended
-    if (fl_scheduler_find_run(e->scheduler, e->logs[i].run_id)) e->logs[kept++] = e->logs[i];
-    else fl_log_writer_close(e->logs[i].writer);
+    if (fl_scheduler_find_run(e->scheduler, e->logs[i].run_id))
+      e->logs[kept++] = e->logs[i];
+    else
+      fl_log_writer_close(e->logs[i].writer);
   }
   e->log_count = kept;
   e->logs = fl_realloc(e->logs, (e->log_count + 1) * sizeof *e->logs);
@@ -29,8 +31,8 @@ static fl_log_writer *log_writer(fl_engine *e, const char *run_id) {
 
 static fl_log_sink *open_log(void *ud, fl_attempt *a) {
   fl_engine *e = ud;
-  return fl_log_sink_open(log_writer(e, fl_attempt_get_run_id(a)), fl_attempt_get_name(a), a->number,
-                          FL_LOG_SIZE_DEFAULT);
+  return fl_log_sink_open(log_writer(e, fl_attempt_get_run_id(a)), fl_attempt_get_name(a),
+                          a->number, FL_LOG_SIZE_DEFAULT);
 }
 
 static double random_unit(void *ud) {
@@ -90,28 +92,44 @@ static void name_engine(fl_engine *e) {
 static fl_code open_parts(fl_engine *e, fl_error *err) {
   const fl_config *c = &e->config;
   fl_store_options options = {.read_only = c->read_only,
-                              .durability = c->durability == FL_DURABILITY_GROUP ? FL_DURABILITY_GROUP : FL_DURABILITY_FULL};
+                              .durability = c->durability == FL_DURABILITY_GROUP
+                                                ? FL_DURABILITY_GROUP
+                                                : FL_DURABILITY_FULL};
   fl_code rc = fl_store_open(e->state_dir, &options, &e->store, err);
   if (!rc) rc = fl_loop_open(&e->loop, err);
-  if (!rc && !c->read_only) rc = fl_notify_open(e->loop, e->state_dir, e->id, on_knock, e, &e->notify, err);
+  if (!rc && !c->read_only)
+    rc = fl_notify_open(e->loop, e->state_dir, e->id, on_knock, e, &e->notify, err);
   if (rc) return rc;
   uint32_t jobs = c->jobs ? c->jobs : core_count();
-  e->services = (fl_services){.loop = e->loop, .state_dir = e->state_dir, .helper = e->helper,
-                              .lua_dir = e->lua_dir, .jobs = jobs,
-                              .get_supervisor = fl_processes_get_supervisor, .open_log = open_log,
+  e->services = (fl_services){.loop = e->loop,
+                              .state_dir = e->state_dir,
+                              .helper = e->helper,
+                              .lua_dir = e->lua_dir,
+                              .jobs = jobs,
+                              .get_supervisor = fl_processes_get_supervisor,
+                              .open_log = open_log,
                               .start_child = fl_processes_start_child,
-                              .cancel_child = fl_processes_cancel_child, .ud = e};
+                              .cancel_child = fl_processes_cancel_child,
+                              .ud = e};
   e->inlines = fl_inline_new(&e->services);
   e->workers = fl_worker_pool_new(&e->services);
   e->processes = fl_processes_new(e);
   fl_pool_capacity *pools = fl_alloc_zero(c->pool_count + 1, sizeof *pools);
   for (size_t i = 0; i < c->pool_count; i++)
-    pools[i] = (fl_pool_capacity){.name = (char *)c->pools[i].name, .capacity = c->pools[i].capacity};
-  fl_scheduler_config sc = {.store = e->store, .clock = *fl_clock_system(), .owner = e->owner,
-                            .jobs = jobs, .pools = pools, .pool_count = c->pool_count,
-                            .get_supervisor = supervisor_id, .recover = recover,
-                            .random = random_unit, .on_event = c->on_event,
-                            .event_ud = c->event_ud, .ud = e};
+    pools[i] =
+        (fl_pool_capacity){.name = (char *)c->pools[i].name, .capacity = c->pools[i].capacity};
+  fl_scheduler_config sc = {.store = e->store,
+                            .clock = *fl_clock_system(),
+                            .owner = e->owner,
+                            .jobs = jobs,
+                            .pools = pools,
+                            .pool_count = c->pool_count,
+                            .get_supervisor = supervisor_id,
+                            .recover = recover,
+                            .random = random_unit,
+                            .on_event = c->on_event,
+                            .event_ud = c->event_ud,
+                            .ud = e};
   sc.executors[FL_KIND_PROCESS] = fl_processes_get_executor(e->processes);
   sc.executors[FL_KIND_WORKER] = fl_worker_pool_get_executor(e->workers);
   sc.executors[FL_KIND_INLINE] = sc.executors[FL_KIND_BRANCH] = fl_inline_get_executor(e->inlines);
@@ -134,8 +152,10 @@ fl_code fl_engine_open(const fl_config *config, fl_engine **out, fl_error *err) 
   e->lua_dir = config->lua_dir ? fl_strdup(config->lua_dir) : NULL;
   name_engine(e);
   rc = open_parts(e, err);
-  if (rc) fl_engine_close(e);
-  else *out = e;
+  if (rc)
+    fl_engine_close(e);
+  else
+    *out = e;
   return rc;
 }
 
@@ -182,33 +202,22 @@ void fl_engine_close(fl_engine *e) {
 
 // ------------------------------------------------------------------------------------- scripts
 
-typedef struct opening {
-  fl_script *script;
-  fl_inline *inlines;
-} opening;
-
-static int l_open_backend(lua_State *L) {
-  opening *o = lua_touserdata(L, 1);
-  fl_backend_open(o->script, o->inlines);
-  return 0;
-}
-
 fl_code fl_engine_load(fl_engine *e, const char *path, fl_snapshot *snapshot, fl_script **out,
                        fl_error *err) {
   const char **natives = fl_alloc((e->native_count + 1) * sizeof *natives);
   for (size_t i = 0; i < e->native_count; i++) natives[i] = e->natives[i].name;
-  fl_script_config config = {.path = path, .snapshot = snapshot, .lua_dir = e->lua_dir,
-                             .argc = e->argc, .argv = e->argv, .natives = natives,
+  fl_script_config config = {.path = path,
+                             .snapshot = snapshot,
+                             .lua_dir = e->lua_dir,
+                             .argc = e->argc,
+                             .argv = e->argv,
+                             .natives = natives,
                              .native_count = e->native_count};
   fl_code rc = fl_script_open(&config, out, err);
   free(natives);
   e->argc = 0;
   if (rc) return rc;
-  opening o = {.script = *out, .inlines = e->inlines};
-  lua_State *L = fl_script_get_state(*out);
-  lua_pushcfunction(L, l_open_backend);
-  lua_pushlightuserdata(L, &o);
-  rc = fl_lua_call(L, 1, 0, false, err);
+  rc = fl_script_open_backend(*out, e->inlines, err);
   if (rc) {
     fl_script_close(*out);
     *out = NULL;
@@ -225,7 +234,9 @@ fl_code fl_script_load(fl_engine *e, const char *path, fl_script **out, fl_error
   return fl_engine_load(e, path, NULL, out, err);
 }
 
-size_t fl_script_get_flow_count(const fl_script *script) { return fl_script_count_flows(script); }
+size_t fl_script_get_flow_count(const fl_script *script) {
+  return fl_script_count_flows(script);
+}
 
 const char *fl_script_get_flow_key(const fl_script *script, size_t index) {
   if (index >= fl_script_count_flows(script)) return NULL;
@@ -246,7 +257,9 @@ fl_code fl_step(fl_engine *e, uint32_t budget_ms, size_t *live, fl_error *err) {
   return rc;
 }
 
-int fl_engine_get_fd(const fl_engine *e) { return fl_loop_get_fd(e->loop); }
+int fl_engine_get_fd(const fl_engine *e) {
+  return fl_loop_get_fd(e->loop);
+}
 
 int fl_engine_get_timeout_ms(const fl_engine *e) {
   if (e->again) return 0;
@@ -283,9 +296,12 @@ void fl_interrupt(fl_engine *e) {
   fl_loop_wake(e->loop);
 }
 
-void fl_engine_stop(fl_engine *e, bool kill) { fl_scheduler_cancel_all(e->scheduler, kill); }
+void fl_engine_stop(fl_engine *e, bool kill) {
+  fl_scheduler_cancel_all(e->scheduler, kill);
+}
 
-// ------------------------------------------------------------------------------------- helper modes
+// ------------------------------------------------------------------------------------- helper
+// modes
 
 int fl_helper_main(int argc, char **argv) {
   if (argc < 2) return -1;

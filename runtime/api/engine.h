@@ -45,9 +45,10 @@ struct fl_engine {
 };
 
 // engine.c
-/// Loads a script (from `snapshot`, or the disk), keeps it for the engine's life and opens its backend.
-FL_MUST fl_code fl_engine_load(fl_engine *e, const char *path, fl_snapshot *snapshot, fl_script **out,
-                       fl_error *err);
+/// Loads a script (from `snapshot`, or the disk), keeps it for the engine's life and opens its
+/// backend.
+FL_MUST fl_code fl_engine_load(fl_engine *e, const char *path, fl_snapshot *snapshot,
+                               fl_script **out, fl_error *err);
 /// A lease's owner: does that very process still live?
 bool fl_owner_is_alive(const char *owner);
 // run.c

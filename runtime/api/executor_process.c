@@ -22,11 +22,11 @@ typedef struct adopted {
 struct fl_processes {
   fl_engine *engine;
   fl_supervisor *supervisor;
-  bool gone;            // it died: open a new one at the next need
+  bool gone; // it died: open a new one at the next need
   exec_child *children;
   uint32_t child_counter;
   adopted *adopted;
-  double mean_ms;       // of the last ends, for claiming ahead; 0: nothing known
+  double mean_ms; // of the last ends, for claiming ahead; 0: nothing known
   uint32_t slots;
 };
 
@@ -60,13 +60,22 @@ static void child_id(fl_attempt *a, uint32_t child, fl_child_id *out) {
 }
 
 static void fill_spawn(fl_attempt *a, const fl_command *c, const char *time, fl_spawn *out) {
-  *out = (fl_spawn){.node_name = fl_attempt_get_name(a), .argv = (const char *const *)c->argv,
-                    .env = (const char *const *)c->env, .cwd = c->cwd, .stdin_data = c->stdin_data,
-                    .stdin_size = c->stdin_size, .time = time, .capture = c->capture,
-                    .capture_size_max = FL_VALUE_SIZE_MAX, .grace_ms = a->options->grace_ms,
-                    .log_size_max = c->log_size_max, .limit_memory = c->limit_memory,
-                    .limit_cpu_s = c->limit_cpu_s, .limit_open_files = c->limit_open_files,
-                    .pass_fd = -1, .pass_fd2 = -1};
+  *out = (fl_spawn){.node_name = fl_attempt_get_name(a),
+                    .argv = (const char *const *)c->argv,
+                    .env = (const char *const *)c->env,
+                    .cwd = c->cwd,
+                    .stdin_data = c->stdin_data,
+                    .stdin_size = c->stdin_size,
+                    .time = time,
+                    .capture = c->capture,
+                    .capture_size_max = FL_VALUE_SIZE_MAX,
+                    .grace_ms = a->options->grace_ms,
+                    .log_size_max = c->log_size_max,
+                    .limit_memory = c->limit_memory,
+                    .limit_cpu_s = c->limit_cpu_s,
+                    .limit_open_files = c->limit_open_files,
+                    .pass_fd = -1,
+                    .pass_fd2 = -1};
 }
 
 static fl_supervisor *supervisor(fl_processes *p, fl_error *err) {
@@ -83,7 +92,8 @@ static void process_start(void *ud, fl_attempt *a) {
   fl_buf_init(&context, FL_FRAME_SIZE_MAX);
   if (!s || fl_attempt_write_context(a, &context, &err)) {
     fl_buf_deinit(&context);
-    fl_attempt_end(a, &(fl_outcome){.state = FL_ATTEMPT_FAILED, .exit_code = -1, .error = err.message});
+    fl_attempt_end(
+        a, &(fl_outcome){.state = FL_ATTEMPT_FAILED, .exit_code = -1, .error = err.message});
     return;
   }
   fl_time_format(fl_run_get_time(a->run), time);
@@ -178,14 +188,19 @@ static void process_set_slots(void *ud, uint32_t slots) {
 
 fl_executor fl_processes_get_executor(fl_processes *p) {
   p->slots = 1;
-  return (fl_executor){.start = process_start, .cancel = process_cancel, .flush = process_flush,
-                       .ahead = process_ahead, .set_slots = process_set_slots, .ud = p};
+  return (fl_executor){.start = process_start,
+                       .cancel = process_cancel,
+                       .flush = process_flush,
+                       .ahead = process_ahead,
+                       .set_slots = process_set_slots,
+                       .ud = p};
 }
 
 // ------------------------------------------------------------------------------------- ends
 
 static void add_tail(fl_buf *text, const char *tail, size_t size) {
-  while (size && (tail[size - 1] == '\n' || tail[size - 1] == '\r' || tail[size - 1] == ' ')) size--;
+  while (size && (tail[size - 1] == '\n' || tail[size - 1] == '\r' || tail[size - 1] == ' '))
+    size--;
   size_t start = size;
   while (start && tail[start - 1] != '\n') start--;
   if (size == start) return;
@@ -193,7 +208,8 @@ static void add_tail(fl_buf *text, const char *tail, size_t size) {
   fl_utf8_clean(text, tail + start, size - start > 1000 ? 1000 : size - start);
 }
 
-static void describe(const fl_child_exit *x, const fl_command *c, int64_t timeout_ms, fl_buf *text) {
+static void describe(const fl_child_exit *x, const fl_command *c, int64_t timeout_ms,
+                     fl_buf *text) {
   char span[FL_TIME_TEXT_SIZE];
   if (x->end == FL_CHILD_NOT_STARTED) {
     fl_error e;
@@ -230,17 +246,25 @@ static void notice_oddities(fl_processes *p, fl_attempt *a, const fl_child_exit 
     fl_scheduler_notice(s, a->run, "%s left %u process%s behind: ended", name, x->left_behind,
                         x->left_behind == 1 ? "" : "es");
   if (x->unkillable)
-    fl_scheduler_notice(s, a->run, "%s: a process of it cannot be ended: somebody should look", name);
+    fl_scheduler_notice(s, a->run, "%s: a process of it cannot be ended: somebody should look",
+                        name);
   if (x->log_errno)
     fl_scheduler_notice(s, a->run, "%s: its output could not be written whole (%s)", name,
                         fl_errno_name(x->log_errno));
 }
 
 static void end_attempt(fl_processes *p, fl_attempt *a, const fl_child_exit *x) {
-  fl_outcome o = {.state = state_of(x, a->command), .exit_code = x->exit_code, .signal = x->signal,
-                  .started_ms = x->started_ms, .ended_ms = x->ended_ms, .cpu_us = x->cpu_us,
-                  .rss_max_bytes = x->rss_max_bytes, .pid = x->pid,
-                  .log = {.path = x->log_path, .offset = x->log_offset, .size = x->log_size,
+  fl_outcome o = {.state = state_of(x, a->command),
+                  .exit_code = x->exit_code,
+                  .signal = x->signal,
+                  .started_ms = x->started_ms,
+                  .ended_ms = x->ended_ms,
+                  .cpu_us = x->cpu_us,
+                  .rss_max_bytes = x->rss_max_bytes,
+                  .pid = x->pid,
+                  .log = {.path = x->log_path,
+                          .offset = x->log_offset,
+                          .size = x->log_size,
                           .total = x->log_total}};
   fl_value *outputs = NULL;
   fl_error err;
@@ -248,8 +272,10 @@ static void end_attempt(fl_processes *p, fl_attempt *a, const fl_child_exit *x) 
   fl_buf_init(&text, FL_ERROR_TEXT_MAX);
   if (o.state == FL_ATTEMPT_SUCCEEDED && (x->capture_overflow || x->output_overflow)) {
     o.state = FL_ATTEMPT_FAILED;
-    fl_buf_addf(&text, "outputs: larger than %u MiB (the limit of a value)", FL_VALUE_SIZE_MAX >> 20);
-  } else if (o.state == FL_ATTEMPT_SUCCEEDED && ((a->command && a->command->capture) || x->output_size)) {
+    fl_buf_addf(&text, "outputs: larger than %u MiB (the limit of a value)",
+                FL_VALUE_SIZE_MAX >> 20);
+  } else if (o.state == FL_ATTEMPT_SUCCEEDED &&
+             ((a->command && a->command->capture) || x->output_size)) {
     const char *capture = a->command && a->command->capture ? (x->capture ? x->capture : "") : NULL;
     const fl_flow *flow = fl_run_get_flow(a->run);
     if (flow->hooks->collect(flow, a, capture, x->capture_size, x->output_size ? x->output : NULL,
@@ -279,16 +305,20 @@ static void end_child(fl_processes *p, exec_child *c, const fl_child_exit *x) {
   static const char *const names[] = {[FL_ATTEMPT_SUCCEEDED] = "succeeded",
                                       [FL_ATTEMPT_TIMED_OUT] = "timed_out",
                                       [FL_ATTEMPT_CANCELLED] = "cancelled",
-                                      [FL_ATTEMPT_LOST] = "lost", [FL_ATTEMPT_FAILED] = "failed"};
+                                      [FL_ATTEMPT_LOST] = "lost",
+                                      [FL_ATTEMPT_FAILED] = "failed"};
   fl_attempt_state state = state_of(x, c->command);
   fl_buf text;
   fl_buf_init(&text, FL_ERROR_TEXT_MAX);
   if (state != FL_ATTEMPT_SUCCEEDED) describe(x, c->command, c->command->timeout_ms, &text);
   fl_child_result r = {.status = x->end == FL_CHILD_REVOKED ? "cancelled" : names[state],
-                       .exit_code = x->exit_code, .signal = x->signal,
+                       .exit_code = x->exit_code,
+                       .signal = x->signal,
                        .error = text.size ? fl_buf_cstr(&text) : NULL,
                        .stdout_data = c->command->capture ? (x->capture ? x->capture : "") : NULL,
-                       .stdout_size = x->capture_size, .tail = x->tail, .tail_size = x->tail_size};
+                       .stdout_size = x->capture_size,
+                       .tail = x->tail,
+                       .tail_size = x->tail_size};
   for (exec_child **at = &p->children; *at; at = &(*at)->next)
     if (*at == c) {
       *at = c->next;
@@ -319,7 +349,8 @@ static void on_exited(void *ud, const fl_child_exit *x) {
     if (c) end_child(p, c, x);
     return;
   }
-  fl_attempt *a = fl_scheduler_find_attempt(p->engine->scheduler, x->id.run, x->id.node, x->id.number);
+  fl_attempt *a =
+      fl_scheduler_find_attempt(p->engine->scheduler, x->id.run, x->id.node, x->id.number);
   if (!a) return; // of a run that was taken over meanwhile
   if (x->end == FL_CHILD_REVOKED && !a->cancelling) {
     process_start(p, a);
@@ -343,11 +374,14 @@ static void on_gone(void *ud) {
   fl_processes *p = ud;
   p->gone = true;
   fl_scheduler_supervisor_changed(p->engine->scheduler);
-  fl_scheduler_notice(p->engine->scheduler, NULL, "the supervisor died: what it ran is lost and will be tried again");
+  fl_scheduler_notice(p->engine->scheduler, NULL,
+                      "the supervisor died: what it ran is lost and will be tried again");
 }
 
 // Its children were reported as lost already; nobody starts new ones there.
-static void on_adopted_gone(void *ud) { (void)ud; }
+static void on_adopted_gone(void *ud) {
+  (void)ud;
+}
 
 static void on_alarm(void *ud, const fl_child_id *id, const char *text) {
   fl_processes *p = ud;
@@ -356,8 +390,8 @@ static void on_alarm(void *ud, const fl_child_id *id, const char *text) {
 }
 
 static fl_supervisor_events events(fl_processes *p) {
-  return (fl_supervisor_events){.started = on_started, .exited = on_exited, .gone = on_gone,
-                                .alarm = on_alarm, .ud = p};
+  return (fl_supervisor_events){
+      .started = on_started, .exited = on_exited, .gone = on_gone, .alarm = on_alarm, .ud = p};
 }
 
 fl_supervisor *fl_processes_get_supervisor(void *ud, fl_error *err) {

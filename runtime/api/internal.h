@@ -1,5 +1,5 @@
-// What the files of this folder share: they implement flowlua.h and are the only ones that know every
-// part.
+// What the files of this folder share: they implement flowlua.h and are the only ones that know
+// every part.
 #pragma once
 #include "store/read.h"
 
@@ -15,7 +15,7 @@ typedef struct fl_draw_node {
 } fl_draw_node;
 
 /// Appends the graph as "text" (indented by depth, with what each waits for), "dot", "mermaid",
-/// "svg" (layered, self-contained) or "json" ({"flow","nodes":[{"name","type","after":[],"status"?}]}).
-/// FL_E_USAGE names the formats.
+/// "svg" (layered, self-contained) or "json"
+/// ({"flow","nodes":[{"name","type","after":[],"status"?}]}). FL_E_USAGE names the formats.
 FL_MUST fl_code fl_draw(const char *flow, const fl_draw_node *nodes, size_t count,
                         const char *format, fl_buf *out, fl_error *err);

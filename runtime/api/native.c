@@ -13,7 +13,8 @@ fl_code fl_native_type_register(fl_engine *e, const fl_native_type *type, fl_err
   if (!type->size || type->size > sizeof *type || !type->run)
     return fl_fail(err, FL_E_USAGE, "fl_native_type: size and run are required");
   if (!type->name || !fl_name_valid(type->name, strlen(type->name)))
-    return fl_fail(err, FL_E_USAGE, "fl_native_type.name: '%s' is no valid name", type->name ? type->name : "");
+    return fl_fail(err, FL_E_USAGE, "fl_native_type.name: '%s' is no valid name",
+                   type->name ? type->name : "");
   for (size_t i = 0; i < e->native_count; i++)
     if (!strcmp(e->natives[i].name, type->name))
       return fl_fail(err, FL_E_USAGE, "node type '%s' is registered already", type->name);
@@ -45,7 +46,8 @@ static void native_start(void *ud, fl_attempt *a) {
   if (!n) {
     fl_fail(&err, FL_E_USAGE, "node type '%s' is not registered in this process", a->options->type);
     fail(a, err.message);
-  } else if (fl_script_native_params(a, &params, &err) || fl_attempt_write_context(a, &context, &err)) {
+  } else if (fl_script_native_params(a, &params, &err) ||
+             fl_attempt_write_context(a, &context, &err)) {
     fail(a, err.message);
   } else {
     fl_task *task = fl_alloc_zero(1, sizeof *task);
@@ -88,7 +90,8 @@ void fl_task_finish(fl_task *task, const char *outputs_json, const char *error) 
   o.outputs = outputs;
   if (task->log) {
     int disk_errno;
-    fl_log_sink_finish(task->log, &o.log.path, &o.log.offset, &o.log.size, &o.log.total, &disk_errno);
+    fl_log_sink_finish(task->log, &o.log.path, &o.log.offset, &o.log.size, &o.log.total,
+                       &disk_errno);
   }
   task->attempt->executor_data = NULL;
   fl_attempt_end(task->attempt, &o);

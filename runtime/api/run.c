@@ -1,9 +1,9 @@
 // Runs as a host sees them: start, resume, cancel. Resolves names and texts against the flow before
 // anything is written.
 #include "api/engine.h"
-#include "bind/script_internal.h"
 
-// ------------------------------------------------------------------------------------- nodes by name
+// ------------------------------------------------------------------------------------- nodes by
+// name
 
 static fl_code find_node(const fl_flow *flow, const char *name, size_t size, uint32_t *out,
                          fl_error *err) {
@@ -12,8 +12,8 @@ static fl_code find_node(const fl_flow *flow, const char *name, size_t size, uin
   return fl_fail(err, FL_E_USAGE, "flow '%s' has no node '%.*s'", flow->key, (int)size, name);
 }
 
-static fl_code mark_names(const fl_flow *flow, const char *const *names, size_t count, uint8_t *marks,
-                          fl_error *err) {
+static fl_code mark_names(const fl_flow *flow, const char *const *names, size_t count,
+                          uint8_t *marks, fl_error *err) {
   for (size_t i = 0; i < count; i++) {
     size_t size = strlen(names[i]);
     bool below = size && names[i][size - 1] == '+';
@@ -48,13 +48,17 @@ static fl_code select_nodes(const fl_flow *flow, const fl_run_options *o, uint8_
   for (int i = 0; i < 3 && !rc; i++) {
     if ((i == 0 && !o->only_count) || (i == 1 && !o->from) || (i == 2 && !o->until)) continue;
     memset(part, 0, count);
-    if (i == 0) rc = mark_names(flow, o->only, o->only_count, part, err);
-    else rc = mark_range(flow, i == 1 ? o->from : o->until, i == 2, part, err);
+    if (i == 0)
+      rc = mark_names(flow, o->only, o->only_count, part, err);
+    else
+      rc = mark_range(flow, i == 1 ? o->from : o->until, i == 2, part, err);
     for (uint32_t n = 0; n < count; n++) all[n] &= part[n];
   }
   free(part);
-  if (rc) free(all);
-  else *out = all;
+  if (rc)
+    free(all);
+  else
+    *out = all;
   return rc;
 }
 
@@ -66,14 +70,18 @@ fl_code fl_script_choose_flow(fl_script *script, const char *key, fl_flow **out,
   fl_buf_init(&keys, 1024);
   for (size_t i = 0; i < count; i++)
     fl_buf_addf(&keys, "%s%s", i ? ", " : "", fl_script_get_flow(script, i)->key);
-  *out = key ? fl_script_find_flow(script, key)
-         : returned == 1 ? fl_script_get_flow(script, 0) : NULL;
+  *out = key             ? fl_script_find_flow(script, key)
+         : returned == 1 ? fl_script_get_flow(script, 0)
+                         : NULL;
   fl_code rc = FL_OK;
-  if (!count) rc = fl_fail(err, FL_E_USAGE, "%s defines no flow", fl_script_get_path(script));
+  if (!count)
+    rc = fl_fail(err, FL_E_USAGE, "%s defines no flow", fl_script_get_path(script));
   else if (key && !*out)
-    rc = fl_fail(err, FL_E_USAGE, "%s has no flow '%s'; it has: %s", fl_script_get_path(script), key, fl_buf_cstr(&keys));
+    rc = fl_fail(err, FL_E_USAGE, "%s has no flow '%s'; it has: %s", fl_script_get_path(script),
+                 key, fl_buf_cstr(&keys));
   else if (!*out)
-    rc = fl_fail(err, FL_E_USAGE, "%s has several flows; choose one with --flow: %s", fl_script_get_path(script), fl_buf_cstr(&keys));
+    rc = fl_fail(err, FL_E_USAGE, "%s has several flows; choose one with --flow: %s",
+                 fl_script_get_path(script), fl_buf_cstr(&keys));
   fl_buf_deinit(&keys);
   return rc;
 }
@@ -89,7 +97,8 @@ fl_code fl_run_start(fl_script *script, const fl_run_options *options, char run_
   run_id_out[0] = 0;
   memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
   fl_code rc = fl_script_choose_flow(script, o.flow, &flow, err);
-  if (!rc) rc = fl_script_make_params(script, flow, o.params, o.param_count, o.params_json, &params, err);
+  if (!rc)
+    rc = fl_script_make_params(script, flow, o.params, o.param_count, o.params_json, &params, err);
   if (!rc) rc = select_nodes(flow, &o, &selected, err);
   if (rc || o.dry_run) goto out;
   if (e->config.read_only) {
@@ -100,7 +109,10 @@ fl_code fl_run_start(fl_script *script, const fl_run_options *options, char run_
     fl_store_set_durability(e->store, flow->durability);
   rc = fl_scheduler_prepare_flow(e->scheduler, flow, fl_script_get_snapshot(script), err);
   if (rc) goto out;
-  fl_run_spec spec = {.flow = flow, .params = params, .time_ms = o.time_ms, .trigger = o.trigger,
+  fl_run_spec spec = {.flow = flow,
+                      .params = params,
+                      .time_ms = o.time_ms,
+                      .trigger = o.trigger,
                       .selected = selected};
   rc = fl_scheduler_start_run(e->scheduler, &spec, &run, err);
   if (!rc) snprintf(run_id_out, 32, "%s", fl_run_get_id(run));
@@ -178,20 +190,25 @@ static fl_code patch_output(patching *p, const char *text, fl_error *err) {
   size_t dot = strlen(path);
   uint32_t node = FL_NODE_NONE;
   while (dot && node == FL_NODE_NONE) { // node names may hold dots: the longest that is one
-    while (dot && path[--dot] != '.') {}
+    while (dot && path[--dot] != '.') {
+    }
     if (dot) node = fl_graph_find(p->flow->graph, path, dot);
   }
   outputs_of o = {.node = node};
   fl_value *base = NULL;
-  if (node == FL_NODE_NONE) rc = fl_fail(err, FL_E_USAGE, "--output: expected NODE.k=v, got '%s'", text);
-  else rc = fl_store_each_attempt(p->engine->store, p->row.row, see_outputs, &o, err);
+  if (node == FL_NODE_NONE)
+    rc = fl_fail(err, FL_E_USAGE, "--output: expected NODE.k=v, got '%s'", text);
+  else
+    rc = fl_store_each_attempt(p->engine->store, p->row.row, see_outputs, &o, err);
   if (!rc && o.state != FL_ATTEMPT_SUCCEEDED)
-    rc = fl_fail(err, FL_E_USAGE, "--output: node '%s' has not succeeded; --skip it, or let it run", fl_graph_get_name(p->flow->graph, node));
+    rc = fl_fail(err, FL_E_USAGE, "--output: node '%s' has not succeeded; --skip it, or let it run",
+                 fl_graph_get_name(p->flow->graph, node));
   if (!rc) rc = fl_store_get_value(p->engine->store, o.id, &base, err);
   if (!rc && p->outputs[node]) base = fl_value_ref(p->outputs[node]);
   json_t *json = !rc && base ? fl_value_to_json(base) : json_object();
   if (!rc && !json_is_object(json))
-    rc = fl_fail(err, FL_E_USAGE, "--output: the outputs of '%s' are no map", fl_graph_get_name(p->flow->graph, node));
+    rc = fl_fail(err, FL_E_USAGE, "--output: the outputs of '%s' are no map",
+                 fl_graph_get_name(p->flow->graph, node));
   if (!rc) {
     json_object_set_new(json, path + dot + 1, to_json(value));
     fl_value_unref(p->outputs[node]);
@@ -216,10 +233,14 @@ static fl_code patch_nodes(patching *p, const fl_patch *patch, fl_error *err) {
   p->outputs = fl_alloc_zero(count + 1, sizeof *p->outputs);
   fl_code rc = mark_names(p->flow, patch->skip, patch->skip_count, p->skip, err);
   if (!rc) rc = mark_names(p->flow, patch->rerun, patch->rerun_count, p->rerun, err);
-  for (size_t i = 0; i < patch->output_count && !rc; i++) rc = patch_output(p, patch->outputs[i], err);
-  if (patch->skip_count) json_object_set_new(p->json, "skip", to_list(patch->skip, patch->skip_count));
-  if (patch->rerun_count) json_object_set_new(p->json, "rerun", to_list(patch->rerun, patch->rerun_count));
-  if (patch->output_count) json_object_set_new(p->json, "outputs", to_list(patch->outputs, patch->output_count));
+  for (size_t i = 0; i < patch->output_count && !rc; i++)
+    rc = patch_output(p, patch->outputs[i], err);
+  if (patch->skip_count)
+    json_object_set_new(p->json, "skip", to_list(patch->skip, patch->skip_count));
+  if (patch->rerun_count)
+    json_object_set_new(p->json, "rerun", to_list(patch->rerun, patch->rerun_count));
+  if (patch->output_count)
+    json_object_set_new(p->json, "outputs", to_list(patch->outputs, patch->output_count));
   p->spec.skip = p->skip;
   p->spec.rerun = p->rerun;
   p->spec.outputs = p->outputs;
@@ -246,7 +267,9 @@ static fl_code check_same_nodes(patching *p, fl_script *before, fl_error *err) {
   for (uint32_t i = 0; same && i < count; i++)
     same = !strcmp(fl_graph_get_name(old->graph, i), fl_graph_get_name(p->flow->graph, i));
   if (same) return FL_OK;
-  return fl_fail(err, FL_E_USAGE, "%s: flow '%s' has other nodes, or in another order, than the run: a resume can change what nodes do, not which there are",
+  return fl_fail(err, FL_E_USAGE,
+                 "%s: flow '%s' has other nodes, or in another order, than the run: a resume can "
+                 "change what nodes do, not which there are",
                  fl_script_get_path(p->script), p->row.flow);
 }
 
@@ -254,7 +277,8 @@ static fl_code load_script(patching *p, const fl_patch *patch, fl_error *err) {
   fl_snapshot snapshot = {0};
   fl_script *before = NULL;
   fl_code rc = fl_store_get_script(p->engine->store, p->row.script, &snapshot, err);
-  if (!rc && !snapshot.count) rc = fl_fail(err, FL_E_CORRUPT, "the script of run %s is not in the store", p->row.id);
+  if (!rc && !snapshot.count)
+    rc = fl_fail(err, FL_E_CORRUPT, "the script of run %s is not in the store", p->row.id);
   if (!rc) {
     fl_buf path;
     fl_buf_init(&path, 8192);
@@ -262,11 +286,15 @@ static fl_code load_script(patching *p, const fl_patch *patch, fl_error *err) {
     rc = fl_engine_load(p->engine, fl_buf_cstr(&path), &snapshot, &before, err);
     fl_buf_deinit(&path);
   }
-  if (!rc && patch->script) rc = fl_engine_load(p->engine, patch->script, NULL, &p->script, err);
-  else p->script = before;
+  if (!rc && patch->script)
+    rc = fl_engine_load(p->engine, patch->script, NULL, &p->script, err);
+  else
+    p->script = before;
   if (!rc) {
     p->flow = fl_script_find_flow(p->script, p->row.flow);
-    if (!p->flow) rc = fl_fail(err, FL_E_USAGE, "%s does not define flow '%s'", fl_script_get_path(p->script), p->row.flow);
+    if (!p->flow)
+      rc = fl_fail(err, FL_E_USAGE, "%s does not define flow '%s'", fl_script_get_path(p->script),
+                   p->row.flow);
   }
   if (!rc && patch->script) rc = check_same_nodes(p, before, err);
   if (!rc && !patch->script) {
@@ -387,7 +415,8 @@ fl_code fl_run_cancel(fl_engine *e, const char *run_id, bool kill, fl_error *err
   if (rc) return rc;
   fl_run *mine = fl_scheduler_find_run(e->scheduler, row.id);
   if (fl_run_state_is_final(row.state)) {
-    rc = fl_fail(err, FL_E_STATE, "run %s has ended already: %s", row.id, fl_run_state_text(row.state));
+    rc = fl_fail(err, FL_E_STATE, "run %s has ended already: %s", row.id,
+                 fl_run_state_text(row.state));
   } else if (mine) {
     fl_scheduler_cancel_run(e->scheduler, mine, kill, false);
     e->again = true;

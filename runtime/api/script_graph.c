@@ -21,7 +21,8 @@ fl_code fl_script_graph(fl_script *script, const char *key, const char *format, 
   }
   fl_buf_init(&text, 1u << 30);
   rc = fl_draw(flow->key, nodes, drawn, format, &text, err);
-  if (!rc && !(*out = fl_buf_take(&text))) rc = fl_fail(err, FL_E_LIMIT, "the graph is too large to draw");
+  if (!rc && !(*out = fl_buf_take(&text)))
+    rc = fl_fail(err, FL_E_LIMIT, "the graph is too large to draw");
   fl_buf_deinit(&text);
   free(nodes);
   return rc;

@@ -2,19 +2,19 @@
 // as its default.
 #pragma once
 
-#define FL_NODES_PER_FLOW_MAX     4000000u        // 1,000,000 are promised; more would pass 1 GiB
-#define FL_VALUE_SIZE_MAX         (16u << 20)     // one value: outputs, vars, a checkpoint, params
-#define FL_VALUE_INLINE_MAX       (256u << 10)    // larger values are files beside the database
-#define FL_VALUE_DEPTH_MAX        64              // nesting of lists and maps
-#define FL_ERROR_TEXT_MAX         4096            // bytes of an attempt's error that are kept
-#define FL_ID_SIZE_MAX            128             // flow keys, node names, run ids
-#define FL_LOG_SIZE_DEFAULT       (50u << 20)     // output kept of one attempt
-#define FL_LOG_SPILL              (32u << 10)     // output past this gets a file of its own
-#define FL_GRACE_MS_DEFAULT       10000           // TERM to KILL
-#define FL_LOST_COUNT_MAX_DEFAULT 5               // attempts that may be lost before the node fails
-#define FL_RETRY_COUNT_MAX        100             // retries of a node
-#define FL_LEASE_MS               15000           // a run's owner renews at a third of this
-#define FL_INLINE_LIVE_MAX        10000           // inline nodes waiting at once
-#define FL_CLAIM_AHEAD_MAX        64              // nodes handed over before a slot is free
-#define FL_WORKER_MEMORY_DEFAULT  (1ull << 30)    // address space a Lua worker may add
-#define FL_FRAME_SIZE_MAX         (64u << 20)     // one message between our processes
+#define FL_NODES_PER_FLOW_MAX     4000000u     // 1,000,000 are promised; more would pass 1 GiB
+#define FL_VALUE_SIZE_MAX         (16u << 20)  // one value: outputs, vars, a checkpoint, params
+#define FL_VALUE_INLINE_MAX       (256u << 10) // larger values are files beside the database
+#define FL_VALUE_DEPTH_MAX        64           // nesting of lists and maps
+#define FL_ERROR_TEXT_MAX         4096         // bytes of an attempt's error that are kept
+#define FL_ID_SIZE_MAX            128          // flow keys, node names, run ids
+#define FL_LOG_SIZE_DEFAULT       (50u << 20)  // output kept of one attempt
+#define FL_LOG_SPILL              (32u << 10)  // output past this gets a file of its own
+#define FL_GRACE_MS_DEFAULT       10000        // TERM to KILL
+#define FL_LOST_COUNT_MAX_DEFAULT 5            // attempts that may be lost before the node fails
+#define FL_RETRY_COUNT_MAX        100          // retries of a node
+#define FL_LEASE_MS               15000        // a run's owner renews at a third of this
+#define FL_INLINE_LIVE_MAX        10000        // inline nodes waiting at once
+#define FL_CLAIM_AHEAD_MAX        64           // nodes handed over before a slot is free
+#define FL_WORKER_MEMORY_DEFAULT  (1ull << 30) // address space a Lua worker may add
+#define FL_FRAME_SIZE_MAX         (64u << 20)  // one message between our processes

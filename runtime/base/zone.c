@@ -3,9 +3,9 @@
 #include <pthread.h>
 #include "base/zone.h"
 
-#define ZONE_DIR "/usr/share/zoneinfo/"
+#define ZONE_DIR      "/usr/share/zoneinfo/"
 #define ZONE_FILE_MAX (1u << 20) // the largest of them has some 4 KiB
-#define ZONES_MAX 64             // kept at once; a further one is read anew each time
+#define ZONES_MAX     64         // kept at once; a further one is read anew each time
 
 // One end of daylight saving: month, week (5: the last), weekday, second of the day.
 typedef struct zone_rule {
@@ -18,7 +18,7 @@ typedef struct zone_table {
   int64_t *at; // transitions, ascending
   int32_t *offset;
   size_t count;
-  int32_t first;               // before the first transition
+  int32_t first;                  // before the first transition
   int32_t std_offset, dst_offset; // behind the last one
   bool has_footer, has_dst;
   zone_rule begin, end;
@@ -56,7 +56,9 @@ static void civil_from_days(int64_t days, int64_t *y, int *m, int *d) {
   *y = yoe + era * 400 + (*m <= 2);
 }
 
-static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
+static int64_t floor_div(int64_t a, int64_t b) {
+  return a / b - (a % b != 0 && (a < 0) != (b < 0));
+}
 
 // ------------------------------------------------------------------------------------- footer
 
@@ -92,7 +94,8 @@ static bool read_number(const char **p, int *out) {
   return true;
 }
 
-// ,Mm.w.d[/time]: the only form that zone files use, but for the Jn of a few; those keep standard time.
+// ,Mm.w.d[/time]: the only form that zone files use, but for the Jn of a few; those keep standard
+// time.
 static bool read_rule(const char **p, zone_rule *r) {
   r->second = 7200;
   if (*(*p)++ != ',' || *(*p)++ != 'M' || !read_number(p, &r->month)) return false;
@@ -120,7 +123,8 @@ static int64_t rule_local(const zone_rule *r, int64_t year) {
   int64_t first = days_from_civil(year, r->month, 1);
   int weekday = (int)(((first + 4) % 7 + 7) % 7); // 1970-01-01 was a Thursday
   int64_t day = first + (r->day - weekday + 7) % 7 + (int64_t)(r->week - 1) * 7;
-  int64_t next = r->month == 12 ? days_from_civil(year + 1, 1, 1) : days_from_civil(year, r->month + 1, 1);
+  int64_t next =
+      r->month == 12 ? days_from_civil(year + 1, 1, 1) : days_from_civil(year, r->month + 1, 1);
   while (day >= next) day -= 7;
   return day * 86400 + r->second;
 }
@@ -224,18 +228,23 @@ static const zone_table *zone_get(const char *name) {
   return found;
 }
 
-bool fl_zone_is_known(const char *zone) { return is_utc(zone) || zone_get(zone); }
+bool fl_zone_is_known(const char *zone) {
+  return is_utc(zone) || zone_get(zone);
+}
 
 int32_t fl_zone_get_offset(const char *zone, int64_t utc_s) {
   const zone_table *z = is_utc(zone) ? NULL : zone_get(zone);
   if (!z) return 0;
-  if (!z->count || utc_s < z->at[0]) return z->count || !z->has_footer ? z->first : footer_offset(z, utc_s);
+  if (!z->count || utc_s < z->at[0])
+    return z->count || !z->has_footer ? z->first : footer_offset(z, utc_s);
   if (utc_s >= z->at[z->count - 1] && z->has_footer) return footer_offset(z, utc_s);
   size_t low = 0, high = z->count; // at[low] <= utc_s < at[high]
   while (high - low > 1) {
     size_t middle = (low + high) / 2;
-    if (z->at[middle] <= utc_s) low = middle;
-    else high = middle;
+    if (z->at[middle] <= utc_s)
+      low = middle;
+    else
+      high = middle;
   }
   return z->offset[low];
 }

@@ -1,6 +1,6 @@
-// Time zones: what the local time was in an IANA zone. Reads the system's TZif files (RFC 8536, with
-// the rule in the footer for what lies behind the last transition), because the C library's TZ is
-// one a process, and a host's at that.
+// Time zones: what the local time was in an IANA zone. Reads the system's TZif files (RFC 8536,
+// with the rule in the footer for what lies behind the last transition), because the C library's TZ
+// is one a process, and a host's at that.
 #pragma once
 #include "base/clock.h"
 

@@ -4,14 +4,19 @@
 #include "bind/value.h"
 #include "engine/scheduler.h"
 
-static fl_attempt *check_attempt(lua_State *L) { return lua_touserdata(L, 1); }
+static fl_attempt *check_attempt(lua_State *L) {
+  return lua_touserdata(L, 1);
+}
 
 // The task of a running inline node; hooks have none.
-static fl_inline_task *get_task(lua_State *L) { return check_attempt(L)->executor_data; }
+static fl_inline_task *get_task(lua_State *L) {
+  return check_attempt(L)->executor_data;
+}
 
 static fl_inline_task *check_task(lua_State *L, const char *what) {
   fl_inline_task *t = get_task(L);
-  if (!t || t->co != L) luaL_error(L, "%s works only in a node's own code, not in a hook or another coroutine", what);
+  if (!t || t->co != L)
+    luaL_error(L, "%s works only in a node's own code, not in a hook or another coroutine", what);
   return t;
 }
 
@@ -57,7 +62,8 @@ static int l_get(lua_State *L) {
   if (!strcmp(what, "index")) return lua_pushinteger(L, (lua_Integer)fl_attempt_get_position(a)), 1;
   if (!strcmp(what, "node")) return lua_pushstring(L, fl_attempt_get_name(a)), 1;
   fl_buf_init(&text, FL_FRAME_SIZE_MAX);
-  if (!strcmp(what, "run")) fl_attempt_write_run(a, &text);
+  if (!strcmp(what, "run"))
+    fl_attempt_write_run(a, &text);
   else if (!strcmp(what, "inputs")) {
     if (fl_attempt_write_inputs(a, &text, &err)) {
       fl_buf_deinit(&text);
@@ -118,7 +124,8 @@ static int l_checkpoint(lua_State *L) {
 static int l_restored(lua_State *L) {
   fl_value *v = NULL;
   fl_error err;
-  if (fl_attempt_get_checkpoint(check_attempt(L), &v, &err)) return luaL_error(L, "%s", err.message);
+  if (fl_attempt_get_checkpoint(check_attempt(L), &v, &err))
+    return luaL_error(L, "%s", err.message);
   if (!v) return 0;
   lua_pushlstring(L, v->text, v->size);
   fl_value_unref(v);
@@ -130,7 +137,8 @@ static int l_step_get(lua_State *L) {
   bool found = false;
   fl_value *v = NULL;
   fl_error err;
-  if (fl_attempt_get_step(check_attempt(L), name, &found, &v, &err)) return luaL_error(L, "%s", err.message);
+  if (fl_attempt_get_step(check_attempt(L), name, &found, &v, &err))
+    return luaL_error(L, "%s", err.message);
   lua_pushboolean(L, found);
   if (!v) return 1;
   lua_pushlstring(L, v->text, v->size);
@@ -229,20 +237,35 @@ static int l_exec(lua_State *L) {
 }
 
 static const luaL_Reg backend[] = {
-    {"cancelled", l_cancelled}, {"checkpoint", l_checkpoint}, {"exec", l_exec},
-    {"get", l_get},             {"log", l_log},               {"progress", l_progress},
-    {"record", l_record},       {"replay", l_replay},         {"restored", l_restored},
-    {"sleep", l_sleep},         {"step_get", l_step_get},     {"step_put", l_step_put},
+    {"cancelled", l_cancelled},
+    {"checkpoint", l_checkpoint},
+    {"exec", l_exec},
+    {"get", l_get},
+    {"log", l_log},
+    {"progress", l_progress},
+    {"record", l_record},
+    {"replay", l_replay},
+    {"restored", l_restored},
+    {"sleep", l_sleep},
+    {"step_get", l_step_get},
+    {"step_put", l_step_put},
     {NULL, NULL},
 };
 
-void fl_backend_open(fl_script *script, void *inline_owner) {
-  lua_State *L = script->L;
-  script->inline_owner = inline_owner;
+static int l_open_backend(lua_State *L) {
+  fl_script *script = lua_touserdata(L, 1);
   lua_newtable(L);
   for (const luaL_Reg *r = backend; r->name; r++) {
     lua_pushcfunction(L, r->func);
     lua_setfield(L, -2, r->name);
   }
   script->backend_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  return 0;
+}
+
+fl_code fl_script_open_backend(fl_script *script, fl_inline *e, fl_error *err) {
+  script->inline_owner = e;
+  lua_pushcfunction(script->L, l_open_backend);
+  lua_pushlightuserdata(script->L, script);
+  return fl_lua_call(script->L, 1, 0, false, err);
 }

@@ -12,7 +12,8 @@ void fl_lua_error_text(lua_State *L, int index, char *out, size_t size) {
   } else if (lua_type(L, index) == LUA_TTABLE) {
     lua_pushvalue(L, index);
     lua_getfield(L, -1, "message");
-    snprintf(out, size, "%s", lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "an error that is a table");
+    snprintf(out, size, "%s",
+             lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "an error that is a table");
     lua_pop(L, 2);
   } else {
     snprintf(out, size, "an error that is a %s", luaL_typename(L, index));

@@ -49,8 +49,10 @@ static fl_code hook_command(const fl_flow *flow, fl_attempt *a, fl_command **out
 }
 
 static void push_optional(lua_State *L, const char *text, size_t size) {
-  if (text) lua_pushlstring(L, text, size);
-  else lua_pushnil(L);
+  if (text)
+    lua_pushlstring(L, text, size);
+  else
+    lua_pushnil(L);
 }
 
 // The text on the top of the stack as a value (nil: none); popped.
@@ -60,8 +62,10 @@ static fl_code take_value(lua_State *L, fl_value **out, fl_error *err) {
   *out = NULL;
   fl_code rc = FL_OK;
   if (text && size > FL_VALUE_SIZE_MAX)
-    rc = fl_fail(err, FL_E_LIMIT, "outputs: larger than %u MiB (the limit of a value)", FL_VALUE_SIZE_MAX >> 20);
-  else if (text && strcmp(text, "null")) *out = fl_value_new(text, size);
+    rc = fl_fail(err, FL_E_LIMIT, "outputs: larger than %u MiB (the limit of a value)",
+                 FL_VALUE_SIZE_MAX >> 20);
+  else if (text && strcmp(text, "null"))
+    *out = fl_value_new(text, size);
   lua_pop(L, 1);
   return rc;
 }
@@ -152,7 +156,8 @@ static fl_code hook_call(const fl_flow *flow, fl_attempt *a, const fl_flow **sub
   if (rc) return rc;
   const char *key = lua_tostring(L, -2);
   fl_flow *found = key ? fl_script_find_flow(script, key) : NULL;
-  if (!found) rc = fl_fail(err, FL_E_SCRIPT, "call: there is no flow '%s' in this script", key ? key : "");
+  if (!found)
+    rc = fl_fail(err, FL_E_SCRIPT, "call: there is no flow '%s' in this script", key ? key : "");
   char *json = fl_strdup(lua_tostring(L, -1) ? lua_tostring(L, -1) : "{}");
   lua_pop(L, 2);
   if (!rc) {
@@ -164,9 +169,13 @@ static fl_code hook_call(const fl_flow *flow, fl_attempt *a, const fl_flow **sub
   return rc;
 }
 
-const fl_hooks fl_script_hooks = {.when = hook_when, .command = hook_command,
-                                  .collect = hook_collect, .retry_on = hook_retry_on,
-                                  .merge = hook_merge, .expand = hook_expand, .call = hook_call};
+const fl_hooks fl_script_hooks = {.when = hook_when,
+                                  .command = hook_command,
+                                  .collect = hook_collect,
+                                  .retry_on = hook_retry_on,
+                                  .merge = hook_merge,
+                                  .expand = hook_expand,
+                                  .call = hook_call};
 
 fl_code fl_script_make_params(fl_script *script, const fl_flow *flow, const char *const *texts,
                               size_t count, const char *json, fl_value **out, fl_error *err) {

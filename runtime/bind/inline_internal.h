@@ -9,14 +9,14 @@ typedef struct fl_inline_task {
   fl_script *script;
   lua_State *co;
   int co_ref;
-  fl_timer *timer;   // ctx:sleep
-  void *child;       // ctx:exec
-  bool waiting;      // has yielded
-  bool cancelled;    // ctx:cancelled()
-  bool dead;         // its end was reported while its child still ends
+  fl_timer *timer; // ctx:sleep
+  void *child;     // ctx:exec
+  bool waiting;    // has yielded
+  bool cancelled;  // ctx:cancelled()
+  bool dead;       // its end was reported while its child still ends
   int64_t began_us;
   fl_log_sink *log;
-  json_t *replay;    // what ctx:now and friends gave the attempt that is replayed
+  json_t *replay; // what ctx:now and friends gave the attempt that is replayed
   size_t replay_at;
 } fl_inline_task;
 

@@ -1,4 +1,5 @@
-// Loading: runs flow.loader in a new state and takes the flows and the snapshot out of what it gives.
+// Loading: runs flow.loader in a new state and takes the flows and the snapshot out of what it
+// gives.
 #include <errno.h>
 #include <lauxlib.h>
 #include <limits.h>
@@ -7,7 +8,8 @@
 #include "bind/script_internal.h"
 #include "bind/value.h"
 
-// ------------------------------------------------------------------------------------- reading flows
+// ------------------------------------------------------------------------------------- reading
+// flows
 
 static int64_t field_int(lua_State *L, const char *name) {
   lua_getfield(L, -1, name);
@@ -198,8 +200,10 @@ fl_code fl_script_open(const fl_script_config *config, fl_script **out, fl_error
   lua_insert(script->L, -2);
   rc = fl_lua_call(script->L, 2, 0, false, err);
 out:
-  if (rc) fl_script_close(script);
-  else *out = script;
+  if (rc)
+    fl_script_close(script);
+  else
+    *out = script;
   return rc;
 }
 
@@ -221,12 +225,24 @@ void fl_script_close(fl_script *script) {
   free(script);
 }
 
-lua_State *fl_script_get_state(fl_script *script) { return script->L; }
-size_t fl_script_count_flows(const fl_script *script) { return script->flow_count; }
-size_t fl_script_count_returned(const fl_script *script) { return script->returned_count; }
-fl_flow *fl_script_get_flow(fl_script *script, size_t index) { return script->flows[index]; }
-fl_snapshot *fl_script_get_snapshot(fl_script *script) { return &script->snapshot; }
-const char *fl_script_get_path(const fl_script *script) { return script->path; }
+lua_State *fl_script_get_state(fl_script *script) {
+  return script->L;
+}
+size_t fl_script_count_flows(const fl_script *script) {
+  return script->flow_count;
+}
+size_t fl_script_count_returned(const fl_script *script) {
+  return script->returned_count;
+}
+fl_flow *fl_script_get_flow(fl_script *script, size_t index) {
+  return script->flows[index];
+}
+fl_snapshot *fl_script_get_snapshot(fl_script *script) {
+  return &script->snapshot;
+}
+const char *fl_script_get_path(const fl_script *script) {
+  return script->path;
+}
 
 fl_flow *fl_script_find_flow(fl_script *script, const char *key) {
   for (size_t i = 0; i < script->flow_count; i++)
@@ -234,5 +250,9 @@ fl_flow *fl_script_find_flow(fl_script *script, const char *key) {
   return NULL;
 }
 
-void fl_script_set_engine(fl_script *script, fl_engine *engine) { script->engine = engine; }
-fl_engine *fl_script_get_engine(fl_script *script) { return script->engine; }
+void fl_script_set_engine(fl_script *script, fl_engine *engine) {
+  script->engine = engine;
+}
+fl_engine *fl_script_get_engine(fl_script *script) {
+  return script->engine;
+}

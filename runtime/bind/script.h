@@ -10,10 +10,10 @@
 FL_MUST fl_code fl_lua_new_state(const char *lua_dir, lua_State **out, fl_error *err);
 
 typedef struct fl_script_config {
-  const char *path;       // as the user typed it; used in messages
-  fl_snapshot *snapshot;  // load from here instead of the disk; borrowed. NULL: from the disk
+  const char *path;      // as the user typed it; used in messages
+  fl_snapshot *snapshot; // load from here instead of the disk; borrowed. NULL: from the disk
   const char *lua_dir;
-  int argc;               // for the `arg` of a script that returns nothing
+  int argc; // for the `arg` of a script that returns nothing
   char *const *argv;
   const char *const *natives; // node types registered in C
   size_t native_count;

@@ -11,13 +11,11 @@ struct fl_script {
   fl_flow **flows;
   size_t flow_count;
   size_t returned_count; // of the flows, those that the script returned: they come first
-  char version[80];   // "sha256:..."
-  int script_ref;     // the table that loader.load() gave
-  int backend_ref;    // the inline backend, LUA_NOREF before it is opened
-  int run_ref;        // host.run
-  void *inline_owner; // fl_inline of the backend
+  char version[80];      // "sha256:..."
+  int script_ref;        // the table that loader.load() gave
+  int backend_ref;       // the inline backend, LUA_NOREF before it is opened
+  int run_ref;           // host.run
+  void *inline_owner;    // fl_inline of the backend
 };
 
 extern const fl_hooks fl_script_hooks;
-/// Makes the inline backend of a script's state (backend_inline.c). May raise.
-void fl_backend_open(fl_script *script, void *inline_owner);

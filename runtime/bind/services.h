@@ -24,8 +24,8 @@ typedef struct fl_services {
   fl_supervisor *(*get_supervisor)(void *ud, fl_error *err);
   /// The log of an attempt of a Lua node; yours to finish and close.
   fl_log_sink *(*open_log)(void *ud, fl_attempt *a);
-  /// Starts a supervised child for `a`; takes `command`. `done` is called exactly once, from the loop,
-  /// unless the child could not be asked for: NULL is returned then, with `err`.
+  /// Starts a supervised child for `a`; takes `command`. `done` is called exactly once, from the
+  /// loop, unless the child could not be asked for: NULL is returned then, with `err`.
   void *(*start_child)(void *ud, fl_attempt *a, fl_command *command,
                        void (*done)(void *done_ud, const fl_child_result *result), void *done_ud,
                        fl_error *err);

@@ -17,7 +17,8 @@ static int l_load_embedded(lua_State *L) {
   return 1;
 }
 
-// Development: "flow.dag" is <dir>/lua/flow/dag.lua or .../dag/init.lua; "stdlib.x" is <dir>/stdlib/x.
+// Development: "flow.dag" is <dir>/lua/flow/dag.lua or .../dag/init.lua; "stdlib.x" is
+// <dir>/stdlib/x.
 static int l_load_file(lua_State *L) {
   const char *path = lua_tostring(L, lua_upvalueindex(1));
   if (luaL_loadfile(L, path)) return lua_error(L);
@@ -72,7 +73,9 @@ fl_code fl_lua_new_state(const char *lua_dir, lua_State **out, fl_error *err) {
   lua_pushcfunction(L, l_setup);
   lua_pushlightuserdata(L, (void *)lua_dir);
   fl_code rc = fl_lua_call(L, 1, 0, false, err);
-  if (rc) lua_close(L);
-  else *out = L;
+  if (rc)
+    lua_close(L);
+  else
+    *out = L;
   return rc;
 }

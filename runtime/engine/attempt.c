@@ -12,8 +12,12 @@ void fl_attempt_started(fl_attempt *a, int pid, int64_t started_ms) {
   fl_event more = {.attempt = a->number, .exit_code = -1, .wall_ms = a->started_ms};
   fl_event_node(a->run, a->node, FL_EVENT_NODE_STARTED, "running", &more);
   if (!fl_scheduler_begin(s)) return;
-  fl_attempt_row row = {.run = a->run->row.row, .node = a->node, .number = a->number,
-                        .state = FL_ATTEMPT_RUNNING, .started_ms = a->started_ms, .pid = pid};
+  fl_attempt_row row = {.run = a->run->row.row,
+                        .node = a->node,
+                        .number = a->number,
+                        .state = FL_ATTEMPT_RUNNING,
+                        .started_ms = a->started_ms,
+                        .pid = pid};
   fl_error err;
   if (fl_store_start_attempt(s->store, &row, &err)) fl_scheduler_break(s, &err);
 }
@@ -21,8 +25,10 @@ void fl_attempt_started(fl_attempt *a, int pid, int64_t started_ms) {
 void fl_attempt_arm_timeout(fl_attempt *a) {
   if (!a->timeout_ms) return;
   fl_scheduler_add_due(a->scheduler, (fl_due){.at_ms = fl_ticks(a->scheduler) + a->timeout_ms,
-                                              .kind = FL_DUE_TIMEOUT, .run = a->run,
-                                              .node = a->node, .number = a->number});
+                                              .kind = FL_DUE_TIMEOUT,
+                                              .run = a->run,
+                                              .node = a->node,
+                                              .number = a->number});
 }
 
 // ------------------------------------------------------------------------------------- recording
@@ -58,13 +64,24 @@ static bool record_end(fl_attempt *a, const fl_outcome *o, int64_t retry_at_ms) 
   fl_run *run = a->run;
   fl_node_run *n = fl_run_get_node(run, a->node);
   fl_error err;
-  fl_attempt_row row = {.run = run->row.row, .node = a->node, .number = a->number,
-                        .end_seq = ++run->seq, .state = o->state, .end_reason = o->reason,
-                        .started_ms = o->started_ms, .ended_ms = o->ended_ms,
-                        .exit_code = o->exit_code, .signal = o->signal, .error = o->error,
-                        .pid = o->pid, .retry_at_ms = retry_at_ms, .cpu_us = o->cpu_us,
-                        .rss_max_bytes = o->rss_max_bytes, .log = o->log,
-                        .child_run = a->child_run, .recorded = put_record(a)};
+  fl_attempt_row row = {.run = run->row.row,
+                        .node = a->node,
+                        .number = a->number,
+                        .end_seq = ++run->seq,
+                        .state = o->state,
+                        .end_reason = o->reason,
+                        .started_ms = o->started_ms,
+                        .ended_ms = o->ended_ms,
+                        .exit_code = o->exit_code,
+                        .signal = o->signal,
+                        .error = o->error,
+                        .pid = o->pid,
+                        .retry_at_ms = retry_at_ms,
+                        .cpu_us = o->cpu_us,
+                        .rss_max_bytes = o->rss_max_bytes,
+                        .log = o->log,
+                        .child_run = a->child_run,
+                        .recorded = put_record(a)};
   if (!row.log.path) row.log.path = "";
   if (o->state == FL_ATTEMPT_SUCCEEDED) {
     if (fl_store_put_value(s->store, o->outputs, &err)) return fl_scheduler_break(s, &err);
@@ -93,7 +110,8 @@ static int64_t retry_delay_ms(fl_attempt *a, uint32_t failures) {
     delay = (double)o->retry_delay_max_ms;
   if (delay > 30.0 * 86400 * 1000) delay = 30.0 * 86400 * 1000;
   fl_scheduler *s = a->scheduler;
-  if (o->retry_jitter > 0 && s->config.random) delay *= 1 - o->retry_jitter * s->config.random(s->config.ud);
+  if (o->retry_jitter > 0 && s->config.random)
+    delay *= 1 - o->retry_jitter * s->config.random(s->config.ud);
   return (int64_t)delay;
 }
 
@@ -107,15 +125,19 @@ static bool may_retry(fl_attempt *a, fl_outcome *o, fl_node_run *n) {
   }
   n->lost = 0;
   n->failures++;
-  if (a->timeout_is_deadline && o->state == FL_ATTEMPT_TIMED_OUT) return o->reason = FL_REASON_DEADLINE, false;
+  if (a->timeout_is_deadline && o->state == FL_ATTEMPT_TIMED_OUT)
+    return o->reason = FL_REASON_DEADLINE, false;
   if (o->no_retry) return o->reason = FL_REASON_NOT_RETRYABLE, false;
   if (n->failures > a->options->retry_count_max) {
     if (a->options->retry_count_max) o->reason = FL_REASON_RETRIES_USED;
     return false;
   }
   if (!a->options->has_retry_on) return true;
-  fl_failure f = {.state = fl_attempt_state_text(o->state), .exit_code = o->exit_code,
-                  .signal = o->signal, .error = o->error, .attempt = a->number};
+  fl_failure f = {.state = fl_attempt_state_text(o->state),
+                  .exit_code = o->exit_code,
+                  .signal = o->signal,
+                  .error = o->error,
+                  .attempt = a->number};
   bool yes = false;
   fl_error err;
   if (a->run->flow->hooks->retry_on(a->run->flow, a, &f, &yes, &err))
@@ -137,10 +159,13 @@ static void detach(fl_attempt *a) {
 
 static void tell_end(fl_attempt *a, const fl_outcome *o, fl_event_kind kind, fl_node_state state,
                      int64_t retry_in_ms) {
-  fl_event more = {.attempt = a->number, .exit_code = o->exit_code, .signal = o->signal,
-                   .error = o->error, .reason = o->reason ? fl_reason_name(o->reason) : NULL,
-                   .duration_ms = kind == FL_EVENT_NODE_RETRYING ? retry_in_ms
-                                                                 : o->ended_ms - o->started_ms};
+  fl_event more = {.attempt = a->number,
+                   .exit_code = o->exit_code,
+                   .signal = o->signal,
+                   .error = o->error,
+                   .reason = o->reason ? fl_reason_name(o->reason) : NULL,
+                   .duration_ms =
+                       kind == FL_EVENT_NODE_RETRYING ? retry_in_ms : o->ended_ms - o->started_ms};
   if (!a->told) {
     fl_event start = {.attempt = a->number, .exit_code = -1, .wall_ms = o->started_ms};
     fl_event_node(a->run, a->node, FL_EVENT_NODE_STARTED, "running", &start);
@@ -173,7 +198,8 @@ static void settle_outcome(fl_attempt *a, fl_outcome *o) {
   if (!o->ended_ms) o->ended_ms = now;
   if (!o->started_ms) o->started_ms = a->started_ms ? a->started_ms : a->claimed_ms;
   if (!o->pid) o->pid = a->pid;
-  if (a->timing_out && o->state != FL_ATTEMPT_SUCCEEDED) o->state = FL_ATTEMPT_TIMED_OUT;
+  if (a->timing_out && o->state != FL_ATTEMPT_SUCCEEDED)
+    o->state = FL_ATTEMPT_TIMED_OUT;
   else if (a->cancelling && o->state != FL_ATTEMPT_SUCCEEDED && o->state != FL_ATTEMPT_SKIPPED &&
            o->state != FL_ATTEMPT_LOST) {
     o->state = FL_ATTEMPT_CANCELLED;
@@ -194,7 +220,8 @@ static void end_for_good(fl_attempt *a, const fl_outcome *o) {
   if (event == FL_NODE_FAIL) remember_error(run, node, o);
   bool stop = event == FL_NODE_FAIL && run->flow->policy == FL_POLICY_STOP && !run->stopping &&
               run->phase == FL_PHASE_NODES && !fl_plan_is_handled(run->plan, node);
-  if (event == FL_NODE_SUCCEED && a->options->kind == FL_KIND_BRANCH) fl_branch_omit(run, node, o->outputs);
+  if (event == FL_NODE_SUCCEED && a->options->kind == FL_KIND_BRANCH)
+    fl_branch_omit(run, node, o->outputs);
   detach(a);
   fl_attempt_free(a);
   // An engine that stops leaves what comes behind undecided: the resume goes on there.
@@ -223,8 +250,8 @@ void fl_attempt_end(fl_attempt *a, const fl_outcome *outcome) {
     o.outputs = o.vars = NULL;
   }
   fl_node_run *n = fl_run_get_node(run, a->node);
-  bool failed = o.state == FL_ATTEMPT_FAILED || o.state == FL_ATTEMPT_TIMED_OUT ||
-                o.state == FL_ATTEMPT_LOST;
+  bool failed =
+      o.state == FL_ATTEMPT_FAILED || o.state == FL_ATTEMPT_TIMED_OUT || o.state == FL_ATTEMPT_LOST;
   bool retry = failed && may_retry(a, &o, n);
   int64_t delay = retry && o.state != FL_ATTEMPT_LOST ? retry_delay_ms(a, n->failures) : 0;
   if (!record_end(a, &o, retry ? fl_now(s) + delay : 0)) {
@@ -240,19 +267,24 @@ void fl_attempt_end(fl_attempt *a, const fl_outcome *outcome) {
   n->child_run = a->child_run;
   tell_end(a, &o, FL_EVENT_NODE_RETRYING, FL_NODE_RETRYING, delay);
   fl_plan_apply(run->plan, a->node, FL_NODE_RETRY);
-  fl_scheduler_add_due(s, (fl_due){.at_ms = fl_ticks(s) + delay, .kind = FL_DUE_RETRY, .run = run,
-                                   .node = a->node, .number = a->number});
+  fl_scheduler_add_due(s, (fl_due){.at_ms = fl_ticks(s) + delay,
+                                   .kind = FL_DUE_RETRY,
+                                   .run = run,
+                                   .node = a->node,
+                                   .number = a->number});
   detach(a);
   fl_attempt_free(a);
 }
 
-// ------------------------------------------------------------------------------------- saving on the way
+// ------------------------------------------------------------------------------------- saving on
+// the way
 
 void fl_attempt_checkpoint(fl_attempt *a, fl_value *value, void (*done)(void *ud), void *ud) {
   fl_scheduler *s = a->scheduler;
   fl_error err;
   if (!fl_scheduler_begin(s)) return;
-  if (fl_store_put_checkpoint(s->store, a->run->row.row, a->node, a->number, fl_now(s), value, &err)) {
+  if (fl_store_put_checkpoint(s->store, a->run->row.row, a->node, a->number, fl_now(s), value,
+                              &err)) {
     fl_scheduler_break(s, &err);
     return;
   }
@@ -286,7 +318,10 @@ void fl_attempt_progress(fl_attempt *a, double done, double total, const char *t
   if (!fl_scheduler_begin(s)) return;
   if (fl_store_put_progress(s->store, a->run->row.row, a->node, done, total, text, fl_now(s), &err))
     fl_scheduler_break(s, &err);
-  fl_event more = {.attempt = a->number, .exit_code = -1, .error = text, .progress_done = done,
+  fl_event more = {.attempt = a->number,
+                   .exit_code = -1,
+                   .error = text,
+                   .progress_done = done,
                    .progress_total = total};
   fl_event_node(a->run, a->node, FL_EVENT_NODE_PROGRESS, "running", &more);
 }

@@ -16,10 +16,12 @@ static fl_code check_names(fl_run *run, uint32_t node, const json_t *names, fl_e
   const uint32_t *children = fl_graph_get_children(run->flow->graph, node, &count);
   size_t i;
   json_t *entry;
-  if (!json_is_array(names)) return fl_fail(err, FL_E_SCRIPT, "choose must give a name or a list of names");
+  if (!json_is_array(names))
+    return fl_fail(err, FL_E_SCRIPT, "choose must give a name or a list of names");
   json_array_foreach(names, i, entry) {
     bool found = false;
-    if (!json_is_string(entry)) return fl_fail(err, FL_E_SCRIPT, "choose must give names (strings)");
+    if (!json_is_string(entry))
+      return fl_fail(err, FL_E_SCRIPT, "choose must give names (strings)");
     for (uint32_t c = 0; c < count && !found; c++)
       found = !strcmp(fl_run_get_name(run, children[c]), json_string_value(entry));
     if (!found)

@@ -2,8 +2,9 @@
 #include "engine/run.h"
 
 static void fail(fl_attempt *a, const char *message) {
-  fl_attempt_end(a, &(fl_outcome){.state = FL_ATTEMPT_FAILED, .exit_code = -1, .error = message,
-                                  .no_retry = true});
+  fl_attempt_end(
+      a, &(fl_outcome){
+             .state = FL_ATTEMPT_FAILED, .exit_code = -1, .error = message, .no_retry = true});
 }
 
 // Outputs of a call: those of the sub-flow's last nodes, by name.
@@ -32,7 +33,8 @@ void fl_call_ended(fl_run *child) {
   child->parent = NULL;
   if (child->row.state == FL_RUN_SUCCEEDED) {
     fl_value *outputs = collect(child);
-    fl_attempt_end(a, &(fl_outcome){.state = FL_ATTEMPT_SUCCEEDED, .exit_code = -1, .outputs = outputs});
+    fl_attempt_end(
+        a, &(fl_outcome){.state = FL_ATTEMPT_SUCCEEDED, .exit_code = -1, .outputs = outputs});
     fl_value_unref(outputs);
     return;
   }
@@ -40,10 +42,11 @@ void fl_call_ended(fl_run *child) {
   snprintf(text, sizeof text, "run %s of flow '%s' %s%s%.2000s", child->row.id, child->row.flow,
            child->row.state == FL_RUN_CANCELLED ? "was cancelled" : "failed",
            child->error ? ": " : "", child->error ? child->error : "");
-  fl_attempt_end(a, &(fl_outcome){
-                        .state = child->row.state == FL_RUN_CANCELLED && a->cancelling ? FL_ATTEMPT_CANCELLED : FL_ATTEMPT_FAILED,
-                        .exit_code = -1,
-                        .error = text});
+  fl_attempt_end(a, &(fl_outcome){.state = child->row.state == FL_RUN_CANCELLED && a->cancelling
+                                               ? FL_ATTEMPT_CANCELLED
+                                               : FL_ATTEMPT_FAILED,
+                                  .exit_code = -1,
+                                  .error = text});
 }
 
 // Enters the run that an earlier attempt started. False: there is none, start one.
@@ -62,7 +65,8 @@ static bool enter(fl_attempt *a, const fl_flow *sub) {
   a->child_run = child;
   if (!fl_scheduler_commit(s)) return fl_run_row_deinit(&row), true;
   fl_resume_spec spec = {.flow = sub, .parent = a};
-  if (fl_scheduler_resume_run(s, &row, true, &spec, &run, &err)) fail(a, err.message);
+  if (fl_scheduler_resume_run(s, &row, true, &spec, &run, &err))
+    fail(a, err.message);
   else if (fl_scheduler_begin(s) &&
            fl_store_set_attempt_child(s->store, a->run->row.row, a->node, a->number, child, &err))
     fl_scheduler_break(s, &err);
@@ -84,14 +88,20 @@ static void call_start(void *ud, fl_attempt *a) {
     return;
   }
   if (!enter(a, sub) && fl_scheduler_begin(s)) {
-    fl_run_spec spec = {.flow = sub, .params = params, .time_ms = a->run->row.time_ms,
-                        .trigger = "flow", .parent_run = a->run->row.row, .parent_node = a->node,
+    fl_run_spec spec = {.flow = sub,
+                        .params = params,
+                        .time_ms = a->run->row.time_ms,
+                        .trigger = "flow",
+                        .parent_run = a->run->row.row,
+                        .parent_node = a->node,
                         .parent = a};
-    if (fl_flow_record(s->store, (fl_flow *)sub, &err) || fl_scheduler_start_run(s, &spec, &child, &err)) {
+    if (fl_flow_record(s->store, (fl_flow *)sub, &err) ||
+        fl_scheduler_start_run(s, &spec, &child, &err)) {
       fail(a, err.message);
     } else {
       a->child_run = child->row.row;
-      if (fl_store_set_attempt_child(s->store, a->run->row.row, a->node, a->number, a->child_run, &err))
+      if (fl_store_set_attempt_child(s->store, a->run->row.row, a->node, a->number, a->child_run,
+                                     &err))
         fl_scheduler_break(s, &err);
     }
   }

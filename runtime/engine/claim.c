@@ -1,5 +1,5 @@
-// From ready to started: a node is decided about, its attempt recorded, and its start kept until the
-// commit. Saved before the start: a crash there must count as an attempt.
+// From ready to started: a node is decided about, its attempt recorded, and its start kept until
+// the commit. Saved before the start: a crash there must count as an attempt.
 #include "engine/run.h"
 
 fl_attempt *fl_attempt_new(fl_run *run, uint32_t node, uint32_t number) {
@@ -10,7 +10,8 @@ fl_attempt *fl_attempt_new(fl_run *run, uint32_t node, uint32_t number) {
   a->number = number;
   a->options = fl_plan_get_options(run->plan, node);
   a->timeout_ms = a->options->timeout_ms;
-  if (node >= run->graph_count) a->item = fl_value_ref(run->instances[node - run->graph_count].item);
+  if (node >= run->graph_count)
+    a->item = fl_value_ref(run->instances[node - run->graph_count].item);
   fl_buf_init(&a->record, FL_VALUE_SIZE_MAX);
   return a;
 }
@@ -75,10 +76,17 @@ static bool record_claim(fl_attempt *a, fl_reason reason) {
   a->seq = ++run->seq;
   a->claimed_ms = fl_now(s);
   if (fl_store_put_value(s->store, a->vars_in->map, &err)) return fl_scheduler_break(s, &err);
-  fl_attempt_row row = {.run = run->row.row, .node = a->node, .number = a->number,
-                        .epoch = run->row.epoch, .seq = a->seq, .state = FL_ATTEMPT_QUEUED,
-                        .reason = reason, .claimed_ms = a->claimed_ms, .exit_code = -1,
-                        .vars_in = a->vars_in->map->store_id, .log = {.path = ""}};
+  fl_attempt_row row = {.run = run->row.row,
+                        .node = a->node,
+                        .number = a->number,
+                        .epoch = run->row.epoch,
+                        .seq = a->seq,
+                        .state = FL_ATTEMPT_QUEUED,
+                        .reason = reason,
+                        .claimed_ms = a->claimed_ms,
+                        .exit_code = -1,
+                        .vars_in = a->vars_in->map->store_id,
+                        .log = {.path = ""}};
   if (fl_store_add_attempt(s->store, &row, &err)) return fl_scheduler_break(s, &err);
   return true;
 }
@@ -88,16 +96,21 @@ static void record_supervisor(fl_run *run) {
   fl_scheduler *s = run->scheduler;
   if (run->supervisor_known || !s->config.get_supervisor) return;
   const char *id = s->config.get_supervisor(s->config.ud);
-  fl_epoch_row row = {.epoch = run->row.epoch, .owner = s->owner, .supervisor = (char *)id,
-                      .at_ms = fl_now(s), .patch = run->epoch_patch, .reason = run->epoch_reason};
+  fl_epoch_row row = {.epoch = run->row.epoch,
+                      .owner = s->owner,
+                      .supervisor = (char *)id,
+                      .at_ms = fl_now(s),
+                      .patch = run->epoch_patch,
+                      .reason = run->epoch_reason};
   fl_error err;
   if (fl_store_put_epoch(s->store, run->row.row, &row, &err)) fl_scheduler_break(s, &err);
   run->supervisor_known = true;
 }
 
 static void end_unstarted(fl_attempt *a, const fl_error *err) {
-  fl_attempt_end(a, &(fl_outcome){.state = FL_ATTEMPT_FAILED, .exit_code = -1,
-                                  .error = err->message, .no_retry = true});
+  fl_attempt_end(
+      a, &(fl_outcome){
+             .state = FL_ATTEMPT_FAILED, .exit_code = -1, .error = err->message, .no_retry = true});
 }
 
 // What must be known before the commit: a command that cannot be made is no attempt to start.

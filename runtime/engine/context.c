@@ -20,19 +20,29 @@ fl_code fl_run_merge_vars(fl_run *run, uint32_t node, bool lenient, fl_vars **ou
       sources[found++] = (fl_vars_source){.name = fl_run_get_name(run, parents[i]),
                                           .vars = run->nodes[parents[i]].vars};
   fl_code rc = FL_OK;
-  if (!found) *out = fl_vars_ref(run->vars);
+  if (!found)
+    *out = fl_vars_ref(run->vars);
   else
     rc = fl_vars_merge(run->flow, node,
-                       lenient ? FL_MERGE_FIRST : fl_graph_get_options(run->flow->graph, node)->merge,
+                       lenient ? FL_MERGE_FIRST
+                               : fl_graph_get_options(run->flow->graph, node)->merge,
                        sources, found, out, err);
   if (sources != few) free(sources);
   return rc;
 }
 
-fl_value *fl_attempt_get_params(fl_attempt *a) { return a->run->params; }
-fl_value *fl_attempt_get_vars(fl_attempt *a) { return a->vars_in->map; }
-const char *fl_attempt_get_name(fl_attempt *a) { return fl_run_get_name(a->run, a->node); }
-const char *fl_attempt_get_run_id(fl_attempt *a) { return a->run->row.id; }
+fl_value *fl_attempt_get_params(fl_attempt *a) {
+  return a->run->params;
+}
+fl_value *fl_attempt_get_vars(fl_attempt *a) {
+  return a->vars_in->map;
+}
+const char *fl_attempt_get_name(fl_attempt *a) {
+  return fl_run_get_name(a->run, a->node);
+}
+const char *fl_attempt_get_run_id(fl_attempt *a) {
+  return a->run->row.id;
+}
 
 uint32_t fl_attempt_get_position(fl_attempt *a) {
   return fl_plan_get_position(a->run->plan, a->node);
@@ -56,17 +66,21 @@ void fl_attempt_write_run(fl_attempt *a, fl_buf *out) {
   add_text(out, "date", date);
   if (a->options->hook) { // what the flow's end is told of it
     fl_buf_add_str(out, ",\"error\":");
-    if (a->run->error) fl_json_write_string(out, a->run->error, strlen(a->run->error));
-    else fl_buf_add_str(out, "null");
+    if (a->run->error)
+      fl_json_write_string(out, a->run->error, strlen(a->run->error));
+    else
+      fl_buf_add_str(out, "null");
   }
   fl_buf_add_char(out, ',');
   add_text(out, "flow", row->flow);
   fl_buf_add_char(out, ',');
   add_text(out, "id", row->id);
   fl_buf_add_str(out, ",\"interval_from\":");
-  fl_json_write_number(out, (double)(row->interval_from_ms ? row->interval_from_ms : row->time_ms) / 1000);
+  fl_json_write_number(out, (double)(row->interval_from_ms ? row->interval_from_ms : row->time_ms) /
+                                1000);
   fl_buf_add_str(out, ",\"interval_to\":");
-  fl_json_write_number(out, (double)(row->interval_to_ms ? row->interval_to_ms : row->time_ms) / 1000);
+  fl_json_write_number(out,
+                       (double)(row->interval_to_ms ? row->interval_to_ms : row->time_ms) / 1000);
   if (a->options->hook) {
     fl_buf_add_char(out, ',');
     add_text(out, "status", fl_run_state_text(a->run->outcome));
@@ -100,7 +114,8 @@ fl_code fl_attempt_write_inputs(fl_attempt *a, fl_buf *out, fl_error *err) {
     fl_value_unref(v);
   }
   fl_buf_add_char(out, '}');
-  if (out->failed) return fl_fail(err, FL_E_LIMIT, "the inputs of the node are larger than the limit");
+  if (out->failed)
+    return fl_fail(err, FL_E_LIMIT, "the inputs of the node are larger than the limit");
   return FL_OK;
 }
 

@@ -17,8 +17,8 @@ static void digest_of(const fl_flow *flow, uint8_t out[FL_DIGEST_SIZE]) {
   fl_digest_end(d, out);
 }
 
-static fl_code add_node(fl_store *store, int64_t id, const fl_graph *g, uint32_t node, fl_buf *after,
-                        fl_error *err) {
+static fl_code add_node(fl_store *store, int64_t id, const fl_graph *g, uint32_t node,
+                        fl_buf *after, fl_error *err) {
   uint32_t count;
   const uint32_t *parents = fl_graph_get_parents(g, node, &count);
   const fl_node_options *o = fl_graph_get_options(g, node);

@@ -10,8 +10,12 @@ static fl_pending_event *add(fl_run *run, fl_event_kind kind) {
   }
   fl_pending_event *p = &s->events[s->event_count++];
   *p = (fl_pending_event){.run = run};
-  p->event = (fl_event){.kind = kind, .wall_ms = fl_now(s), .run_id = run->row.id,
-                        .flow = run->flow->key, .node_index = FL_NODE_NONE, .exit_code = -1,
+  p->event = (fl_event){.kind = kind,
+                        .wall_ms = fl_now(s),
+                        .run_id = run->row.id,
+                        .flow = run->flow->key,
+                        .node_index = FL_NODE_NONE,
+                        .exit_code = -1,
                         .nodes_total = fl_plan_get_count(run->plan)};
   return p;
 }
@@ -30,8 +34,10 @@ void fl_event_node(fl_run *run, uint32_t node, fl_event_kind kind, const char *s
   fl_pending_event *p = add(run, kind);
   p->event.node_index = node;
   p->event.status = status;
-  if (node >= run->graph_count) p->name = fl_strdup(fl_run_get_name(run, node));
-  else p->event.node = fl_run_get_name(run, node);
+  if (node >= run->graph_count)
+    p->name = fl_strdup(fl_run_get_name(run, node));
+  else
+    p->event.node = fl_run_get_name(run, node);
   if (!more) return;
   if (more->wall_ms) p->event.wall_ms = more->wall_ms;
   p->event.attempt = more->attempt;

@@ -27,10 +27,10 @@ struct fl_attempt {
   fl_command *command; // process kinds; owned
   fl_value *item;      // instances: the item
   struct fl_vars *vars_in;
-  fl_value *recorded;  // what a replay gave it to hand out again; NULL: nothing
-  fl_buf record;       // results of ctx:now and friends so far, JSON list without brackets
-  int64_t child_run;   // sub-flow's run row; 0: none
-  void *executor_data; // the executor's own
+  fl_value *recorded;      // what a replay gave it to hand out again; NULL: nothing
+  fl_buf record;           // results of ctx:now and friends so far, JSON list without brackets
+  int64_t child_run;       // sub-flow's run row; 0: none
+  void *executor_data;     // the executor's own
   fl_attempt *next, *prev; // all live attempts of the scheduler
 };
 
@@ -43,7 +43,7 @@ typedef struct fl_outcome {
   const char *error;
   bool no_retry;
   fl_value *outputs;
-  fl_value *vars; // NULL: unchanged
+  fl_value *vars;               // NULL: unchanged
   int64_t started_ms, ended_ms; // 0: now
   int64_t cpu_us, rss_max_bytes;
   int pid;

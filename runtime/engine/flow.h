@@ -1,5 +1,5 @@
-// A flow as the engine sees it: a frozen graph, its settings, and the hooks that answer what only the
-// script knows. The engine knows no Lua; bind/ fills the hooks in.
+// A flow as the engine sees it: a frozen graph, its settings, and the hooks that answer what only
+// the script knows. The engine knows no Lua; bind/ fills the hooks in.
 #pragma once
 #include "base/value.h"
 #include "graph/graph.h"
@@ -36,8 +36,8 @@ typedef struct fl_failure {
   uint32_t attempt;
 } fl_failure;
 
-/// Each returns FL_E_SCRIPT with the whole message when the script fails. None blocks; none may keep
-/// the attempt.
+/// Each returns FL_E_SCRIPT with the whole message when the script fails. None blocks; none may
+/// keep the attempt.
 typedef struct fl_hooks {
   fl_code (*when)(const fl_flow *flow, fl_attempt *a, bool *yes, fl_error *err);
   fl_code (*command)(const fl_flow *flow, fl_attempt *a, fl_command **out, fl_error *err);
@@ -63,17 +63,17 @@ struct fl_flow {
   const char *key;
   const fl_graph *graph;
   const fl_hooks *hooks;
-  void *script;      // for the hooks
-  int index;         // which flow of the script, for the hooks (1-based)
-  const char *version;      // "sha256:..." of the script with its modules
-  const char *zone;         // IANA name for run.date, "UTC" by default
+  void *script;        // for the hooks
+  int index;           // which flow of the script, for the hooks (1-based)
+  const char *version; // "sha256:..." of the script with its modules
+  const char *zone;    // IANA name for run.date, "UTC" by default
   fl_failure_policy policy;
   fl_durability durability;
-  int64_t timeout_ms;       // 0: none
-  uint32_t run_count_max;   // max_runs; 0: no limit
+  int64_t timeout_ms;     // 0: none
+  uint32_t run_count_max; // max_runs; 0: no limit
   const fl_flow_pool *pools;
   uint32_t pool_count;
-  fl_value *vars;           // initial vars
+  fl_value *vars; // initial vars
   // Where the store keeps it, filled in when the first run of it is recorded.
   int64_t script_store_id, definition_store_id;
 };

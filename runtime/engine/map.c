@@ -1,18 +1,22 @@
-// Maps: a list known at run time becomes instances, recorded with their items before any starts; the
-// map ends when the last instance has a final state, with their outputs in order.
+// Maps: a list known at run time becomes instances, recorded with their items before any starts;
+// the map ends when the last instance has a final state, with their outputs in order.
 #include "engine/run.h"
 
 static void fail(fl_attempt *a, const char *message) {
-  fl_attempt_end(a, &(fl_outcome){.state = FL_ATTEMPT_FAILED, .exit_code = -1, .error = message,
-                                  .no_retry = true});
+  fl_attempt_end(
+      a, &(fl_outcome){
+             .state = FL_ATTEMPT_FAILED, .exit_code = -1, .error = message, .no_retry = true});
 }
 
 static bool record_instance(fl_attempt *a, uint32_t node, uint32_t position, fl_value *item) {
   fl_scheduler *s = a->scheduler;
   fl_error err;
   if (fl_store_put_value(s->store, item, &err)) return fl_scheduler_break(s, &err);
-  fl_instance_row row = {.run = a->run->row.row, .node = node, .map_node = a->node,
-                         .position = position, .name = fl_run_get_name(a->run, node),
+  fl_instance_row row = {.run = a->run->row.row,
+                         .node = node,
+                         .map_node = a->node,
+                         .position = position,
+                         .name = fl_run_get_name(a->run, node),
                          .type = fl_plan_get_options(a->run->plan, node)->type,
                          .item = item->store_id};
   if (fl_store_add_instance(s->store, &row, &err)) return fl_scheduler_break(s, &err);
@@ -34,15 +38,18 @@ static void make_instances(fl_attempt *a, fl_value **items, size_t count) {
   uint32_t have = 0;
   for (uint32_t i = next_instance(run, a->node, run->graph_count); i != FL_NODE_NONE;
        i = next_instance(run, a->node, i + 1)) {
-    if (have++ < count) fl_run_set_item(run, i, items[have - 1]);
-    else fl_run_decide(run, i, FL_NODE_OMIT, FL_REASON_TRIGGER_NOT_MET, NULL);
+    if (have++ < count)
+      fl_run_set_item(run, i, items[have - 1]);
+    else
+      fl_run_decide(run, i, FL_NODE_OMIT, FL_REASON_TRIGGER_NOT_MET, NULL);
     if (have <= count && !record_instance(a, i, have, items[have - 1])) return;
     if (have <= count) fl_plan_make_ready(run->plan, i);
   }
   for (size_t i = have; i < count; i++) {
     char name[FL_ID_SIZE_MAX + 32];
     snprintf(name, sizeof name, "%s[%zu]", fl_run_get_name(run, a->node), i + 1);
-    uint32_t node = fl_run_add_instance(run, a->node, (uint32_t)i + 1, name, items[i], FL_NODE_PENDING);
+    uint32_t node =
+        fl_run_add_instance(run, a->node, (uint32_t)i + 1, name, items[i], FL_NODE_PENDING);
     if (!record_instance(a, node, (uint32_t)i + 1, items[i])) return;
     fl_plan_make_ready(run->plan, node);
   }
@@ -58,20 +65,26 @@ static fl_code collect(fl_run *run, uint32_t map, fl_value **out, fl_error *err)
   for (uint32_t i = next_instance(run, map, run->graph_count); i != FL_NODE_NONE;
        i = next_instance(run, map, i + 1)) {
     if (fl_plan_get_state(run->plan, i) == FL_NODE_OMITTED) continue;
-    fl_value *v = fl_plan_get_state(run->plan, i) == FL_NODE_SUCCEEDED ? fl_run_get_outputs(run, i, &load) : NULL;
+    fl_value *v = fl_plan_get_state(run->plan, i) == FL_NODE_SUCCEEDED
+                      ? fl_run_get_outputs(run, i, &load)
+                      : NULL;
     if (!first) fl_buf_add_char(&text, ',');
     first = false;
-    if (v) fl_buf_add(&text, v->text, v->size);
-    else fl_buf_add_str(&text, "null");
+    if (v)
+      fl_buf_add(&text, v->text, v->size);
+    else
+      fl_buf_add_str(&text, "null");
     fl_value_unref(v);
   }
   fl_buf_add_char(&text, ']');
   fl_code rc = load.code;
-  if (rc) *err = load;
+  if (rc)
+    *err = load;
   else if (text.failed)
     rc = fl_fail(err, FL_E_LIMIT, "the outputs of all its items are larger than %u MiB together",
                  FL_VALUE_SIZE_MAX >> 20);
-  else *out = fl_value_new(text.data, text.size);
+  else
+    *out = fl_value_new(text.data, text.size);
   fl_buf_deinit(&text);
   return rc;
 }
@@ -84,7 +97,8 @@ static fl_code collect_vars(fl_run *run, fl_attempt *a, fl_vars **out, fl_error 
        i = next_instance(run, a->node, i + 1)) {
     if (fl_plan_get_state(run->plan, i) != FL_NODE_SUCCEEDED || !run->nodes[i].vars) continue;
     if (count == capacity) sources = fl_realloc(sources, (capacity *= 2) * sizeof *sources);
-    sources[count++] = (fl_vars_source){.name = fl_run_get_name(run, i), .vars = run->nodes[i].vars};
+    sources[count++] =
+        (fl_vars_source){.name = fl_run_get_name(run, i), .vars = run->nodes[i].vars};
   }
   // Behind the map's own vars, which every instance had seen, only what instances changed counts.
   fl_code rc = fl_vars_merge(run->flow, a->node, a->options->merge, sources + (count > 1),
@@ -113,17 +127,21 @@ static void finish(fl_run *run, uint32_t map) {
     return;
   }
   if (cancelled) {
-    fl_attempt_end(a, &(fl_outcome){.state = FL_ATTEMPT_CANCELLED, .exit_code = -1,
+    fl_attempt_end(a, &(fl_outcome){.state = FL_ATTEMPT_CANCELLED,
+                                    .exit_code = -1,
                                     .reason = FL_REASON_CANCEL_ASKED});
     return;
   }
   fl_value *outputs = NULL;
   fl_vars *vars = NULL;
-  if (collect(run, map, &outputs, &err) || collect_vars(run, a, &vars, &err)) fail(a, err.message);
+  if (collect(run, map, &outputs, &err) || collect_vars(run, a, &vars, &err))
+    fail(a, err.message);
   else
-    fl_attempt_end(a, &(fl_outcome){.state = FL_ATTEMPT_SUCCEEDED, .exit_code = -1,
-                                    .outputs = outputs,
-                                    .vars = fl_value_equal(vars->map, a->vars_in->map) ? NULL : vars->map});
+    fl_attempt_end(
+        a, &(fl_outcome){.state = FL_ATTEMPT_SUCCEEDED,
+                         .exit_code = -1,
+                         .outputs = outputs,
+                         .vars = fl_value_equal(vars->map, a->vars_in->map) ? NULL : vars->map});
   fl_value_unref(outputs);
   fl_vars_unref(vars);
 }
@@ -200,7 +218,9 @@ static void map_cancel(void *ud, fl_attempt *a, int64_t grace_ms) {
     fl_attempt *live = run->nodes[i].live;
     if (live && !live->cancelling) {
       live->cancelling = true;
-      if (live->started) s->executors[live->options->kind].cancel(s->executors[live->options->kind].ud, live, grace_ms);
+      if (live->started)
+        s->executors[live->options->kind].cancel(s->executors[live->options->kind].ud, live,
+                                                 grace_ms);
     } else if (!live && fl_plan_can(run->plan, i, FL_NODE_CANCEL)) {
       fl_run_decide(run, i, FL_NODE_CANCEL, FL_REASON_DEADLINE, NULL);
     }

@@ -1,5 +1,5 @@
-// Reads a run's history and says of every node whether it is kept, skipped or run again. Pure but for
-// reading: `resume --plan` shows just this.
+// Reads a run's history and says of every node whether it is kept, skipped or run again. Pure but
+// for reading: `resume --plan` shows just this.
 #include "engine/restore.h"
 
 // ------------------------------------------------------------------------------------- reading
@@ -30,12 +30,21 @@ static bool see_attempt(void *ud, const fl_attempt_row *row) {
   if (row->node >= r->count) return true; // of a map that was run again from the start
   fl_node_past *p = &r->past[row->node];
   uint32_t lost = row->state == FL_ATTEMPT_LOST ? p->lost + 1 : 0;
-  *p = (fl_node_past){.seq = row->end_seq ? row->end_seq : row->seq, .number = row->number,
-                      .epoch = row->epoch, .attempt = row->state, .has_attempt = true,
-                      .state = state_of(row), .reason = row->end_reason, .lost = lost,
-                      .claim_seq = row->seq, .claimed_ms = row->claimed_ms,
-                      .started_ms = row->started_ms, .vars_in = row->vars_in,
-                      .vars_out = row->vars_out, .vars_by = row->vars_by, .outputs = row->outputs,
+  *p = (fl_node_past){.seq = row->end_seq ? row->end_seq : row->seq,
+                      .number = row->number,
+                      .epoch = row->epoch,
+                      .attempt = row->state,
+                      .has_attempt = true,
+                      .state = state_of(row),
+                      .reason = row->end_reason,
+                      .lost = lost,
+                      .claim_seq = row->seq,
+                      .claimed_ms = row->claimed_ms,
+                      .started_ms = row->started_ms,
+                      .vars_in = row->vars_in,
+                      .vars_out = row->vars_out,
+                      .vars_by = row->vars_by,
+                      .outputs = row->outputs,
                       .child_run = row->child_run ? row->child_run : p->child_run};
   if (p->seq > r->run->seq) r->run->seq = p->seq;
   return true;
@@ -56,8 +65,10 @@ static bool see_decision(void *ud, const fl_decision_row *row) {
 static bool see_epoch(void *ud, const fl_epoch_row *row) {
   fl_restore *r = ud;
   r->epochs = fl_realloc(r->epochs, (r->epoch_count + 1) * sizeof *r->epochs);
-  r->epochs[r->epoch_count++] = (fl_epoch_row){.epoch = row->epoch, .patch = row->patch,
-                                               .supervisor = fl_strdup(row->supervisor ? row->supervisor : "")};
+  r->epochs[r->epoch_count++] =
+      (fl_epoch_row){.epoch = row->epoch,
+                     .patch = row->patch,
+                     .supervisor = fl_strdup(row->supervisor ? row->supervisor : "")};
   return true;
 }
 
@@ -174,8 +185,10 @@ static void decide(fl_restore *r, uint32_t node) {
   fl_node_past *p = &r->past[node];
   bool in_graph = node < r->run->graph_count;
   bool hook = in_graph && fl_graph_get_options(r->run->flow->graph, node)->hook;
-  if (in_graph && r->spec->rerun && r->spec->rerun[node]) return set(r, node, FL_RESUME_RUN, FL_REASON_RERUN_ASKED);
-  if (in_graph && r->spec->skip && r->spec->skip[node]) return set(r, node, FL_RESUME_SKIP, FL_REASON_SKIP_ASKED);
+  if (in_graph && r->spec->rerun && r->spec->rerun[node])
+    return set(r, node, FL_RESUME_RUN, FL_REASON_RERUN_ASKED);
+  if (in_graph && r->spec->skip && r->spec->skip[node])
+    return set(r, node, FL_RESUME_SKIP, FL_REASON_SKIP_ASKED);
   if (hook && r->was_final) return set(r, node, FL_RESUME_RUN, FL_REASON_HOOK);
   switch (p->state) {
   case FL_NODE_SUCCEEDED: return set(r, node, FL_RESUME_KEEP, FL_REASON_KEPT);
@@ -193,8 +206,10 @@ static void decide(fl_restore *r, uint32_t node) {
 static void decide_instances(fl_restore *r) {
   for (uint32_t i = r->run->graph_count; i < r->count; i++) {
     uint32_t map = fl_plan_get_map(r->run->plan, i);
-    if (r->reasons[map] == FL_REASON_RERUN_ASKED) set(r, i, FL_RESUME_RUN, FL_REASON_RERUN_ASKED);
-    else decide(r, i);
+    if (r->reasons[map] == FL_REASON_RERUN_ASKED)
+      set(r, i, FL_RESUME_RUN, FL_REASON_RERUN_ASKED);
+    else
+      decide(r, i);
   }
 }
 
@@ -210,8 +225,10 @@ fl_code fl_restore_open(fl_restore *r, fl_scheduler *s, const fl_run_row *row,
   run->row.selection = NULL;
   run->parent = spec->parent;
   fl_code rc = FL_OK;
-  if (spec->params) run->params = fl_value_ref(spec->params);
-  else rc = fl_store_get_value(s->store, row->params, &run->params, err);
+  if (spec->params)
+    run->params = fl_value_ref(spec->params);
+  else
+    rc = fl_store_get_value(s->store, row->params, &run->params, err);
   if (!rc) rc = read_history(r, err);
   if (rc) return rc;
   const uint32_t *order = fl_graph_get_order(spec->flow->graph);

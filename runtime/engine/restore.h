@@ -4,18 +4,18 @@
 
 /// What the history says of one node.
 typedef struct fl_node_past {
-  int64_t seq;             // of what is said last
-  uint32_t number;         // of its last attempt, 0: none
+  int64_t seq;     // of what is said last
+  uint32_t number; // of its last attempt, 0: none
   uint32_t epoch;
   fl_attempt_state attempt;
   bool has_attempt;
-  bool decided;            // a decision came after the last attempt
+  bool decided; // a decision came after the last attempt
   fl_node_state state;
-  fl_reason reason;        // of the decision
-  uint32_t lost;           // lost attempts at the end of its history
+  fl_reason reason; // of the decision
+  uint32_t lost;    // lost attempts at the end of its history
   int64_t claim_seq, claimed_ms, started_ms;
   int64_t vars_in, vars_out, vars_by, outputs, child_run;
-  bool retrying;           // its next attempt was due
+  bool retrying; // its next attempt was due
 } fl_node_past;
 
 typedef struct fl_restore {
@@ -28,8 +28,8 @@ typedef struct fl_restore {
   fl_reason *reasons;
   fl_epoch_row *epochs; // oldest first
   size_t epoch_count;
-  fl_value **overlays;  // by epoch row: vars its patch set, or NULL
-  bool was_final;       // the run had ended (else its engine died)
+  fl_value **overlays; // by epoch row: vars its patch set, or NULL
+  bool was_final;      // the run had ended (else its engine died)
 } fl_restore;
 
 /// Reads all of `row`'s run and decides about every node. Writes nothing.

@@ -2,15 +2,16 @@
 // running, and queues the rest.
 #include "engine/restore.h"
 
-fl_code fl_scheduler_plan_resume(fl_scheduler *s, const fl_run_row *row,
-                                 const fl_resume_spec *spec,
+fl_code fl_scheduler_plan_resume(fl_scheduler *s, const fl_run_row *row, const fl_resume_spec *spec,
                                  void (*each)(void *ud, const fl_resume_step *step), void *ud,
                                  fl_error *err) {
   fl_restore r;
   fl_code rc = fl_restore_open(&r, s, row, spec, err);
   for (uint32_t i = 0; i < r.count && !rc; i++) {
-    fl_resume_step step = {.node = fl_run_get_name(r.run, i), .action = r.actions[i],
-                           .reason = r.reasons[i], .state = r.past[i].state};
+    fl_resume_step step = {.node = fl_run_get_name(r.run, i),
+                           .action = r.actions[i],
+                           .reason = r.reasons[i],
+                           .state = r.past[i].state};
     bool hook = i < r.run->graph_count && fl_graph_get_options(spec->flow->graph, i)->hook;
     if (!hook) each(ud, &step);
   }
@@ -24,8 +25,12 @@ static bool is_live(const fl_node_past *p) {
 
 static fl_code record_pending(fl_restore *r, uint32_t node, fl_node_state state, fl_error *err) {
   fl_run *run = r->run;
-  fl_decision_row d = {.run = run->row.row, .node = node, .seq = ++run->seq,
-                       .epoch = run->row.epoch, .state = state, .reason = r->reasons[node],
+  fl_decision_row d = {.run = run->row.row,
+                       .node = node,
+                       .seq = ++run->seq,
+                       .epoch = run->row.epoch,
+                       .state = state,
+                       .reason = r->reasons[node],
                        .at_ms = fl_now(r->scheduler)};
   return fl_store_add_decision(r->scheduler->store, &d, err);
 }
@@ -41,14 +46,24 @@ static fl_code record_synthetic(fl_restore *r, uint32_t node, fl_value *outputs,
   if (rc) return rc;
   int64_t now = fl_now(r->scheduler);
   int64_t seq = ++run->seq;
-  fl_attempt_row row = {.run = run->row.row, .node = node, .number = ++n->attempts,
-                        .epoch = run->row.epoch, .seq = seq, .end_seq = ++run->seq,
-                        .state = FL_ATTEMPT_SUCCEEDED, .reason = FL_REASON_SYNTHETIC,
-                        .end_reason = FL_REASON_SYNTHETIC, .claimed_ms = now, .started_ms = now,
-                        .ended_ms = now, .exit_code = -1, .outputs = outputs->store_id,
+  fl_attempt_row row = {.run = run->row.row,
+                        .node = node,
+                        .number = ++n->attempts,
+                        .epoch = run->row.epoch,
+                        .seq = seq,
+                        .end_seq = ++run->seq,
+                        .state = FL_ATTEMPT_SUCCEEDED,
+                        .reason = FL_REASON_SYNTHETIC,
+                        .end_reason = FL_REASON_SYNTHETIC,
+                        .claimed_ms = now,
+                        .started_ms = now,
+                        .ended_ms = now,
+                        .exit_code = -1,
+                        .outputs = outputs->store_id,
                         .vars_in = n->vars ? n->vars->map->store_id : 0,
                         .vars_out = n->vars ? n->vars->map->store_id : 0,
-                        .vars_by = n->vars ? n->vars->by->store_id : 0, .synthetic = true,
+                        .vars_by = n->vars ? n->vars->by->store_id : 0,
+                        .synthetic = true,
                         .log = {.path = ""}};
   fl_run_set_outputs(run, node, outputs);
   return fl_store_add_attempt(store, &row, err);
@@ -63,8 +78,10 @@ static fl_code restore_node(fl_restore *r, uint32_t node, fl_error *err) {
   n->outputs_id = p->outputs;
   bool in_graph = node < r->run->graph_count;
   if (r->actions[node] == FL_RESUME_KEEP) {
-    if (p->reason == FL_REASON_NOT_SELECTED) fl_plan_ignore(r->run->plan, node);
-    else fl_plan_restore(r->run->plan, node, p->state);
+    if (p->reason == FL_REASON_NOT_SELECTED)
+      fl_plan_ignore(r->run->plan, node);
+    else
+      fl_plan_restore(r->run->plan, node, p->state);
     fl_value *set = in_graph && r->spec->outputs ? r->spec->outputs[node] : NULL;
     return set ? record_synthetic(r, node, set, err) : FL_OK;
   }
@@ -72,21 +89,25 @@ static fl_code restore_node(fl_restore *r, uint32_t node, fl_error *err) {
     fl_plan_restore(r->run->plan, node, FL_NODE_SKIPPED);
     return record_pending(r, node, FL_NODE_SKIPPED, err);
   }
-  if (is_live(p) && r->reasons[node] == FL_REASON_RESUME_UNFINISHED) return FL_OK; // see recover_live
+  if (is_live(p) && r->reasons[node] == FL_REASON_RESUME_UNFINISHED)
+    return FL_OK; // see recover_live
   n->outputs_id = 0;
-  if (p->has_attempt || p->decided) n->next_reason = r->reasons[node] == FL_REASON_HOOK ? 0 : r->reasons[node];
+  if (p->has_attempt || p->decided)
+    n->next_reason = r->reasons[node] == FL_REASON_HOOK ? 0 : r->reasons[node];
   if (p->state == FL_NODE_RETRYING) n->next_reason = FL_REASON_RETRY;
   if (r->reasons[node] == FL_REASON_RERUN_ASKED) {
     n->child_run = 0;
     n->expand_again = true;
     fl_code rc = fl_store_drop_steps(r->scheduler->store, r->run->row.row, node, err);
-    if (!rc) rc = fl_store_put_checkpoint(r->scheduler->store, r->run->row.row, node, 0, 0, NULL, err);
+    if (!rc)
+      rc = fl_store_put_checkpoint(r->scheduler->store, r->run->row.row, node, 0, 0, NULL, err);
     if (rc) return rc;
   }
   return fl_node_state_is_final(p->state) ? record_pending(r, node, FL_NODE_PENDING, err) : FL_OK;
 }
 
-// ------------------------------------------------------------------------------------- live attempts
+// ------------------------------------------------------------------------------------- live
+// attempts
 
 static const char *supervisor_of(const fl_restore *r, uint32_t epoch) {
   for (size_t i = 0; i < r->epoch_count; i++)
@@ -105,11 +126,13 @@ static fl_attempt *revive(fl_restore *r, uint32_t node, fl_error *err) {
   a->adopted = a->started = true;
   a->told = p->attempt == FL_ATTEMPT_RUNNING;
   a->child_run = p->child_run;
-  if (fl_store_get_value(r->scheduler->store, p->vars_in, &map, err)) return fl_attempt_free(a), NULL;
+  if (fl_store_get_value(r->scheduler->store, p->vars_in, &map, err))
+    return fl_attempt_free(a), NULL;
   a->vars_in = fl_vars_new(map ? map : fl_value_empty_map(), fl_value_empty_map());
   fl_vars *merged = NULL;
   fl_error ignored;
-  if (!fl_run_merge_vars(run, node, true, &merged, &ignored) && fl_value_equal(merged->map, a->vars_in->map)) {
+  if (!fl_run_merge_vars(run, node, true, &merged, &ignored) &&
+      fl_value_equal(merged->map, a->vars_in->map)) {
     fl_vars_unref(a->vars_in);
     a->vars_in = merged;
   } else {
@@ -131,13 +154,15 @@ static void settle_fate(fl_attempt *a, fl_fate fate) {
     return;
   case FL_FATE_IS_LOST:
     (void)err;
-    fl_attempt_end(a, &(fl_outcome){.state = FL_ATTEMPT_LOST, .exit_code = -1,
-                                    .error = "its process was lost with the engine or the supervisor"});
+    fl_attempt_end(
+        a, &(fl_outcome){.state = FL_ATTEMPT_LOST,
+                         .exit_code = -1,
+                         .error = "its process was lost with the engine or the supervisor"});
   }
 }
 
-// Processes are asked about, one supervisor at a time; maps and sub-flows go on; what ran inside the
-// dead engine or its workers is lost.
+// Processes are asked about, one supervisor at a time; maps and sub-flows go on; what ran inside
+// the dead engine or its workers is lost.
 static void recover_processes(fl_restore *r, fl_attempt **list, uint32_t *epochs, size_t count) {
   fl_scheduler *s = r->scheduler;
   fl_attempt **group = fl_alloc(count * sizeof *group);
@@ -152,7 +177,8 @@ static void recover_processes(fl_restore *r, fl_attempt **list, uint32_t *epochs
       group[size++] = list[i];
       list[i] = NULL;
     }
-    if (*supervisor && s->config.recover) s->config.recover(s->config.ud, r->run, supervisor, group, fates, size);
+    if (*supervisor && s->config.recover)
+      s->config.recover(s->config.ud, r->run, supervisor, group, fates, size);
     for (size_t i = 0; i < size; i++)
       if (fates[i] != FL_FATE_IS_ENDED) settle_fate(group[i], fates[i]);
   }
@@ -200,8 +226,11 @@ static fl_code record_resume(fl_restore *r, fl_error *err) {
   fl_store *store = r->scheduler->store;
   const fl_resume_spec *spec = r->spec;
   fl_code rc = fl_store_put_value(store, spec->patch, err);
-  fl_epoch_row row = {.epoch = run->row.epoch, .owner = r->scheduler->owner, .supervisor = "",
-                      .at_ms = fl_now(r->scheduler), .reason = (char *)spec->reason,
+  fl_epoch_row row = {.epoch = run->row.epoch,
+                      .owner = r->scheduler->owner,
+                      .supervisor = "",
+                      .at_ms = fl_now(r->scheduler),
+                      .reason = (char *)spec->reason,
                       .patch = !rc && spec->patch ? spec->patch->store_id : 0};
   run->epoch_patch = row.patch;
   run->epoch_reason = spec->reason ? fl_strdup(spec->reason) : NULL;
@@ -210,7 +239,8 @@ static fl_code record_resume(fl_restore *r, fl_error *err) {
   rc = fl_store_put_value(store, run->params, err);
   if (!rc)
     rc = fl_store_set_run_inputs(store, run->row.row,
-                                 spec->flow->definition_store_id ? spec->flow->definition_store_id : run->row.definition,
+                                 spec->flow->definition_store_id ? spec->flow->definition_store_id
+                                                                 : run->row.definition,
                                  spec->script_store_id ? spec->script_store_id : run->row.script,
                                  run->params->store_id, run->row.vars, err);
   return rc;
@@ -224,7 +254,9 @@ fl_code fl_scheduler_resume_run(fl_scheduler *s, const fl_run_row *row, bool own
   fl_code rc = fl_restore_open(&r, s, row, spec, err);
   if (!rc && s->dirty && !fl_scheduler_commit(s)) rc = (*err = s->error).code;
   uint32_t epoch = 0;
-  if (!rc) rc = fl_store_take_run(s->store, row->row, s->owner, owner_is_dead, true, fl_now(s), &epoch, err);
+  if (!rc)
+    rc = fl_store_take_run(s->store, row->row, s->owner, owner_is_dead, true, fl_now(s), &epoch,
+                           err);
   if (!rc && !fl_scheduler_begin(s)) rc = (*err = s->error).code;
   if (rc) {
     fl_restore_close(&r);
@@ -243,7 +275,8 @@ fl_code fl_scheduler_resume_run(fl_scheduler *s, const fl_run_row *row, bool own
   fl_scheduler_add_run(s, run);
   for (uint32_t i = 0; i < r.count; i++)
     if (is_live(&r.past[i]) && r.reasons[i] == FL_REASON_RESUME_UNFINISHED)
-      fl_plan_restore(run->plan, i, r.past[i].attempt == FL_ATTEMPT_RUNNING ? FL_NODE_RUNNING : FL_NODE_QUEUED);
+      fl_plan_restore(run->plan, i,
+                      r.past[i].attempt == FL_ATTEMPT_RUNNING ? FL_NODE_RUNNING : FL_NODE_QUEUED);
   fl_run_begin(run);
   rc = recover_live(&r, err);
   r.run = NULL;

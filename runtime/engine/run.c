@@ -45,10 +45,18 @@ void fl_run_free(fl_run *run) {
   free(run);
 }
 
-const char *fl_run_get_id(const fl_run *run) { return run->row.id; }
-const fl_flow *fl_run_get_flow(const fl_run *run) { return run->flow; }
-int64_t fl_run_get_time(const fl_run *run) { return run->row.time_ms; }
-fl_run_state fl_run_get_state(const fl_run *run) { return run->row.state; }
+const char *fl_run_get_id(const fl_run *run) {
+  return run->row.id;
+}
+const fl_flow *fl_run_get_flow(const fl_run *run) {
+  return run->flow;
+}
+int64_t fl_run_get_time(const fl_run *run) {
+  return run->row.time_ms;
+}
+fl_run_state fl_run_get_state(const fl_run *run) {
+  return run->row.state;
+}
 
 fl_node_run *fl_run_get_node(fl_run *run, uint32_t node) {
   FL_ASSERT(node < fl_plan_get_count(run->plan));
@@ -118,9 +126,14 @@ static void record_decision(fl_run *run, uint32_t node, fl_node_state state, fl_
   fl_scheduler *s = run->scheduler;
   fl_error err;
   if (!fl_scheduler_begin(s)) return;
-  fl_decision_row row = {.run = run->row.row, .node = node, .seq = ++run->seq,
-                         .epoch = run->row.epoch, .state = state, .reason = reason,
-                         .detail = detail, .at_ms = fl_now(s)};
+  fl_decision_row row = {.run = run->row.row,
+                         .node = node,
+                         .seq = ++run->seq,
+                         .epoch = run->row.epoch,
+                         .state = state,
+                         .reason = reason,
+                         .detail = detail,
+                         .at_ms = fl_now(s)};
   if (fl_store_add_decision(s->store, &row, &err)) fl_scheduler_break(s, &err);
   if (!fl_node_state_is_final(state)) return;
   fl_node_run *n = fl_run_get_node(run, node);
@@ -183,8 +196,8 @@ fl_code fl_scheduler_start_run(fl_scheduler *s, const fl_run_spec *spec, fl_run 
   row->vars = vars->map->store_id;
   if (!rc) rc = fl_store_add_run(s->store, row, fl_now(s), err);
   if (!rc) {
-    fl_epoch_row epoch = {.epoch = row->epoch, .owner = s->owner, .supervisor = "",
-                          .at_ms = fl_now(s)};
+    fl_epoch_row epoch = {
+        .epoch = row->epoch, .owner = s->owner, .supervisor = "", .at_ms = fl_now(s)};
     rc = fl_store_put_epoch(s->store, row->row, &epoch, err);
   }
   if (rc) {
@@ -239,7 +252,8 @@ void fl_run_begin(fl_run *run) {
   fl_event_run(run, FL_EVENT_RUN_STARTED, "running", 0);
   if (run->flow->timeout_ms)
     fl_scheduler_add_due(s, (fl_due){.at_ms = fl_ticks(s) + run->flow->timeout_ms,
-                                     .kind = FL_DUE_RUN_TIMEOUT, .run = run});
+                                     .kind = FL_DUE_RUN_TIMEOUT,
+                                     .run = run});
   run->began_ms = fl_ticks(s);
   fl_plan_begin(run->plan);
   fl_run_take_decisions(run);
@@ -317,7 +331,8 @@ void fl_run_advance(fl_run *run) {
     if (fl_plan_get_open_count(run->plan)) return;
     end_nodes(run);
   }
-  bool busy = fl_plan_get_ready_count(run->plan) || fl_plan_count_state(run->plan, FL_NODE_RETRYING);
+  bool busy =
+      fl_plan_get_ready_count(run->plan) || fl_plan_count_state(run->plan, FL_NODE_RETRYING);
   if (!busy && run->phase == FL_PHASE_HOOKS) {
     run->phase = FL_PHASE_EXIT;
     make_hooks_ready(run, FL_HOOK_EXIT);
@@ -374,9 +389,10 @@ void fl_scheduler_cancel_run(fl_scheduler *s, fl_run *run, bool kill, bool inter
     run->queued = false;
     if (!interrupt) fl_plan_begin(run->plan);
   }
-  fl_run_stop(run, run->timed_out ? FL_REASON_RUN_TIMEOUT
-                   : interrupt    ? FL_REASON_INTERRUPTED
-                                  : FL_REASON_CANCEL_ASKED,
+  fl_run_stop(run,
+              run->timed_out ? FL_REASON_RUN_TIMEOUT
+              : interrupt    ? FL_REASON_INTERRUPTED
+                             : FL_REASON_CANCEL_ASKED,
               kill);
 }
 

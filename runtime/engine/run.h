@@ -5,18 +5,18 @@
 #include "plan/plan.h"
 
 typedef struct fl_node_run {
-  fl_value *outputs;    // kept while small and somebody may still need it
-  int64_t outputs_id;   // in the store
-  fl_vars *vars;        // what it left, or inherited
+  fl_value *outputs;  // kept while small and somebody may still need it
+  int64_t outputs_id; // in the store
+  fl_vars *vars;      // what it left, or inherited
   fl_attempt *live;
-  int64_t first_ms;     // start of its first attempt in this epoch, for the deadline
-  uint32_t attempts;    // numbers given so far
-  uint32_t failures;    // failed attempts in this epoch, for retries
-  uint32_t lost;        // lost ones in a row
+  int64_t first_ms;        // start of its first attempt in this epoch, for the deadline
+  uint32_t attempts;       // numbers given so far
+  uint32_t failures;       // failed attempts in this epoch, for retries
+  uint32_t lost;           // lost ones in a row
   uint32_t instances_open; // of a map: instances without a final state
-  bool expand_again;    // a map: make its list anew
-  uint8_t next_reason;  // why its next attempt will start (fl_reason), 0: by its trigger
-  int64_t child_run;    // sub-flow that its next attempt enters again
+  bool expand_again;       // a map: make its list anew
+  uint8_t next_reason;     // why its next attempt will start (fl_reason), 0: by its trigger
+  int64_t child_run;       // sub-flow that its next attempt enters again
 } fl_node_run;
 
 typedef struct fl_map_instance {
@@ -43,27 +43,32 @@ struct fl_run {
   uint32_t graph_count;
   uint32_t *pools; // flow's pool index -> scheduler's
   fl_value *params;
-  fl_vars *vars; // what roots see
+  fl_vars *vars;      // what roots see
   fl_attempt *parent; // calling attempt of the parent run
   int64_t seq;
-  int64_t began_ms; // monotonic, of this epoch
-  int64_t epoch_patch;    // value id of the patch of this epoch, 0: none
+  int64_t began_ms;    // monotonic, of this epoch
+  int64_t epoch_patch; // value id of the patch of this epoch, 0: none
   char *epoch_reason;
   uint32_t live_count;
   fl_run_phase phase;
-  bool queued;       // waits for max_runs
-  bool queue_due;    // ... and a timer looks again
-  bool stopping;     // nothing new is started
-  bool cancelled;    // by a wish or an interrupt
+  bool queued;    // waits for max_runs
+  bool queue_due; // ... and a timer looks again
+  bool stopping;  // nothing new is started
+  bool cancelled; // by a wish or an interrupt
   bool interrupted;
   bool timed_out;
-  bool fenced;       // taken over by another engine: write nothing
+  bool fenced; // taken over by another engine: write nothing
   bool supervisor_known;
   fl_run_state outcome; // of the graph, for the hooks
   char *error;
 };
 
-typedef enum fl_due_kind { FL_DUE_RETRY, FL_DUE_TIMEOUT, FL_DUE_RUN_TIMEOUT, FL_DUE_QUEUE } fl_due_kind;
+typedef enum fl_due_kind {
+  FL_DUE_RETRY,
+  FL_DUE_TIMEOUT,
+  FL_DUE_RUN_TIMEOUT,
+  FL_DUE_QUEUE
+} fl_due_kind;
 typedef struct fl_due {
   int64_t at_ms; // monotonic
   fl_due_kind kind;
@@ -108,7 +113,7 @@ struct fl_scheduler {
   fl_run **ended; // to be freed when their events are out
   size_t ended_count, ended_capacity;
   size_t kept_bytes; // of outputs held for children
-  bool dirty;     // something is written and not yet committed
+  bool dirty;        // something is written and not yet committed
   bool fill_wanted;
   bool broken;
   int64_t lease_due_ms; // monotonic
@@ -116,8 +121,8 @@ struct fl_scheduler {
 };
 
 // scheduler.c
-int64_t fl_now(const fl_scheduler *s);      // wall, ms
-int64_t fl_ticks(const fl_scheduler *s);    // monotonic, ms
+int64_t fl_now(const fl_scheduler *s);   // wall, ms
+int64_t fl_ticks(const fl_scheduler *s); // monotonic, ms
 /// Opens the transaction that the next write joins; false: broken.
 bool fl_scheduler_begin(fl_scheduler *s);
 /// Commits what is written so far; what may leave after it still waits for the turn's end.

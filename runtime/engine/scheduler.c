@@ -2,8 +2,12 @@
 // Invariant: between turns nothing is written that is not committed.
 #include "engine/run.h"
 
-int64_t fl_now(const fl_scheduler *s) { return s->clock.wall_ms(s->clock.ud); }
-int64_t fl_ticks(const fl_scheduler *s) { return s->clock.monotonic_ms(s->clock.ud); }
+int64_t fl_now(const fl_scheduler *s) {
+  return s->clock.wall_ms(s->clock.ud);
+}
+int64_t fl_ticks(const fl_scheduler *s) {
+  return s->clock.monotonic_ms(s->clock.ud);
+}
 
 fl_scheduler *fl_scheduler_new(const fl_scheduler_config *config) {
   fl_scheduler *s = fl_alloc_zero(1, sizeof *s);
@@ -55,13 +59,13 @@ void fl_scheduler_free(fl_scheduler *s) {
 
 // ------------------------------------------------------------------------------------- lists
 
-#define PUSH(list, count, capacity, item)                                                         \
-  do {                                                                                            \
-    if ((count) == (capacity)) {                                                                  \
-      (capacity) = (capacity) ? (capacity) * 2 : 16;                                              \
-      (list) = fl_realloc((list), (capacity) * sizeof *(list));                                   \
-    }                                                                                             \
-    (list)[(count)++] = (item);                                                                   \
+#define PUSH(list, count, capacity, item)                                                          \
+  do {                                                                                             \
+    if ((count) == (capacity)) {                                                                   \
+      (capacity) = (capacity) ? (capacity)*2 : 16;                                                 \
+      (list) = fl_realloc((list), (capacity) * sizeof *(list));                                    \
+    }                                                                                              \
+    (list)[(count)++] = (item);                                                                    \
   } while (0)
 
 void fl_scheduler_add_start(fl_scheduler *s, fl_attempt *a) {
@@ -89,9 +93,12 @@ static bool holds_slot(const fl_attempt *a) {
 }
 
 static void count_live(fl_scheduler *s, const fl_attempt *a, int by) {
-  if (a->options->kind == FL_KIND_PROCESS) s->live_process += (uint32_t)by;
-  else if (a->options->kind == FL_KIND_WORKER) s->live_worker += (uint32_t)by;
-  else s->live_free_count += (uint32_t)by;
+  if (a->options->kind == FL_KIND_PROCESS)
+    s->live_process += (uint32_t)by;
+  else if (a->options->kind == FL_KIND_WORKER)
+    s->live_worker += (uint32_t)by;
+  else
+    s->live_free_count += (uint32_t)by;
   a->run->live_count += (uint32_t)by;
 }
 
@@ -106,8 +113,10 @@ void fl_scheduler_link(fl_scheduler *s, fl_attempt *a) {
 
 void fl_scheduler_unlink(fl_scheduler *s, fl_attempt *a) {
   fl_attempt **list = holds_slot(a) ? &s->live_slots : &s->live_free;
-  if (a->prev) a->prev->next = a->next;
-  else *list = a->next;
+  if (a->prev)
+    a->prev->next = a->next;
+  else
+    *list = a->next;
   if (a->next) a->next->prev = a->prev;
   a->next = a->prev = NULL;
   count_live(s, a, -1);
@@ -191,8 +200,8 @@ static void abandon(fl_scheduler *s, fl_run *run) {
   run->fenced = run->stopping = true;
   run->phase = FL_PHASE_ENDED;
   fl_error err;
-  fl_fail(&err, FL_E_FENCED, "run %s was taken over by another engine: this one writes nothing more",
-          run->row.id);
+  fl_fail(&err, FL_E_FENCED,
+          "run %s was taken over by another engine: this one writes nothing more", run->row.id);
   fl_scheduler_break(s, &err);
 }
 
@@ -222,14 +231,16 @@ static void renew_leases(fl_scheduler *s) {
   fl_scheduler_check_cancels(s);
 }
 
-// ------------------------------------------------------------------------------------- filling slots
+// ------------------------------------------------------------------------------------- filling
+// slots
 
 static uint32_t pool_used(const fl_scheduler *s, uint32_t pool) {
   uint32_t used = 0; // derived from what lives, never counted up and down
   const fl_attempt *lists[2] = {s->live_slots, s->live_free};
   for (int i = 0; i < 2; i++)
     for (const fl_attempt *a = lists[i]; a; a = a->next)
-      if (a->options->pool && a->run->pools[a->options->pool - 1] == pool) used += a->options->weight;
+      if (a->options->pool && a->run->pools[a->options->pool - 1] == pool)
+        used += a->options->weight;
   return used;
 }
 
@@ -296,9 +307,11 @@ static fl_run *pick(fl_scheduler *s, uint32_t *queue) {
       if (key->slot == FL_SLOT_NONE && slot) return *queue = q, run;
       if (key->slot == FL_SLOT_NONE) continue;
       bool better = !best;
-      if (best == run) better = fl_plan_goes_before(run->plan, q, *queue);
+      if (best == run)
+        better = fl_plan_goes_before(run->plan, q, *queue);
       else if (best)
-        better = fl_plan_get_priority(run->plan, head) > fl_plan_get_priority(best->plan, best_head);
+        better =
+            fl_plan_get_priority(run->plan, head) > fl_plan_get_priority(best->plan, best_head);
       if (!better) continue;
       best = run, best_head = head, best_has_slot = slot, *queue = q;
     }
@@ -317,7 +330,8 @@ static void admit_queued(fl_scheduler *s, fl_run *run) {
   }
   if (run->queue_due) return;
   run->queue_due = true;
-  fl_scheduler_add_due(s, (fl_due){.at_ms = fl_ticks(s) + queue_ms, .kind = FL_DUE_QUEUE, .run = run});
+  fl_scheduler_add_due(s,
+                       (fl_due){.at_ms = fl_ticks(s) + queue_ms, .kind = FL_DUE_QUEUE, .run = run});
 }
 
 static void fill(fl_scheduler *s) {
@@ -353,8 +367,10 @@ static void sweep_ended(fl_scheduler *s) {
       continue;
     }
     forget_dues(s, run);
-    if (s->config.on_event) PUSH(s->ended, s->ended_count, s->ended_capacity, run);
-    else fl_run_free(run);
+    if (s->config.on_event)
+      PUSH(s->ended, s->ended_count, s->ended_capacity, run);
+    else
+      fl_run_free(run);
   }
   s->run_count = kept;
   if (!kept) s->lease_due_ms = -1;
@@ -389,7 +405,8 @@ static bool release(fl_scheduler *s) {
     fl_attempt *a = s->starts[i];
     a->started = true;
     if (a->cancelling) {
-      fl_attempt_end(a, &(fl_outcome){.state = FL_ATTEMPT_CANCELLED, .exit_code = -1,
+      fl_attempt_end(a, &(fl_outcome){.state = FL_ATTEMPT_CANCELLED,
+                                      .exit_code = -1,
                                       .reason = FL_REASON_CANCEL_ASKED});
       continue;
     }
@@ -432,10 +449,18 @@ int64_t fl_scheduler_get_due_ms(const fl_scheduler *s) {
   return due;
 }
 
-size_t fl_scheduler_get_run_count(const fl_scheduler *s) { return s->run_count; }
-fl_run *fl_scheduler_get_run(fl_scheduler *s, size_t index) { return s->runs[index]; }
-bool fl_scheduler_is_broken(const fl_scheduler *s) { return s->broken; }
-fl_store *fl_scheduler_get_store(fl_scheduler *s) { return s->store; }
+size_t fl_scheduler_get_run_count(const fl_scheduler *s) {
+  return s->run_count;
+}
+fl_run *fl_scheduler_get_run(fl_scheduler *s, size_t index) {
+  return s->runs[index];
+}
+bool fl_scheduler_is_broken(const fl_scheduler *s) {
+  return s->broken;
+}
+fl_store *fl_scheduler_get_store(fl_scheduler *s) {
+  return s->store;
+}
 
 fl_run *fl_scheduler_find_run(fl_scheduler *s, const char *run_id) {
   for (size_t i = 0; i < s->run_count; i++)

@@ -9,7 +9,12 @@
 #define FL_KIND_COUNT (FL_KIND_CALL + 1)
 
 /// What became of an attempt that was found running (io/supervise.h has the same four).
-typedef enum fl_fate { FL_FATE_IS_RUNNING, FL_FATE_IS_ENDED, FL_FATE_IS_NOT_STARTED, FL_FATE_IS_LOST } fl_fate;
+typedef enum fl_fate {
+  FL_FATE_IS_RUNNING,
+  FL_FATE_IS_ENDED,
+  FL_FATE_IS_NOT_STARTED,
+  FL_FATE_IS_LOST
+} fl_fate;
 
 typedef struct fl_pool_capacity {
   char *name;
@@ -17,12 +22,12 @@ typedef struct fl_pool_capacity {
 } fl_pool_capacity;
 
 typedef struct fl_scheduler_config {
-  fl_store *store;       // borrowed
+  fl_store *store; // borrowed
   fl_clock clock;
-  const char *owner;     // who holds the leases: the process's identity and the engine's id
-  uint32_t jobs;         // slots for processes and workers together
+  const char *owner; // who holds the leases: the process's identity and the engine's id
+  uint32_t jobs;     // slots for processes and workers together
   fl_executor executors[FL_KIND_COUNT]; // by fl_node_kind; map and call are the scheduler's own
-  const fl_pool_capacity *pools; // overrides; copied
+  const fl_pool_capacity *pools;        // overrides; copied
   size_t pool_count;
   /// Durable starts for now on name this supervisor ("" none); recorded with the run's epoch.
   const char *(*get_supervisor)(void *ud);
@@ -54,7 +59,7 @@ typedef struct fl_run_spec {
   const uint8_t *selected; // a byte a node of the graph; NULL: all
   int64_t parent_run;      // row, 0: none
   uint32_t parent_node;
-  fl_attempt *parent;      // the calling attempt, NULL: none
+  fl_attempt *parent; // the calling attempt, NULL: none
 } fl_run_spec;
 
 /// Records a run and begins it in the next step. The definition must be stored already
@@ -65,18 +70,19 @@ FL_MUST fl_code fl_scheduler_start_run(fl_scheduler *s, const fl_run_spec *spec,
 /// What a resume changes, resolved against the flow. Borrowed.
 typedef struct fl_resume_spec {
   const fl_flow *flow;
-  fl_value *params;        // NULL: those of the run
-  fl_value *vars;          // keys that are set from now on; NULL: none
-  const uint8_t *skip;     // a byte a node; NULL: none
-  const uint8_t *rerun;    // a byte a node; NULL: none
+  fl_value *params;         // NULL: those of the run
+  fl_value *vars;           // keys that are set from now on; NULL: none
+  const uint8_t *skip;      // a byte a node; NULL: none
+  const uint8_t *rerun;     // a byte a node; NULL: none
   fl_value *const *outputs; // by node: synthetic outputs; NULL: none
-  fl_value *patch;         // what is kept of the patch; NULL: none
+  fl_value *patch;          // what is kept of the patch; NULL: none
   const char *reason;
   fl_attempt *parent;      // of a sub-flow that is entered again
   int64_t script_store_id; // 0: that of the run
 } fl_resume_spec;
 
-/// Takes the run over and continues it. FL_E_BUSY when `owner_is_dead` is false and its lease holds.
+/// Takes the run over and continues it. FL_E_BUSY when `owner_is_dead` is false and its lease
+/// holds.
 FL_MUST fl_code fl_scheduler_resume_run(fl_scheduler *s, const fl_run_row *row, bool owner_is_dead,
                                         const fl_resume_spec *spec, fl_run **out, fl_error *err);
 
@@ -93,8 +99,8 @@ FL_MUST fl_code fl_scheduler_plan_resume(fl_scheduler *s, const fl_run_row *row,
                                          void (*each)(void *ud, const fl_resume_step *step),
                                          void *ud, fl_error *err);
 
-/// Ends a run's attempts (grace by node; `kill`: at once) and cancels the rest. `interrupt`: because
-/// the engine stops, not because somebody does not want the run any more.
+/// Ends a run's attempts (grace by node; `kill`: at once) and cancels the rest. `interrupt`:
+/// because the engine stops, not because somebody does not want the run any more.
 void fl_scheduler_cancel_run(fl_scheduler *s, fl_run *run, bool kill, bool interrupt);
 void fl_scheduler_cancel_all(fl_scheduler *s, bool kill);
 /// Reads the store's cancel wishes of all live runs.

@@ -57,8 +57,10 @@ static bool is_older(const fl_flow *flow, const char *a, const char *b) {
 
 static void take(merging *m, const char *key, json_t *value, const char *by, const char *parent) {
   json_object_set(m->map, key, value);
-  if (*by) json_object_set_new(m->by, key, json_string(by));
-  else json_object_del(m->by, key);
+  if (*by)
+    json_object_set_new(m->by, key, json_string(by));
+  else
+    json_object_del(m->by, key);
   json_object_set_new(m->taken_from, key, json_string(parent));
 }
 
@@ -145,8 +147,13 @@ fl_code fl_vars_merge(const fl_flow *flow, uint32_t node, fl_merge how,
   FL_ASSERT(count > 0);
   *out = NULL;
   if (all_same(sources, count)) return *out = fl_vars_ref(sources[0].vars), FL_OK;
-  merging m = {.flow = flow, .node = node, .how = how, .map = json_object(), .by = json_object(),
-               .taken_from = json_object(), .disputed = json_object()};
+  merging m = {.flow = flow,
+               .node = node,
+               .how = how,
+               .map = json_object(),
+               .by = json_object(),
+               .taken_from = json_object(),
+               .disputed = json_object()};
   fl_code rc = FL_OK;
   for (size_t i = 0; i < count && !rc; i++) rc = merge_source(&m, &sources[i], err);
   if (!rc) rc = settle_disputes(&m, err);

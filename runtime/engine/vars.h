@@ -19,9 +19,9 @@ typedef struct fl_vars_source {
   fl_vars *vars;
 } fl_vars_source;
 
-/// Merges the parents' vars for `node`. Of two different values of a key, one that was set by a node
-/// that had seen the other wins; else `merge` says, and FL_MERGE_ERROR is an FL_E_SCRIPT that names
-/// both nodes and the key. One reference is yours.
+/// Merges the parents' vars for `node`. Of two different values of a key, one that was set by a
+/// node that had seen the other wins; else `merge` says, and FL_MERGE_ERROR is an FL_E_SCRIPT that
+/// names both nodes and the key. One reference is yours.
 FL_MUST fl_code fl_vars_merge(const fl_flow *flow, uint32_t node, fl_merge merge,
                               const fl_vars_source *sources, size_t count, fl_vars **out,
                               fl_error *err);

@@ -54,8 +54,8 @@ typedef struct fl_script fl_script; // a loaded script: its flows, its own Lua s
 
 typedef enum fl_durability {
   FL_DURABILITY_DEFAULT, // what the flow says, else full
-  FL_DURABILITY_FULL,  // what was acknowledged survives a power cut
-  FL_DURABILITY_GROUP, // survives any crash of the process; a power cut may take the last 100 ms
+  FL_DURABILITY_FULL,    // what was acknowledged survives a power cut
+  FL_DURABILITY_GROUP,   // survives any crash of the process; a power cut may take the last 100 ms
 } fl_durability;
 
 /// What happened, told after it is durable.
@@ -104,29 +104,29 @@ typedef struct fl_pool_size {
 /// copied. `size` is the version: fields added later are read only from callers that know them.
 typedef struct fl_config {
   size_t size;
-  const char *state_dir;      // required; made if missing
-  const char *helper;         // path of the flowlua binary that is run as supervisor and worker
-  const char *lua_dir;        // read the language's Lua files from <dir>/lua and <dir>/stdlib
-                              // instead of the embedded ones (while developing). (default: NULL)
-  fl_durability durability;   // (default: what the flow says, else full)
-  uint32_t jobs;              // nodes that may hold a process at once (default: number of cores)
-  const fl_pool_size *pools;  // (default: none)
+  const char *state_dir;     // required; made if missing
+  const char *helper;        // path of the flowlua binary that is run as supervisor and worker
+  const char *lua_dir;       // read the language's Lua files from <dir>/lua and <dir>/stdlib
+                             // instead of the embedded ones (while developing). (default: NULL)
+  fl_durability durability;  // (default: what the flow says, else full)
+  uint32_t jobs;             // nodes that may hold a process at once (default: number of cores)
+  const fl_pool_size *pools; // (default: none)
   size_t pool_count;
-  bool read_only;             // open for reading only: no run can be started
-  fl_event_fn on_event;       // (default: none)
+  bool read_only;       // open for reading only: no run can be started
+  fl_event_fn on_event; // (default: none)
   void *event_ud;
 } fl_config;
 
 /// Opens the store and checks its version. On FL_OK `*out` is yours: fl_engine_close(). Blocks for
 /// disk. Errors: FL_E_STORE, FL_E_FULL, FL_E_CORRUPT, FL_E_NEWER, FL_E_SYSTEM.
 FL_API FL_MUST fl_code fl_engine_open(const fl_config *config, fl_engine **out, fl_error *err);
-/// Stops all runs of this engine where they are (as a crash would, but tidily: running processes are
-/// ended, states are saved so that a resume continues) and frees everything. NULL-safe.
+/// Stops all runs of this engine where they are (as a crash would, but tidily: running processes
+/// are ended, states are saved so that a resume continues) and frees everything. NULL-safe.
 FL_API void fl_engine_close(fl_engine *engine);
 
 /// Does what is due, then returns; never waits for something to happen, except for disk when
-/// durability is full. `budget_ms` bounds the time given to inline nodes and bookkeeping. `*live` is
-/// the number of runs not yet ended.
+/// durability is full. `budget_ms` bounds the time given to inline nodes and bookkeeping. `*live`
+/// is the number of runs not yet ended.
 FL_API FL_MUST fl_code fl_step(fl_engine *engine, uint32_t budget_ms, size_t *live, fl_error *err);
 /// For a host's own loop: readable when fl_step() has something to do ...
 FL_API int fl_engine_get_fd(const fl_engine *engine);
@@ -162,17 +162,17 @@ FL_API void fl_engine_set_args(fl_engine *engine, int argc, char *const argv[]);
 /// Options of a run. Zero-initialise and set `size`. All strings are copied.
 typedef struct fl_run_options {
   size_t size;
-  const char *flow;            // key; NULL: the script's only flow
-  const char *const *params;   // "k=v" texts as typed: text where the default is a string, else JSON
+  const char *flow;          // key; NULL: the script's only flow
+  const char *const *params; // "k=v" texts as typed: text where the default is a string, else JSON
   size_t param_count;
-  const char *params_json;     // or: one JSON object
-  int64_t time_ms;             // logical time, milliseconds since 1970; 0: now
-  const char *const *only;     // run only these nodes ...
+  const char *params_json; // or: one JSON object
+  int64_t time_ms;         // logical time, milliseconds since 1970; 0: now
+  const char *const *only; // run only these nodes ...
   size_t only_count;
-  const char *from;            // ... or this one and all that depend on it ...
-  const char *until;           // ... or this one and all it depends on
-  const char *trigger;         // NULL: "manual"
-  bool dry_run;                // plan only: nothing is stored or started
+  const char *from;    // ... or this one and all that depend on it ...
+  const char *until;   // ... or this one and all it depends on
+  const char *trigger; // NULL: "manual"
+  bool dry_run;        // plan only: nothing is stored or started
 } fl_run_options;
 
 /// Records a run and queues it; it moves in fl_step(). `run_id_out` receives its id.
@@ -200,7 +200,8 @@ typedef struct fl_patch {
 /// run are adopted. FL_E_BUSY names the owner; FL_E_STATE: it has succeeded already.
 FL_API FL_MUST fl_code fl_run_resume(fl_engine *engine, const char *run_id, const fl_patch *patch,
                                      fl_error *err);
-/// What a resume would do, as JSON: {"run":ID,"nodes":[{"name","action":"run|keep|skip","reason"}]}.
+/// What a resume would do, as JSON:
+/// {"run":ID,"nodes":[{"name","action":"run|keep|skip","reason"}]}.
 FL_API FL_MUST fl_code fl_run_resume_plan(fl_engine *engine, const char *run_id,
                                           const fl_patch *patch, char **json_out, fl_error *err);
 /// Asks for the end of a run, whoever owns it: TERM, the grace, KILL; `kill`: KILL at once. Returns
@@ -212,8 +213,8 @@ FL_API FL_MUST fl_code fl_run_cancel(fl_engine *engine, const char *run_id, bool
 FL_API void fl_engine_stop(fl_engine *engine, bool kill);
 
 // ------------------------------------------------------------------------------------- reading
-// Each returns JSON text of CONTRACT 4.1, yours: fl_free(). RUN may be an id, an unambiguous prefix,
-// "last" or "last-failed". They read the store and see what any engine wrote.
+// Each returns JSON text of CONTRACT 4.1, yours: fl_free(). RUN may be an id, an unambiguous
+// prefix, "last" or "last-failed". They read the store and see what any engine wrote.
 
 FL_API FL_MUST fl_code fl_read_runs(fl_engine *engine, size_t limit, char **json_out,
                                     fl_error *err);
@@ -266,8 +267,8 @@ typedef struct fl_log_options {
 } fl_log_options;
 
 /// Writes log text through `write`; returns the position to pass as `*position` for what came since
-/// (0 at first), so that a follower calls it again. A position belongs to one attempt: a follower of
-/// several names node and attempt; without a node it is left alone.
+/// (0 at first), so that a follower calls it again. A position belongs to one attempt: a follower
+/// of several names node and attempt; without a node it is left alone.
 FL_API FL_MUST fl_code fl_read_logs(fl_engine *engine, const char *run,
                                     const fl_log_options *options, int64_t *position,
                                     void (*write)(void *ud, const char *data, size_t size),
@@ -281,8 +282,8 @@ typedef struct fl_prune_options {
 } fl_prune_options;
 
 /// {"runs":[ID...],"bytes":N}: what was (or would be) removed.
-FL_API FL_MUST fl_code fl_prune(fl_engine *engine, const fl_prune_options *options,
-                                char **json_out, fl_error *err);
+FL_API FL_MUST fl_code fl_prune(fl_engine *engine, const fl_prune_options *options, char **json_out,
+                                fl_error *err);
 
 FL_API void fl_free(void *text);
 
@@ -300,7 +301,8 @@ FL_API FL_MUST bool fl_size_parse(const char *text, int64_t *bytes);
 /// "0.1.0 (LuaJIT ..., libuv ..., SQLite ..., PCRE2 ...)"
 FL_API const char *fl_version_text(void);
 
-// ------------------------------------------------------------------------------------- node types in C
+// ------------------------------------------------------------------------------------- node types
+// in C
 
 /// One attempt of a node of a C type, while it runs.
 typedef struct fl_task fl_task;
@@ -319,11 +321,13 @@ typedef struct fl_native_type {
 /// Must be called before the script that uses it is loaded. Name and functions are copied.
 FL_API FL_MUST fl_code fl_native_type_register(fl_engine *engine, const fl_native_type *type,
                                                fl_error *err);
-/// Ends the attempt: `error` NULL is success; `outputs_json` may be NULL. The task is gone after it.
+/// Ends the attempt: `error` NULL is success; `outputs_json` may be NULL. The task is gone after
+/// it.
 FL_API void fl_task_finish(fl_task *task, const char *outputs_json, const char *error);
 FL_API void fl_task_log(fl_task *task, const char *text, size_t size);
 
-// ------------------------------------------------------------------------------------- helper modes
+// ------------------------------------------------------------------------------------- helper
+// modes
 
 /// The binary's hidden modes `--supervisor` and `--worker` (fl_config.helper). Returns -1 when
 /// argv[1] is neither; else runs the mode and returns its exit code. Call it first thing in main().

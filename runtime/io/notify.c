@@ -1,5 +1,5 @@
-// Datagram sockets in <dir>/ctl. Paths may be longer than a socket address: they are reached through
-// the folder's descriptor.
+// Datagram sockets in <dir>/ctl. Paths may be longer than a socket address: they are reached
+// through the folder's descriptor.
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -32,7 +32,8 @@ static void on_message(void *ud, bool readable, bool writable) {
   fl_notify *n = ud;
   char byte[16];
   (void)readable, (void)writable;
-  while (recv(n->fd, byte, sizeof byte, MSG_DONTWAIT) >= 0) {}
+  while (recv(n->fd, byte, sizeof byte, MSG_DONTWAIT) >= 0) {
+  }
   n->fn(n->ud);
 }
 

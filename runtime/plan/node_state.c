@@ -1,5 +1,5 @@
-// The one table of a node's life: state x event -> state. An empty cell would be a hole: every cell is
-// written, and what may not happen is NO.
+// The one table of a node's life: state x event -> state. An empty cell would be a hole: every cell
+// is written, and what may not happen is NO.
 #include "plan/plan.h"
 
 #define NO FL_NODE_STATE_COUNT

@@ -79,11 +79,21 @@ fl_node_state fl_plan_get_state(const fl_plan *p, uint32_t node) {
   return p->nodes[node].state;
 }
 
-uint32_t fl_plan_get_count(const fl_plan *p) { return p->count; }
-uint32_t fl_plan_get_ready_count(const fl_plan *p) { return p->ready_count; }
-uint32_t fl_plan_get_open_count(const fl_plan *p) { return p->open_count; }
-uint32_t fl_plan_count_state(const fl_plan *p, fl_node_state s) { return p->state_counts[s]; }
-uint32_t fl_plan_get_queue_count(const fl_plan *p) { return p->queue_count; }
+uint32_t fl_plan_get_count(const fl_plan *p) {
+  return p->count;
+}
+uint32_t fl_plan_get_ready_count(const fl_plan *p) {
+  return p->ready_count;
+}
+uint32_t fl_plan_get_open_count(const fl_plan *p) {
+  return p->open_count;
+}
+uint32_t fl_plan_count_state(const fl_plan *p, fl_node_state s) {
+  return p->state_counts[s];
+}
+uint32_t fl_plan_get_queue_count(const fl_plan *p) {
+  return p->queue_count;
+}
 
 int32_t fl_plan_get_priority(const fl_plan *p, uint32_t node) {
   return fl_plan_get_options(p, node)->priority;
@@ -108,7 +118,8 @@ static fl_slot_class slot_of(fl_node_kind kind) {
 static plan_queue *queue_of(fl_plan *p, uint32_t node) {
   const fl_node_options *o = fl_plan_get_options(p, node);
   uint32_t map = fl_plan_get_map(p, node);
-  if (map != FL_NODE_NONE && fl_graph_get_options(p->graph, map)->map_limit == 0) map = FL_NODE_NONE;
+  if (map != FL_NODE_NONE && fl_graph_get_options(p->graph, map)->map_limit == 0)
+    map = FL_NODE_NONE;
   for (uint32_t i = 0; i < p->queue_count; i++) {
     fl_queue_key *k = &p->queues[i].key;
     if (k->slot == slot_of(o->kind) && k->pool == o->pool && k->map == map) return &p->queues[i];
@@ -130,7 +141,8 @@ static void enqueue(fl_plan *p, uint32_t node) {
   p->ready_count++;
 }
 
-// Heads whose node got a state while it stood in line (cancelled, skipped by hand) are dropped here.
+// Heads whose node got a state while it stood in line (cancelled, skipped by hand) are dropped
+// here.
 static void drop_stale(fl_plan *p, plan_queue *q) {
   while (q->heap.count && p->nodes[q->heap.items[0].node].state != FL_NODE_PENDING) {
     p->nodes[fl_heap_pop(&q->heap).node].queued = false;
@@ -252,7 +264,9 @@ static void settle(fl_plan *p) {
 
 // ------------------------------------------------------------------------------------- changes
 
-void fl_plan_restore(fl_plan *p, uint32_t node, fl_node_state state) { set_state(p, node, state); }
+void fl_plan_restore(fl_plan *p, uint32_t node, fl_node_state state) {
+  set_state(p, node, state);
+}
 
 void fl_plan_ignore(fl_plan *p, uint32_t node) {
   p->nodes[node].ignored = true;
@@ -269,8 +283,10 @@ void fl_plan_begin(fl_plan *p) {
     n->seen = 0;
     for (uint32_t i = 0; i < count; i++) {
       if (p->nodes[parents[i]].ignored) continue;
-      if (fl_node_state_is_final(p->nodes[parents[i]].state)) n->seen |= (uint8_t)seen_of(p, parents[i]);
-      else n->waiting++;
+      if (fl_node_state_is_final(p->nodes[parents[i]].state))
+        n->seen |= (uint8_t)seen_of(p, parents[i]);
+      else
+        n->waiting++;
     }
     if (counts(p, node) && !fl_node_state_is_final(n->state)) p->open_count++;
   }
@@ -290,8 +306,7 @@ uint32_t fl_plan_add_instance(fl_plan *p, uint32_t map_node, uint32_t position,
   }
   uint32_t node = p->count++;
   p->nodes[node] = (plan_node){.state = (uint8_t)state};
-  p->instances[node - p->graph_count] =
-      (plan_instance){.map_node = map_node, .position = position};
+  p->instances[node - p->graph_count] = (plan_instance){.map_node = map_node, .position = position};
   p->state_counts[state]++;
   return node;
 }

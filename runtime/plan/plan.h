@@ -8,9 +8,9 @@
 //      |                               v    '---cancel------> cancelled ---'
 //      '------------------- due -------+---- retrying
 //
-// Every change goes through the table in plan/node_state.c (fl_plan_apply). When a node gets a final
-// state its children are looked at: one whose trigger rule is met becomes ready, one whose rule can
-// no longer be met gets its state by a decision, which the engine takes and records.
+// Every change goes through the table in plan/node_state.c (fl_plan_apply). When a node gets a
+// final state its children are looked at: one whose trigger rule is met becomes ready, one whose
+// rule can no longer be met gets its state by a decision, which the engine takes and records.
 // Instances of maps are nodes behind the graph's, without edges (fl_plan_add_instance).
 #pragma once
 #include "base/state.h"
@@ -19,19 +19,19 @@
 typedef struct fl_plan fl_plan;
 
 typedef enum fl_node_event {
-  FL_NODE_CLAIM,         // an attempt was recorded
-  FL_NODE_RELEASE,       // the claim is taken back: it never started
-  FL_NODE_START,         // it runs
-  FL_NODE_WAIT,          // it waits without a worker
+  FL_NODE_CLAIM,   // an attempt was recorded
+  FL_NODE_RELEASE, // the claim is taken back: it never started
+  FL_NODE_START,   // it runs
+  FL_NODE_WAIT,    // it waits without a worker
   FL_NODE_SUCCEED,
-  FL_NODE_FAIL,          // for good
-  FL_NODE_RETRY,         // failed, and will be tried again
-  FL_NODE_DUE,           // its retry delay is over
+  FL_NODE_FAIL,  // for good
+  FL_NODE_RETRY, // failed, and will be tried again
+  FL_NODE_DUE,   // its retry delay is over
   FL_NODE_SKIP,
   FL_NODE_OMIT,
   FL_NODE_FAIL_UPSTREAM,
   FL_NODE_CANCEL,
-  FL_NODE_RESET,         // a resume queues it again
+  FL_NODE_RESET, // a resume queues it again
   FL_NODE_EVENT_COUNT
 } fl_node_event;
 

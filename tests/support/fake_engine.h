@@ -23,7 +23,9 @@ typedef struct fake_engine {
   fl_graph *graph;
 } fake_engine;
 
-static int64_t fake_now(void *ud) { return ((fake_engine *)ud)->now_ms; }
+static int64_t fake_now(void *ud) {
+  return ((fake_engine *)ud)->now_ms;
+}
 
 static void fake_start(void *ud, fl_attempt *a) {
   fake_engine *f = ud;
@@ -45,7 +47,9 @@ static void fake_cancel(void *ud, fl_attempt *a, int64_t grace_ms) {
   fl_attempt_end(a, &(fl_outcome){.state = FL_ATTEMPT_CANCELLED, .exit_code = -1, .signal = 15});
 }
 
-static uint32_t fake_ahead(void *ud) { return ((fake_engine *)ud)->ahead; }
+static uint32_t fake_ahead(void *ud) {
+  return ((fake_engine *)ud)->ahead;
+}
 
 static void fake_tell(void *ud, const fl_event *e) {
   fake_engine *f = ud;
@@ -78,9 +82,15 @@ static fl_code fake_command(const fl_flow *flow, fl_attempt *a, fl_command **out
 static const fl_hooks fake_hooks = {.command = fake_command};
 
 static void fake_open_scheduler(fake_engine *f, uint32_t jobs) {
-  fl_scheduler_config c = {.store = f->store, .clock = {fake_now, fake_now, f}, .owner = "test#1",
-                           .jobs = jobs, .get_supervisor = fake_supervisor,
-                           .recover = fake_recover, .on_event = fake_tell, .event_ud = f, .ud = f};
+  fl_scheduler_config c = {.store = f->store,
+                           .clock = {fake_now, fake_now, f},
+                           .owner = "test#1",
+                           .jobs = jobs,
+                           .get_supervisor = fake_supervisor,
+                           .recover = fake_recover,
+                           .on_event = fake_tell,
+                           .event_ud = f,
+                           .ud = f};
   fl_executor e = {.start = fake_start, .cancel = fake_cancel, .ud = f};
   for (int k = 0; k < FL_KIND_COUNT; k++) c.executors[k] = e;
   c.executors[FL_KIND_PROCESS].ahead = fake_ahead;
@@ -103,13 +113,19 @@ static void fake_open(fake_engine *f, uint32_t jobs, const char *edges, fl_node_
     for (const char *p = edges; *p; node++) {
       if (!pass && fl_graph_add(f->graph, p, 1, &options, &index, &err)) abort();
       for (p++; *p && *p != ' '; p++)
-        if (pass && *p != ':' && *p != ',') fl_graph_after(f->graph, node, fl_graph_find(f->graph, p, 1));
+        if (pass && *p != ':' && *p != ',')
+          fl_graph_after(f->graph, node, fl_graph_find(f->graph, p, 1));
       if (*p) p++;
     }
   }
   if (fl_graph_freeze(f->graph, &err)) abort();
-  f->flow = (fl_flow){.key = "story", .graph = f->graph, .hooks = &fake_hooks, .index = 1,
-                      .version = "sha256:0", .zone = "UTC", .vars = fl_value_empty_map()};
+  f->flow = (fl_flow){.key = "story",
+                      .graph = f->graph,
+                      .hooks = &fake_hooks,
+                      .index = 1,
+                      .version = "sha256:0",
+                      .zone = "UTC",
+                      .vars = fl_value_empty_map()};
   fake_open_scheduler(f, jobs);
 }
 
@@ -121,7 +137,8 @@ static void fake_step(fake_engine *f) {
 }
 
 static void fake_snapshot(fl_snapshot *s) {
-  *s = (fl_snapshot){.dir = (char *)"/", .count = 1, .sources = fl_alloc_zero(1, sizeof *s->sources)};
+  *s = (fl_snapshot){
+      .dir = (char *)"/", .count = 1, .sources = fl_alloc_zero(1, sizeof *s->sources)};
   s->sources[0] = (fl_source){.path = (char *)"story.lua", .data = (char *)"--", .size = 2};
   fl_snapshot_digest(s);
 }
@@ -131,7 +148,8 @@ static fl_run *fake_run(fake_engine *f) {
   fl_error err;
   fl_snapshot snapshot;
   fake_snapshot(&snapshot);
-  if (fl_scheduler_prepare_flow(f->scheduler, &f->flow, &snapshot, &err)) fail_msg("%s", err.message);
+  if (fl_scheduler_prepare_flow(f->scheduler, &f->flow, &snapshot, &err))
+    fail_msg("%s", err.message);
   free(snapshot.sources);
   fl_run_spec spec = {.flow = &f->flow, .params = fl_value_empty_map()};
   if (fl_scheduler_start_run(f->scheduler, &spec, &run, &err)) fail_msg("%s", err.message);
@@ -145,8 +163,10 @@ static void fake_end(fake_engine *f, const char *name, fl_attempt_state state) {
     fl_attempt *a = f->live[i];
     if (strcmp(fl_attempt_get_name(a), name)) continue;
     fake_take(f, a);
-    fl_attempt_end(a, &(fl_outcome){.state = state, .exit_code = state == FL_ATTEMPT_SUCCEEDED ? 0 : 1,
-                                    .error = state == FL_ATTEMPT_SUCCEEDED ? NULL : "exited with code 1"});
+    fl_attempt_end(
+        a, &(fl_outcome){.state = state,
+                         .exit_code = state == FL_ATTEMPT_SUCCEEDED ? 0 : 1,
+                         .error = state == FL_ATTEMPT_SUCCEEDED ? NULL : "exited with code 1"});
     fake_step(f);
     return;
   }

@@ -1,5 +1,5 @@
-// The library as a host uses it: two engines in one process, stepped from the host's loop, a node type
-// in C, reading back. Inline and native nodes only: no helper process is needed.
+// The library as a host uses it: two engines in one process, stepped from the host's loop, a node
+// type in C, reading back. Inline and native nodes only: no helper process is needed.
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -48,10 +48,11 @@ static void host_open(host *h) {
   *h = (host){0};
   snprintf(h->dir, sizeof h->dir, "/tmp/flowlua-embed-XXXXXX");
   assert_non_null(mkdtemp(h->dir));
-  fl_config c = {.size = sizeof c, .state_dir = h->dir, .jobs = 1, .on_event = on_event, .event_ud = h};
+  fl_config c = {
+      .size = sizeof c, .state_dir = h->dir, .jobs = 1, .on_event = on_event, .event_ud = h};
   if (fl_engine_open(&c, &h->engine, &err)) fail_msg("%s", err.message);
-  fl_native_type type = {.size = sizeof type, .name = "motor", .ud = h, .run = native_run,
-                         .cancel = native_cancel};
+  fl_native_type type = {
+      .size = sizeof type, .name = "motor", .ud = h, .run = native_run, .cancel = native_cancel};
   if (fl_native_type_register(h->engine, &type, &err)) fail_msg("%s", err.message);
 }
 
@@ -96,7 +97,8 @@ static const char *const script_text =
     "local f = flow.dag('mixed', {})\n"
     "f.ask = flow.lua { inline = true, run = function(ctx) return { speed = 3 } end }\n"
     "f.drive = flow.motor { after = 'ask', gear = 2 }\n"
-    "f.tell = flow.lua { inline = true, after = 'drive', run = function(ctx) return ctx.inputs.drive.km end }\n"
+    "f.tell = flow.lua { inline = true, after = 'drive', run = function(ctx) return "
+    "ctx.inputs.drive.km end }\n"
     "return f\n";
 
 static void a_host_steps_two_engines_with_a_node_type_in_c(void **state) {
@@ -122,7 +124,8 @@ static void a_host_steps_two_engines_with_a_node_type_in_c(void **state) {
   assert_non_null(strstr(json, "\"outputs\":7"));
   fl_free(json);
   fl_task_finish(b.task, NULL, "out of fuel");
-  while (step(&b)) {}
+  while (step(&b)) {
+  }
   assert_non_null(strstr(b.finished, "drive=failed"));
   host_close(&a);
   host_close(&b);
@@ -139,7 +142,8 @@ static void closing_an_engine_ends_what_runs_and_a_resume_goes_on(void **state) 
   assert_non_null(h.task);
   fl_engine_close(h.engine);
   memcpy(dir, h.dir, sizeof dir);
-  fl_config c = {.size = sizeof c, .state_dir = h.dir, .jobs = 1, .on_event = on_event, .event_ud = &h};
+  fl_config c = {
+      .size = sizeof c, .state_dir = h.dir, .jobs = 1, .on_event = on_event, .event_ud = &h};
   assert_int_equal(fl_engine_open(&c, &h.engine, &err), FL_OK);
   fl_native_type type = {.size = sizeof type, .name = "motor", .ud = &h, .run = native_run};
   assert_int_equal(fl_native_type_register(h.engine, &type, &err), FL_OK);
@@ -148,7 +152,8 @@ static void closing_an_engine_ends_what_runs_and_a_resume_goes_on(void **state) 
   for (int i = 0; i < 20; i++) step(&h);
   assert_non_null(h.task);
   fl_task_finish(h.task, "{\"km\":1}", NULL);
-  while (step(&h)) {}
+  while (step(&h)) {
+  }
   assert_string_equal(h.finished, "drive=succeeded tell=succeeded "); // ask is not run again
   host_close(&h);
 }

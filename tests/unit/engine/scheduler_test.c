@@ -10,7 +10,8 @@
 #include <cmocka.h>
 #include "fake_engine.h"
 
-static const fl_node_options process = {.kind = FL_KIND_PROCESS, .lost_count_max = 2, .grace_ms = 1000};
+static const fl_node_options process = {
+    .kind = FL_KIND_PROCESS, .lost_count_max = 2, .grace_ms = 1000};
 
 static fl_run_state state_of(fake_engine *f) {
   fl_run_row row;
@@ -29,7 +30,8 @@ static fl_run *resume(fake_engine *f, fl_fate fate) {
   fake_open_scheduler(f, 2);
   assert_int_equal(fl_store_find_run(f->store, "last", &row, &err), FL_OK);
   fl_resume_spec spec = {.flow = &f->flow};
-  if (fl_scheduler_resume_run(f->scheduler, &row, true, &spec, &run, &err)) fail_msg("%s", err.message);
+  if (fl_scheduler_resume_run(f->scheduler, &row, true, &spec, &run, &err))
+    fail_msg("%s", err.message);
   fl_run_row_deinit(&row);
   fake_step(f);
   return run;
@@ -151,10 +153,10 @@ static void a_killed_engines_attempts_end_as_their_fate_says(void **state) {
     fl_fate fate;
     const char *starts;
   } rows[] = {
-      {FL_FATE_IS_RUNNING, ""},      // adopted: nothing is started
-      {FL_FATE_IS_ENDED, "b "},      // harvested: its child goes on
+      {FL_FATE_IS_RUNNING, ""},       // adopted: nothing is started
+      {FL_FATE_IS_ENDED, "b "},       // harvested: its child goes on
       {FL_FATE_IS_NOT_STARTED, "a "}, // the same attempt
-      {FL_FATE_IS_LOST, "a "},       // another attempt
+      {FL_FATE_IS_LOST, "a "},        // another attempt
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     fake_engine f;
@@ -184,7 +186,8 @@ static void an_engine_whose_run_was_taken_over_writes_nothing_more(void **state)
   fake_run(&f);
   fl_run_row row;
   assert_int_equal(fl_store_find_run(f.store, "last", &row, &err), FL_OK);
-  assert_int_equal(fl_store_take_run(f.store, row.row, "other#2", true, true, f.now_ms, &epoch, &err), FL_OK);
+  assert_int_equal(
+      fl_store_take_run(f.store, row.row, "other#2", true, true, f.now_ms, &epoch, &err), FL_OK);
   fl_attempt_end(f.live[0], &(fl_outcome){.state = FL_ATTEMPT_SUCCEEDED});
   assert_int_equal(fl_scheduler_step(f.scheduler, 10, &again, &err), FL_E_FENCED);
   assert_int_equal(state_of(&f), FL_RUN_RUNNING);

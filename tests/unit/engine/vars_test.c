@@ -17,16 +17,19 @@ typedef struct row {
 
 static const row rows[] = {
     {FL_MERGE_ERROR, "{\"x\":1}", "{}", "{\"x\":1}", "{}", "{\"x\":1}"},
-    {FL_MERGE_ERROR, "{\"x\":2}", "{\"x\":\"a\"}", "{\"x\":1}", "{}", "{\"x\":2}"}, // only a changed it
+    {FL_MERGE_ERROR, "{\"x\":2}", "{\"x\":\"a\"}", "{\"x\":1}", "{}",
+     "{\"x\":2}"}, // only a changed it
     {FL_MERGE_ERROR, "{\"x\":1}", "{}", "{\"x\":2}", "{\"x\":\"b\"}", "{\"x\":2}"},
-    {FL_MERGE_ERROR, "{\"x\":2}", "{\"x\":\"a\"}", "{\"y\":3}", "{\"y\":\"b\"}", "{\"x\":2,\"y\":3}"},
+    {FL_MERGE_ERROR, "{\"x\":2}", "{\"x\":\"a\"}", "{\"y\":3}", "{\"y\":\"b\"}",
+     "{\"x\":2,\"y\":3}"},
     {FL_MERGE_ERROR, "{\"x\":2}", "{\"x\":\"a\"}", "{\"x\":3}", "{\"x\":\"b\"}", NULL},
     {FL_MERGE_ERROR, "{\"x\":2}", "{\"x\":\"a\"}", "{\"x\":2}", "{\"x\":\"b\"}", "{\"x\":2}"},
     {FL_MERGE_FIRST, "{\"x\":2}", "{\"x\":\"a\"}", "{\"x\":3}", "{\"x\":\"b\"}", "{\"x\":2}"},
     {FL_MERGE_LAST, "{\"x\":2}", "{\"x\":\"a\"}", "{\"x\":3}", "{\"x\":\"b\"}", "{\"x\":3}"},
     // root set it, b overrode what it had seen of root: b's is newer
     {FL_MERGE_ERROR, "{\"x\":1}", "{\"x\":\"root\"}", "{\"x\":2}", "{\"x\":\"b\"}", "{\"x\":2}"},
-    {FL_MERGE_ERROR, "{\"x\":null}", "{\"x\":\"a\"}", "{\"x\":1}", "{}", "{\"x\":null}"}, // removed by a
+    {FL_MERGE_ERROR, "{\"x\":null}", "{\"x\":\"a\"}", "{\"x\":1}", "{}",
+     "{\"x\":null}"}, // removed by a
 };
 
 static fl_graph *diamond(void) {
@@ -35,7 +38,8 @@ static fl_graph *diamond(void) {
   fl_node_options o = {.type = "t"};
   fl_error err;
   uint32_t index;
-  for (int i = 0; i < 4; i++) assert_int_equal(fl_graph_add(g, names[i], strlen(names[i]), &o, &index, &err), FL_OK);
+  for (int i = 0; i < 4; i++)
+    assert_int_equal(fl_graph_add(g, names[i], strlen(names[i]), &o, &index, &err), FL_OK);
   fl_graph_after(g, 1, 0);
   fl_graph_after(g, 2, 0);
   fl_graph_after(g, 3, 1);
@@ -63,7 +67,8 @@ static void two_parents_merge_as_their_row_says(void **state) {
       assert_string_equal(out->map->text, r->map);
     } else {
       assert_int_equal(rc, FL_E_SCRIPT);
-      assert_non_null(strstr(err.message, "f.child: vars.x was set to different values by 'a' and 'b'"));
+      assert_non_null(
+          strstr(err.message, "f.child: vars.x was set to different values by 'a' and 'b'"));
     }
     fl_vars_unref(out);
     fl_vars_unref(sources[0].vars);

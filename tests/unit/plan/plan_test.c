@@ -23,9 +23,12 @@ static fl_graph *graph_of(const char *text) {
       const char *after = NULL;
       if (*p == ':') {
         p++;
-        if (*p == 'D') o.trigger = FL_TRIGGER_ALL_DONE, p++;
-        else if (*p == 'F') o.trigger = FL_TRIGGER_ONE_FAILED, p++;
-        else if (*p == 'N') o.trigger = FL_TRIGGER_NONE_FAILED, p++;
+        if (*p == 'D')
+          o.trigger = FL_TRIGGER_ALL_DONE, p++;
+        else if (*p == 'F')
+          o.trigger = FL_TRIGGER_ONE_FAILED, p++;
+        else if (*p == 'N')
+          o.trigger = FL_TRIGGER_NONE_FAILED, p++;
         after = p;
       }
       uint32_t made;
@@ -92,7 +95,10 @@ static void play(const story *s) {
       continue;
     }
     uint32_t node = fl_graph_find(g, step, 1);
-    fl_plan_apply(p, node, step[1] == '+' ? FL_NODE_SUCCEED : step[1] == '-' ? FL_NODE_FAIL : FL_NODE_SKIP);
+    fl_plan_apply(p, node,
+                  step[1] == '+'   ? FL_NODE_SUCCEED
+                  : step[1] == '-' ? FL_NODE_FAIL
+                                   : FL_NODE_SKIP);
     while (fl_plan_take_decision(p, &d))
       snprintf(ends + strlen(ends), sizeof ends - strlen(ends), "%s:%s ",
                fl_graph_get_name(g, d.node), fl_node_state_text(d.state));
