@@ -67,11 +67,10 @@ struct fl_store {
   int wal_fd; // ours, for fdatasync only; -1 when read_only
   fl_durability durability;
   bool read_only;
-  bool open;   // a write transaction is open
-  int reading; // depth of fl_store_read_begin(), 0: no read transaction is open
-  bool failed; // a sync failed: what is on disk is unknown, nothing more is written
-  bool dirty;  // something is committed that no sync covers
-  bool dir_synced;
+  bool open;         // a write transaction is open
+  int reading;       // depth of fl_store_read_begin(), 0: no read transaction is open
+  bool failed;       // a sync failed: what is on disk is unknown, nothing more is written
+  bool dirty;        // something is committed that no sync covers
   int wal_pages;     // in the log after the last commit
   int checkpoint_at; // wal_pages at which the next checkpoint is tried
   int64_t synced_ms; // monotonic time of the last sync

@@ -100,15 +100,14 @@ bool fl_store_is_open(const fl_store *s) {
   return s->open;
 }
 
+// The name of a new log is on disk already: SQLite syncs its header and its directory before the
+// first page goes in.
 static fl_code barrier(fl_store *s, fl_error *err) {
   int rc;
   if (!s->dirty) return FL_OK;
   do rc = fdatasync(s->wal_fd);
   while (rc && errno == EINTR);
-  // The log may be a new file: its name must be on disk too, once.
-  if (!rc && !s->dir_synced) rc = fsync(s->dir_fd);
   if (rc) return fail_unknown(s, err, errno);
-  s->dir_synced = true;
   s->dirty = false;
   s->synced_ms = fl_monotonic_ms();
   return FL_OK;
