@@ -46,7 +46,9 @@ function makers.dag(key, options) return dag.new(key, options, place.of_call(mak
 function makers.node_type(raw) return registry.define(raw, place.of_call(makers.node_type)) end
 
 --- A schedule by cron expression.
-function makers.cron(text, options) return schedule.cron(text, options, place.of_call(makers.cron)) end
+function makers.cron(text, options)
+  return schedule.cron(text, options, place.of_call(makers.cron))
+end
 
 --- A schedule by interval: flow.every(1, "day", { at = "08:00" }).
 function makers.every(count, unit, options)
@@ -60,6 +62,7 @@ return setmetatable(flow, {
     return found
   end,
   __newindex = function(_, name)
-    error(("flow.%s cannot be set; define a node type with flow.node_type"):format(tostring(name)), 2)
+    error(("flow.%s cannot be set; define a node type with flow.node_type"):format(tostring(name)),
+      2)
   end,
 })

@@ -50,7 +50,8 @@ local function check_after(after)
   end
 end
 
-local extra_checks = { limits = command.limits_problem, retry_on = check_retry_on, after = check_after }
+local extra_checks = { limits = command.limits_problem, retry_on = check_retry_on,
+  after = check_after }
 
 -- The problem of one named option, or nil.
 local function check_option(ty, key, v)
@@ -71,7 +72,9 @@ end
 -- The problem of the positional entries, of which there are `count`, and the option they stand for.
 local function check_positional(ty, node, count)
   local spec = ty.positional
-  if not spec then return { text = ("flow.%s has no positional entries"):format(ty.name) }, "[1]" end
+  if not spec then
+    return { text = ("flow.%s has no positional entries"):format(ty.name) }, "[1]"
+  end
   if node[spec.name] ~= nil then
     return { text = ("given twice: as `%s` and as positional entry"):format(spec.name) }, spec.name
   end
@@ -114,7 +117,8 @@ local function check_instances(ty, node)
   local inner_type = known.node_type(inner)
   if not inner_type then return nil end -- told already
   if inner_type.kind == "map" or inner_type.kind == "branch" then
-    return { text = ("a node of type %s cannot be inside another"):format(inner_type.name) }, ty.node_param
+    return { text = ("a node of type %s cannot be inside another"):format(inner_type.name) },
+      ty.node_param
   end
   for _, key in ipairs { "after", "when", "trigger", "merge" } do
     if inner[key] ~= nil then
@@ -188,7 +192,8 @@ local function check_weight(state, ty, node, name, where)
   local capacity = pool and state.options.pools and state.options.pools[pool]
   local weight = capacity and (node.weight or (state.options.defaults or {}).weight) or 0
   if capacity and weight > capacity and ty then
-    return node_fault(state, name, where, { text = ("expected at most %d, the capacity of pool %s, got %d")
+    return node_fault(state, name, where,
+      { text = ("expected at most %d, the capacity of pool %s, got %d")
       :format(capacity, pool, weight) }, "weight")
   end
 end
@@ -217,7 +222,9 @@ local function check_nodes(state)
         option = node.after ~= nil and "after" or "when"
         problem = { text = "runs at the end of a run: it depends on nothing" }
       end
-      if problem then first = earlier(first, node_fault(state, hook, inner_where or where, problem, option)) end
+      if problem then
+        first = earlier(first, node_fault(state, hook, inner_where or where, problem, option))
+      end
     end
   end
   return first
@@ -250,7 +257,8 @@ local function after_name(state, entry)
   if name then return name end
   local other, other_name = owner_of(entry)
   if other then
-    return nil, { text = ("expected a node of this flow, got %s.%s"):format(other.key, other_name or "?") }
+    return nil, { text = ("expected a node of this flow, got %s.%s")
+      :format(other.key, other_name or "?") }
   end
   return nil, { text = "expected a node of this flow, got one that was never assigned to it" }
 end
@@ -264,12 +272,14 @@ local function check_edges(state)
   local first
   for i = 1, #state.nodes do
     local after = state.nodes[i].after
-    if after ~= nil and not (type(after) == "string" and state.by_name[after]) and not check_after(after) then
+    if after ~= nil and not (type(after) == "string" and state.by_name[after])
+      and not check_after(after) then
       each_after(after, function(entry, path)
         local _, problem = after_name(state, entry)
         if problem then
           problem.path = path
-          first = earlier(first, node_fault(state, state.names[i], state.places[i], problem, "after"))
+          first = earlier(first, node_fault(state, state.names[i], state.places[i], problem,
+            "after"))
         end
       end)
     end
@@ -291,7 +301,9 @@ local function add_nodes(state, graph)
   local names, nodes = state.names, state.nodes
   for i = 1, #nodes do
     local index, err = add_node(state, graph, names[i], nodes[i])
-    if not index then return fault.new(state.places[i], state.key .. "." .. names[i], err.message) end
+    if not index then
+      return fault.new(state.places[i], state.key .. "." .. names[i], err.message)
+    end
   end
   for _, hook in ipairs(hook_names) do
     local node = state.options[hook]
@@ -343,7 +355,9 @@ local function pool_table(state)
   return list
 end
 
-local function milliseconds(v) return v ~= nil and math.floor(schema.duration(v) * 1000 + 0.5) or nil end
+local function milliseconds(v)
+  return v ~= nil and math.floor(schema.duration(v) * 1000 + 0.5) or nil
+end
 
 local function info_of(state, pools)
   local given = state.options

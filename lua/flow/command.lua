@@ -62,7 +62,9 @@ local function word_text(word, i)
   if type(word) ~= "string" then
     error(("word %d: %s"):format(i, fault.expected("a string or number", word)), 0)
   end
-  if find(word, "\0", 1, true) then error(("word %d: a word cannot hold a zero byte"):format(i), 0) end
+  if find(word, "\0", 1, true) then
+    error(("word %d: a word cannot hold a zero byte"):format(i), 0)
+  end
   return word
 end
 
@@ -107,7 +109,9 @@ local function env_list(ctx, extra)
     if type(text) ~= "string" and type(text) ~= "number" then
       error(("env.%s: %s"):format(name, fault.expected("a string", text)), 0)
     end
-    if find(name, "[=%z]") or name == "" then error(("env: %q is no name of a variable"):format(name), 0) end
+    if find(name, "[=%z]") or name == "" then
+      error(("env: %q is no name of a variable"):format(name), 0)
+    end
     text = type(text) == "number" and value.number_text(text) or text
     if find(text, "\0", 1, true) then error(("env.%s: cannot hold a zero byte"):format(name), 0) end
     list[i] = name .. "=" .. text
@@ -143,7 +147,8 @@ function command.limits_problem(limits)
   for _, name in ipairs(names) do
     local spec = options.limits[name]
     if not spec then
-      return { path = "." .. name, text = "unknown limit" .. suggest.hint(name, options.limits.names) }
+      return { path = "." .. name, text = "unknown limit"
+        .. suggest.hint(name, options.limits.names) }
     end
     local ok, problem = schema.check(spec, limits[name])
     if not ok then
@@ -177,7 +182,8 @@ end
 -- ------------------------------------------------------------------------------------ whole
 
 local answer_fields = {
-  shell = true, capture = true, stdin = true, ok_codes = true, limits = true, env = true, cwd = true,
+  shell = true, capture = true, stdin = true, ok_codes = true, limits = true, env = true,
+    cwd = true,
 }
 local answer_names = { "shell", "capture", "stdin", "ok_codes", "limits", "env", "cwd" }
 
@@ -194,7 +200,8 @@ local function check_answer(answer)
       local spec = options.exec[key]
       local ok, problem = schema.check(spec, v)
       if not ok then
-        error(("`command` returned %s%s: %s"):format(key, problem.path or "", schema.problem_text(problem)), 0)
+        error(("`command` returned %s%s: %s"):format(key, problem.path or "",
+          schema.problem_text(problem)), 0)
       end
     end
   end
@@ -238,15 +245,19 @@ function command.of_exec(ctx, given)
     if type(key) ~= "number" then
       local spec = options.exec[key]
       if not spec then
-        error(("ctx:exec: unknown option %s%s"):format(tostring(key), suggest.hint(key, options.exec.names)), 0)
+        error(("ctx:exec: unknown option %s%s"):format(tostring(key),
+          suggest.hint(key, options.exec.names)), 0)
       end
       local ok, problem = schema.check(spec, v)
       if not ok then
-        error(("ctx:exec: %s%s: %s"):format(key, problem.path or "", schema.problem_text(problem)), 0)
+        error(("ctx:exec: %s%s: %s"):format(key, problem.path or "", schema.problem_text(problem)),
+          0)
       end
     end
   end
-  if given.shell and given[1] ~= nil then error("ctx:exec: expected words or `shell`, got both", 0) end
+  if given.shell and given[1] ~= nil then
+    error("ctx:exec: expected words or `shell`, got both", 0)
+  end
   return {
     argv = given.shell and shell_argv(given.shell) or list_argv(given),
     env = env_list(ctx, given.env),
@@ -279,8 +290,8 @@ function command.captured(mode, text)
   return result
 end
 
---- Outputs that a process wrote into FLOWLUA_OUTPUT: one JSON object, or name=value lines (values are
---- text). nil when it wrote nothing. Raises a string.
+--- Outputs that a process wrote into FLOWLUA_OUTPUT: one JSON object, or name=value lines (values
+--- are text). nil when it wrote nothing. Raises a string.
 function command.written(text)
   if not find(text, "%S") then return nil end
   if find(text, "^%s*{") then
@@ -297,7 +308,8 @@ function command.written(text)
     if find(line, "%S") then
       local name, rest = line:match "^([A-Za-z_][A-Za-z0-9_.-]*)=(.*)$"
       if not name then
-        error(("FLOWLUA_OUTPUT line %d: expected name=value, got %s"):format(number, fault.describe(line)), 0)
+        error(("FLOWLUA_OUTPUT line %d: expected name=value, got %s"):format(number,
+          fault.describe(line)), 0)
       end
       result[name] = rest
     end

@@ -1,7 +1,8 @@
 -- ctx: what the code of a node sees and may ask for. One table a task, filled in when it is read.
 --
--- The same code serves a worker (where the backend's functions block) and an inline node (where some
--- of them yield). Other nodes may run while one waits, so whatever waits puts `context.current` back.
+-- The same code serves a worker (where the backend's functions block) and an inline node (where
+-- some of them yield). Other nodes may run while one waits, so whatever waits puts
+-- `context.current` back.
 local command = require "flow.command"
 local schema = require "flow.schema"
 local trace = require "flow.trace"
@@ -21,7 +22,8 @@ local function refuse(_, name)
 end
 
 -- A view that refuses to be set. JSON and our pairs() see through it (__flow_value); tables inside
--- are the node's own copies, for which # and ipairs must work: changes in them are found at the end.
+-- are the node's own copies, for which # and ipairs must work: changes in them are found at the
+-- end.
 local function read_params(ctx, params)
   for _, v in next, params do
     if type(v) == "table" then
@@ -37,7 +39,8 @@ local function read_vars(ctx, vars)
   return vars
 end
 
-local readable = { run = true, params = true, vars = true, inputs = true, item = true, index = true, node = true }
+local readable = { run = true, params = true, vars = true, inputs = true, item = true,
+  index = true, node = true }
 
 local mt = {}
 mt.__index = function(ctx, name)
@@ -147,8 +150,11 @@ function methods.cancelled(ctx) return ctx._backend.cancelled(ctx._task) and tru
 
 --- Ends the node as failed. `retry = false`: no further attempt.
 function methods.fail(_, why, given)
-  if given ~= nil and type(given) ~= "table" then error("ctx:fail: expected (why, { retry = false })", 2) end
-  error(trace.signal("fail", why == nil and "failed" or show(why), not (given and given.retry == false)), 0)
+  if given ~= nil and type(given) ~= "table" then
+    error("ctx:fail: expected (why, { retry = false })", 2)
+  end
+  error(trace.signal("fail", why == nil and "failed" or show(why),
+    not (given and given.retry == false)), 0)
 end
 
 --- Ends the node as skipped.
@@ -179,8 +185,12 @@ end
 ---@param name string
 ---@param fn function
 function methods.step(ctx, name, fn, ...)
-  if type(name) ~= "string" then error("ctx:step: expected a name first, got a " .. type(name), 2) end
-  if type(fn) ~= "function" then error("ctx:step: expected a function second, got a " .. type(fn), 2) end
+  if type(name) ~= "string" then
+    error("ctx:step: expected a name first, got a " .. type(name), 2)
+  end
+  if type(fn) ~= "function" then
+    error("ctx:step: expected a function second, got a " .. type(fn), 2)
+  end
   local found, text = wait(ctx, ctx._backend.step_get, name)
   if not found then
     text = value.encode((fn(...)), ("step %q"):format(name)) or "null"
@@ -229,8 +239,9 @@ local function why_failed(result, spec)
   return ("%s: %s%s"):format(what, reason, tail)
 end
 
---- Runs a supervised child: { "prog", "arg", ... } or { shell = text }, and the options of a process
---- node, `timeout` and `check`. Raises an error when it does not succeed, unless check = false.
+--- Runs a supervised child: { "prog", "arg", ... } or { shell = text }, and the options of a
+--- process node, `timeout` and `check`. Raises an error when it does not succeed, unless check =
+--- false.
 ---@param given table
 ---@return flow.ExecResult
 function methods.exec(ctx, given)
@@ -304,7 +315,9 @@ function methods.uuid(ctx)
     local b = { random_bytes(16):byte(1, 16) }
     b[7] = b[7] % 16 + 64
     b[9] = b[9] % 64 + 128
-    return ("%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x"):format(unpack(b))
+    local two, four = "%02x%02x", "%02x%02x%02x%02x"
+    local form = ("%s-%s-%s-%s-%s%s"):format(four, two, two, two, four, two)
+    return form:format(unpack(b))
   end)
 end
 

@@ -55,10 +55,14 @@ local function refuse_node(state, name, node)
     return add_fault(state, where, path,
       "expected a name: a letter or _, then letters, digits, _ . - (at most 128)")
   end
-  if state.built then return add_fault(state, where, path, "the flow is complete: nothing can be added") end
+  if state.built then
+    return add_fault(state, where, path, "the flow is complete: nothing can be added")
+  end
   if not known.node_type(node) then
     local expected = "expected a node such as flow.shell{...}, got " .. fault.describe(node)
-    if type(node) == "function" then expected = expected .. "; write flow.lua{ run = function(ctx) ... end }" end
+    if type(node) == "function" then
+      expected = expected .. "; write flow.lua{ run = function(ctx) ... end }"
+    end
     return add_fault(state, where, path, expected)
   end
   if state.by_name[name] then
@@ -70,7 +74,8 @@ local function refuse_node(state, name, node)
     end
   end
   local other = name_of(state, node)
-  add_fault(state, where, path, other and ('this node is "%s" already: make another one'):format(other)
+  add_fault(state, where, path,
+    other and ('this node is "%s" already: make another one'):format(other)
     or "this node belongs to another flow already: make another one")
 end
 
@@ -95,7 +100,8 @@ end
 local function check_pools(state)
   for name in next, state.options.pools or {} do
     if not schema.check(schema.spec "name", name) then
-      add_fault(state, state.place, state.key .. ".pools." .. name, "expected a name (letters, digits, _ . -)")
+      add_fault(state, state.place, state.key .. ".pools." .. name,
+        "expected a name (letters, digits, _ . -)")
     end
   end
 end
@@ -150,7 +156,8 @@ local function check_options(state)
   for _, name in ipairs(names) do
     local path, spec = state.key .. "." .. name, options.flow[name]
     if not spec then
-      add_fault(state, state.place, path, "unknown option" .. suggest.hint(name, options.flow.names))
+      add_fault(state, state.place, path, "unknown option"
+        .. suggest.hint(name, options.flow.names))
     else
       local ok, problem = schema.check(spec, state.options[name])
       if not ok then

@@ -50,6 +50,8 @@ function fault.describe(value)
 end
 
 --- "expected X, got Y".
-function fault.expected(expected, got) return "expected " .. expected .. ", got " .. fault.describe(got) end
+function fault.expected(expected, got)
+  return "expected " .. expected .. ", got " .. fault.describe(got)
+end
 
 return fault

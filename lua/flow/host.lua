@@ -1,5 +1,5 @@
--- What C calls while flows run. `flow` is a position in the script's flows (from 1), `node` an index
--- of its graph (from 0), `inner` true for an instance of the map `node`.
+-- What C calls while flows run. `flow` is a position in the script's flows (from 1), `node` an
+-- index of its graph (from 0), `inner` true for an instance of the map `node`.
 local command = require "flow.command"
 local context = require "flow.context"
 local fault = require "flow.fault"
@@ -121,7 +121,9 @@ function host.run(flow_index, node, inner, task, backend)
   local ok, outputs, vars = xpcall(execute, handler, flow, node, ctx, ty, options)
   context.current = nil
   if ok then return "succeeded", outputs, vars end
-  if not trace.is_signal(outputs) then return "failed", nil, nil, complete(flow, node, outputs), true end
+  if not trace.is_signal(outputs) then
+    return "failed", nil, nil, complete(flow, node, outputs), true
+  end
   render.option = nil
   if outputs.kind == "skip" then return "skipped", nil, nil, outputs.text end
   return "failed", nil, nil, outputs.trace, outputs.retry
@@ -259,7 +261,7 @@ local function decide_retry(rule, failure)
 end
 
 --- Whether a failed attempt is one to retry. Raises a string.
----@param failure { status: string, exit_code: integer?, signal: integer?, error: string, attempt: integer }
+---@param failure flow.Failure
 ---@return boolean
 function host.retry_on(flow_index, node, failure, inner)
   local flow = flows[flow_index]
@@ -296,7 +298,8 @@ end
 local function expand(ctx, ty, options)
   context.current = ctx
   local list = ty.hooks.expand(ctx, render.params(ty, options, ctx))
-  if type(list) ~= "table" or list == value.null or next(list) ~= nil and not value.is_list(list) then
+  if type(list) ~= "table" or list == value.null or next(list) ~= nil
+    and not value.is_list(list) then
     error(fault.expected("a list to go over", list), 0)
   end
   local chunk = options.chunk
@@ -318,7 +321,8 @@ end
 function host.expand(flow_index, node, task, backend)
   local flow = flows[flow_index]
   local options, ty = subject(flow, node)
-  return demand(flow, node, "over", expand, new_context(flow, options, nil, task, backend), ty, options)
+  return demand(flow, node, "over", expand, new_context(flow, options, nil, task, backend), ty,
+    options)
 end
 
 local function call(flow, node, ctx, ty, options)
@@ -332,7 +336,8 @@ local function call(flow, node, ctx, ty, options)
     found = found or other.key == target
   end
   if not found then
-    error(('%s: unknown flow "%s"%s'):format(path_of(flow, node), target, suggest.hint(target, keys)), 0)
+    error(('%s: unknown flow "%s"%s'):format(path_of(flow, node), target,
+      suggest.hint(target, keys)), 0)
   end
   if given ~= nil and (type(given) ~= "table" or value.is_list(given)) then
     error(fault.expected("names and values as params", given), 0)
@@ -360,7 +365,9 @@ function host.params(flow_index, texts, json)
     local problem
     base, problem = value.parse(json)
     if problem then error("params: not valid JSON: " .. problem, 0) end
-    if type(base) ~= "table" or value.is_list(base) then error("params: expected a JSON object", 0) end
+    if type(base) ~= "table" or value.is_list(base) then
+      error("params: expected a JSON object", 0)
+    end
   end
   return value.encode(params.resolve(flow.params, flow.key, texts, base), "params")
 end

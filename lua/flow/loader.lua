@@ -38,8 +38,12 @@ end
 
 -- PCRE2 and the clock are loaded when a script first needs them: most never do.
 local function connect_modules()
-  build.check_pattern = function(pattern) return pcall(require("flow.core.re").find, "", pattern) end
-  host.find_pattern = function(text, pattern) return (require("flow.core.re").find(text, pattern)) ~= nil end
+  build.check_pattern = function(pattern)
+    return pcall(require("flow.core.re").find, "", pattern)
+  end
+  host.find_pattern = function(text, pattern)
+    return (require("flow.core.re").find(text, pattern)) ~= nil
+  end
   context.now = function() return require("flow.core.time").now() end
   template.set_zone(function(time, zone) return require("flow.core.zone").offset(time, zone) end)
 end
@@ -216,7 +220,8 @@ function loader.load(options)
     script.ran = true
     local state = dag.all[1]
     if state then
-      script.notice = ("%s: flow %s is defined, but the script returns nothing: end it with `return`")
+      script.notice = ("%s: flow %s is defined, but the script returns nothing: end it with "
+        .. "`return`")
         :format(place.show(state.place), state.key)
     end
     return script

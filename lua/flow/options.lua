@@ -1,51 +1,73 @@
--- The options of nodes and flows: the one table that checking, docs/reference.md and types come from.
+-- The options of nodes and flows: the one table that checking, docs/reference.md and types come
+-- from.
 local schema = require "flow.schema"
 
 local options = {}
 
 --- What every node takes.
 options.node = schema.options {
-  { name = "after", "any", doc = "What it depends on: a name, a node, or a list of them. The order matters for `merge`." },
-  { name = "trigger", enum = { "all_success", "all_done", "all_failed", "one_success", "one_failed", "none_failed" },
+  { name = "after", "any",
+    doc = "What it depends on: a name, a node, or a list of them. The order matters for `merge`." },
+  { name = "trigger", enum = { "all_success", "all_done", "all_failed", "one_success",
+    "one_failed", "none_failed" },
     default = "all_success", doc = "Which ends of what it depends on let it start." },
   { name = "when", "function|string|boolean",
     doc = "A function of ctx or a `{{ }}` expression; false: the node is skipped." },
   { name = "merge", "function|enum", enum = { "error", "first", "last" }, default = "error",
-    doc = "What happens when two parents set one var to different values: an error, the first or last in `after` order wins, or a function of (key, values)." },
-  { name = "retries", "integer", min = 0, max = 100, default = 0, doc = "Attempts after the first." },
+    doc = "What happens when two parents set one var to different values: an error, the first or "
+      .. "last in `after` order wins, or a function of (key, values)." },
+  { name = "retries", "integer", min = 0, max = 100, default = 0,
+    doc = "Attempts after the first." },
   { name = "retry_delay", "duration", default = "1s", doc = "Wait before the first retry." },
-  { name = "retry_backoff", "number", min = 1, max = 100, default = 1, doc = "Factor by which the wait grows with each retry." },
+  { name = "retry_backoff", "number", min = 1, max = 100, default = 1,
+    doc = "Factor by which the wait grows with each retry." },
   { name = "retry_max_delay", "duration", doc = "The longest wait. 0: no limit.", default = "1d" },
   { name = "retry_jitter", "number", min = 0, max = 1, default = 0,
     doc = "Share of the wait that is random: the wait is multiplied by 1 - jitter * random." },
-  { name = "retry_on", "function|integer|list|string", of = { "integer", min = 0, max = 255 }, min = 0, max = 255,
-    doc = "Which failures are retried: a function of the failure, exit codes, or a PCRE2 pattern for the error text.", show = "every failure" },
+  { name = "retry_on", "function|integer|list|string", of = { "integer", min = 0, max = 255 },
+    min = 0, max = 255,
+    doc = "Which failures are retried: a function of the failure, exit codes, or a PCRE2 pattern "
+      .. "for the error text.", show = "every failure" },
   { name = "max_lost", "integer", min = 0, max = 1000, default = 5,
-    doc = "Attempts that may be lost with their process before the node fails; not counted as retries." },
+    doc = "Attempts that may be lost with their process before the node fails; not counted as "
+      .. "retries." },
   { name = "timeout", "duration", doc = "Of one attempt.", show = "none" },
-  { name = "deadline", "duration", doc = "Of all attempts together, from the start of the first.", show = "none" },
-  { name = "grace", "duration", default = "10s", doc = "Time between TERM and KILL when it is ended." },
-  { name = "priority", "integer", min = -1000000, max = 1000000, default = 0, doc = "Higher starts first." },
-  { name = "pool", "name", doc = "The pool it takes from. A pool that the flow does not declare has a capacity of 1.", show = "none" },
-  { name = "weight", "integer", min = 1, max = 1000000, default = 1, doc = "How much of the pool's capacity it takes." },
+  { name = "deadline", "duration", doc = "Of all attempts together, from the start of the first.",
+    show = "none" },
+  { name = "grace", "duration", default = "10s",
+    doc = "Time between TERM and KILL when it is ended." },
+  { name = "priority", "integer", min = -1000000, max = 1000000, default = 0,
+    doc = "Higher starts first." },
+  { name = "pool", "name",
+    doc = "The pool it takes from. A pool that the flow does not declare has a capacity of 1.",
+    show = "none" },
+  { name = "weight", "integer", min = 1, max = 1000000, default = 1,
+    doc = "How much of the pool's capacity it takes." },
   { name = "env", "map", of = { "word", template = "text", plural = "strings" },
     doc = "Environment variables of its processes, added to the engine's own.", show = "none" },
-  { name = "cwd", "string", doc = "Folder of its processes, relative to the script's.", show = "the script's folder" },
-  { name = "allow_failure", "boolean", default = false, doc = "Its failure counts as success for its children and the run." },
+  { name = "cwd", "string", doc = "Folder of its processes, relative to the script's.",
+    show = "the script's folder" },
+  { name = "allow_failure", "boolean", default = false,
+    doc = "Its failure counts as success for its children and the run." },
   { name = "inline", "boolean", default = false,
-    doc = "Types with `run` only: on the engine's loop as a coroutine, instead of in a worker process." },
-  { name = "tags", "list", of = { "string", plural = "strings" }, doc = "Words to find it by.", show = "none" },
+    doc = "Types with `run` only: on the engine's loop as a coroutine, instead of in a worker "
+      .. "process." },
+  { name = "tags", "list", of = { "string", plural = "strings" }, doc = "Words to find it by.",
+    show = "none" },
   { name = "doc", "string", doc = "What it is for.", show = "none" },
 }
 
 --- What every node of a type with `command` takes as well.
 options.process = schema.options {
   { name = "capture", enum = { "text", "lines", "json" }, show = "none: stdout goes to the log",
-    doc = "stdout becomes the outputs: a string without its final newline, a list of lines, or the value of one JSON text." },
+    doc = "stdout becomes the outputs: a string without its final newline, a list of lines, or "
+      .. "the value of one JSON text." },
   { name = "stdin", "string", doc = "Text given to its standard input.", show = "none" },
   { name = "ok_codes", "list", of = { "integer", min = 0, max = 255 }, show = "`{ 0 }`",
     doc = "Exit codes that count as success." },
-  { name = "limits", "map", doc = "`memory` (size), `cpu_time` (duration), `open_files` (count), `output` (size kept of the log).", show = "`output = \"50M\"`" },
+  { name = "limits", "map",
+    doc = "`memory` (size), `cpu_time` (duration), `open_files` (count), `output` (size kept of "
+      .. "the log).", show = "`output = \"50M\"`" },
 }
 
 options.limits = schema.options {
@@ -57,60 +79,93 @@ options.limits = schema.options {
 
 --- What every node of a type with `expand` takes as well.
 options.map = schema.options {
-  { name = "limit", "integer", min = 1, max = 1000000, doc = "Instances that may run at once.", show = "no limit" },
-  { name = "chunk", "integer", min = 1, max = 1000000, doc = "Items an instance: its item is then a list of up to as many.", show = "no chunks" },
+  { name = "limit", "integer", min = 1, max = 1000000, doc = "Instances that may run at once.",
+    show = "no limit" },
+  { name = "chunk", "integer", min = 1, max = 1000000,
+    doc = "Items an instance: its item is then a list of up to as many.", show = "no chunks" },
 }
 
 --- What a flow takes.
 options.flow = schema.options {
   { name = "schedule", "any", doc = "flow.cron(...) or flow.every(...).", show = "none" },
-  { name = "params", "map", doc = "Names and defaults, or `{ \"integer\", default = 3, min = 1, doc = \"...\" }` each.", show = "none" },
-  { name = "defaults", "map", doc = "Options for every node of the flow that does not give them itself.", show = "none" },
-  { name = "pools", "map", of = { "integer", min = 1, max = 1000000 }, doc = "Name and capacity of the pools its nodes share.", show = "none" },
+  { name = "params", "map",
+    doc = "Names and defaults, or `{ \"integer\", default = 3, min = 1, doc = \"...\" }` each.",
+    show = "none" },
+  { name = "defaults", "map",
+    doc = "Options for every node of the flow that does not give them itself.", show = "none" },
+  { name = "pools", "map", of = { "integer", min = 1, max = 1000000 },
+    doc = "Name and capacity of the pools its nodes share.", show = "none" },
   { name = "vars", "map", doc = "The vars that a run starts with.", show = "none" },
   { name = "on_success", "node", doc = "Runs at the end of a run that succeeded.", show = "none" },
   { name = "on_failure", "node", doc = "Runs at the end of a run that failed.", show = "none" },
-  { name = "on_cancel", "node", doc = "Runs at the end of a run that was cancelled.", show = "none" },
+  { name = "on_cancel", "node", doc = "Runs at the end of a run that was cancelled.",
+    show = "none" },
   { name = "on_exit", "node", doc = "Runs at the end of every run, last.", show = "none" },
-  { name = "on_breakpoint", "function", doc = "Proposes a patch when a run stops at a failure.", show = "none" },
+  { name = "on_breakpoint", "function", doc = "Proposes a patch when a run stops at a failure.",
+    show = "none" },
   { name = "on_failure_policy", enum = { "finish", "stop" }, default = "finish",
     doc = "After a failure: finish what does not depend on it, or stop the run." },
   { name = "timeout", "duration", doc = "Of a run.", show = "none" },
-  { name = "max_runs", "integer", min = 1, max = 1000000, doc = "Runs of the flow at once; more are queued.", show = "no limit" },
-  { name = "durability", enum = { "full", "group" }, doc = "How hard its records are written, unless the command line says.", show = "the engine's" },
+  { name = "max_runs", "integer", min = 1, max = 1000000,
+    doc = "Runs of the flow at once; more are queued.", show = "no limit" },
+  { name = "durability", enum = { "full", "group" },
+    doc = "How hard its records are written, unless the command line says.",
+    show = "the engine's" },
   { name = "tz", "zone", doc = "Time zone of run.date and dates in templates.", show = "\"UTC\"" },
   { name = "doc", "string", doc = "What it is for.", show = "none" },
-  { name = "tags", "list", of = { "string", plural = "strings" }, doc = "Words to find it by.", show = "none" },
+  { name = "tags", "list", of = { "string", plural = "strings" }, doc = "Words to find it by.",
+    show = "none" },
 }
 
 --- What a node type takes (flow.node_type).
 options.node_type = schema.options {
-  { name = "name", "name", required = true, doc = "Used as flow.<name>{...}; a file's must equal the file's name." },
+  { name = "name", "name", required = true,
+    doc = "Used as flow.<name>{...}; a file's must equal the file's name." },
   { name = "params", "map", doc = "Its own options: name and spec each.", show = "none" },
-  { name = "run", "function", doc = "function(ctx, p): a Lua function, its result is the outputs. With `expand`: of each item." },
-  { name = "resume", "function", doc = "function(ctx, p, checkpoint): instead of run, when an attempt before left a checkpoint." },
-  { name = "cancel", "function", doc = "function(ctx, p): called when an attempt is cancelled, before it is ended." },
-  { name = "command", "function", doc = "function(ctx, p): instead of run; returns `{ \"prog\", \"arg\", ... }` or `{ shell = text }` to be run as a supervised process." },
-  { name = "constant", "boolean", default = false, doc = "With command: what it returns depends on p alone, so that nodes with equal options may share it." },
-  { name = "expand", "function", doc = "function(ctx, p): returns a list; each item becomes an instance that executes run, command, or the node given in a parameter of type node." },
-  { name = "choose", "function", doc = "function(ctx, p): returns the name or names of the children that go on." },
-  { name = "call", "function", doc = "function(ctx, p): returns flow (or its key), params and optionally a file: a run of its own." },
-  { name = "check", "function", doc = "function(options): looks at a node's options as they were written, when the script is loaded; returns nil, or what is wrong and with which option." },
-  { name = "inline", "boolean", doc = "Where run is executed: true: always on the engine's loop; false: never; else as the node says.", show = "the node's choice" },
+  { name = "run", "function",
+    doc = "function(ctx, p): a Lua function, its result is the outputs. With `expand`: of each "
+      .. "item." },
+  { name = "resume", "function",
+    doc = "function(ctx, p, checkpoint): instead of run, when an attempt before left one." },
+  { name = "cancel", "function",
+    doc = "function(ctx, p): called when an attempt is cancelled, before it is ended." },
+  { name = "command", "function",
+    doc = "function(ctx, p): instead of run; returns `{ \"prog\", \"arg\", ... }` or `{ shell = "
+      .. "text }` to be run as a supervised process." },
+  { name = "constant", "boolean", default = false,
+    doc = "With command: what it returns depends on p alone, so that nodes with equal options may "
+      .. "share it." },
+  { name = "expand", "function",
+    doc = "function(ctx, p): returns a list; each item becomes an instance that executes run, "
+      .. "command, or the node given in a parameter of type node." },
+  { name = "choose", "function",
+    doc = "function(ctx, p): returns the name or names of the children that go on." },
+  { name = "call", "function",
+    doc = "function(ctx, p): returns a flow (or its key) and its params: a run of its own." },
+  { name = "check", "function",
+    doc = "function(options): looks at a node's options as they were written, when the script is "
+      .. "loaded; returns nil, or what is wrong and with which option." },
+  { name = "inline", "boolean",
+    doc = "Where run is executed: true: always on the engine's loop; false: never; else as the "
+      .. "node says.", show = "the node's choice" },
   { name = "doc", "string", doc = "What it does.", show = "none" },
 }
 
 --- What ctx:exec takes besides its words.
 options.exec = schema.options {
   { name = "shell", "string", doc = "A text for /bin/sh -c, instead of words." },
-  { name = "capture", enum = { "text", "lines", "json" }, doc = "What becomes of stdout, as for a node.", show = "none" },
+  { name = "capture", enum = { "text", "lines", "json" },
+    doc = "What becomes of stdout, as for a node.", show = "none" },
   { name = "stdin", "string", doc = "Text given to its standard input.", show = "none" },
-  { name = "ok_codes", "list", of = { "integer", min = 0, max = 255 }, doc = "Exit codes that count as success.", show = "`{ 0 }`" },
+  { name = "ok_codes", "list", of = { "integer", min = 0, max = 255 },
+    doc = "Exit codes that count as success.", show = "`{ 0 }`" },
   { name = "limits", "map", doc = "As for a node.", show = "none" },
-  { name = "env", "map", of = { "word", plural = "strings" }, doc = "Added to the node's.", show = "the node's" },
+  { name = "env", "map", of = { "word", plural = "strings" }, doc = "Added to the node's.",
+    show = "the node's" },
   { name = "cwd", "string", doc = "Relative to the script's folder.", show = "the node's" },
   { name = "timeout", "duration", doc = "The child is ended after it.", show = "none" },
-  { name = "check", "boolean", default = true, doc = "A child that does not succeed raises an error; false: look at `.ok` yourself." },
+  { name = "check", "boolean", default = true,
+    doc = "A child that does not succeed raises an error; false: look at `.ok` yourself." },
 }
 
 -- Options of a node that the graph holds: a node that gives none of them shares a row with others.
@@ -121,8 +176,7 @@ for _, name in ipairs {
   "weight", "allow_failure", "inline", "limit", "node",
 } do options.in_graph[name] = true end
 
--- Options that make no sense as defaults of a flow, or on the node inside a map.
-options.not_defaults = { after = true, when = true, tags = true, doc = true, inline = false }
-options.not_inner = { after = true, when = true, trigger = true, merge = true }
+-- Options that make no sense as defaults of a flow.
+options.not_defaults = { after = true, when = true, tags = true, doc = true }
 
 return options

@@ -6,7 +6,8 @@ local value = require "flow.value"
 
 local params = {}
 
-local spec_keys = { default = true, required = true, min = true, max = true, enum = true, of = true, doc = true }
+local spec_keys = { default = true, required = true, min = true, max = true, enum = true,
+  of = true, doc = true }
 
 -- { "integer", default = 3 } is a spec; { "Beijing", "Shanghai" } is a list that is a default.
 local function looks_like_spec(raw)
@@ -108,7 +109,8 @@ local function parse_text(spec, text, path)
   end
   local result, problem = value.parse(text)
   if not problem then return result end
-  error(("%s: expected %s as JSON, got %s"):format(path, schema.expected(spec), fault.describe(text)), 0)
+  error(("%s: expected %s as JSON, got %s"):format(path, schema.expected(spec),
+    fault.describe(text)), 0)
 end
 
 local function unknown(name, declared, flow)
@@ -136,7 +138,9 @@ function params.resolve(declared, flow, texts, base)
   end
   for _, text in ipairs(texts or {}) do
     local name, rest = text:match "^([^=]+)=(.*)$"
-    if not name then error(("expected --param name=value, got %s"):format(fault.describe(text)), 0) end
+    if not name then
+      error(("expected --param name=value, got %s"):format(fault.describe(text)), 0)
+    end
     local spec = declared[name] or unknown(name, declared, flow)
     local path = "parameter " .. name
     result[name] = check_one(spec, parse_text(spec, rest, path), path)

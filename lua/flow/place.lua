@@ -1,9 +1,9 @@
 -- Where in the user's files something was written: a file and a line packed into one number.
 --
--- A constructor knows the line it was called from, except in a tail call (`return flow.shell{...}` in
--- a helper): LuaJIT keeps no trace of the helper's frame. So each access to `flow.<type>` is noted
--- too, and a constructor that was called from another line than the one that was noted finds out which
--- of the two is right.
+-- A constructor knows the line it was called from, except in a tail call (`return flow.shell{...}`
+-- in a helper): LuaJIT keeps no trace of the helper's frame. So each access to `flow.<type>` is
+-- noted too, and a constructor that was called from another line than the one that was noted finds
+-- out which of the two is right.
 local core = require "flow.core.frame"
 
 local place = {}
@@ -32,8 +32,8 @@ end
 
 local function pack(func, line) return file_index(func) * FILE + line end
 
--- Function and line of the nearest Lua function at or above `level` (of the caller). C frames have no
--- line.
+-- Function and line of the nearest Lua function at or above `level` (of the caller). C frames have
+-- no line.
 local function frame(level)
   level = level + 1
   local func, line = at(level)

@@ -1,7 +1,7 @@
 -- Node types: defining them, finding them by name, and the constructors that make nodes.
 --
--- A node is the table that the user gave, with the metatable of its type; nothing is copied. Its line
--- waits here until the node gets its name.
+-- A node is the table that the user gave, with the metatable of its type; nothing is copied. Its
+-- line waits here until the node gets its name.
 local fault = require "flow.fault"
 local known = require "flow.known"
 local options = require "flow.options"
@@ -109,8 +109,11 @@ local function kind_of(raw)
   end
   if not main then return nil, "expected one of `run`, `command`, `expand`, `choose`, `call`" end
   if raw.expand and raw.run and raw.command then return nil, "has both `run` and `command`" end
-  if (raw.resume or raw.cancel) and not raw.run then return nil, "`resume` and `cancel` need `run`" end
-  local kinds = { expand = "map", choose = "branch", call = "call", command = "process", run = "worker" }
+  if (raw.resume or raw.cancel) and not raw.run then
+    return nil, "`resume` and `cancel` need `run`"
+  end
+  local kinds = { expand = "map", choose = "branch", call = "call", command = "process",
+    run = "worker" }
   return kinds[main]
 end
 
@@ -118,7 +121,9 @@ local function add_param(ty, name, raw, where)
   local path = ("flow.node_type.%s.params.%s"):format(ty.name, name)
   local spec, problem, field = schema.spec(raw)
   if not spec then fault.raise(where, field and path .. "." .. field or path, problem) end
-  if ty.checks[name] then fault.raise(where, path, "every node of this type takes an option of that name") end
+  if ty.checks[name] then
+    fault.raise(where, path, "every node of this type takes an option of that name")
+  end
   spec.name = name
   spec.own = true
   if spec.positional then
@@ -204,7 +209,8 @@ function registry.define(raw, where)
   for name, v in next, raw do hooks[name] = v end
   local ty = new_type(raw.name, kind, hooks)
   ty.doc = raw.doc
-  for _, name in ipairs(sorted_names(raw.params)) do add_param(ty, name, raw.params[name], where) end
+  for _, name in ipairs(sorted_names(raw.params)) do add_param(ty, name, raw.params[name],
+    where) end
   return finish_type(ty)
 end
 
@@ -258,7 +264,8 @@ local function load_file(name, where)
   if not file then return nil end
   local ty = type_of_constructor[result]
   if not ty then
-    fault.raise(where, file, "expected it to return flow.node_type{...}, got " .. fault.describe(result))
+    fault.raise(where, file, "expected it to return flow.node_type{...}, got "
+      .. fault.describe(result))
   end
   if ty.name ~= name then
     fault.raise(where, file, ('defines the node type "%s": its name must be "%s", as the file\'s')

@@ -87,7 +87,9 @@ local function recheck(spec, v)
   error(schema.problem_text(result), 0)
 end
 
-local function is_sql(spec) return spec.template == "sql" or spec.of and spec.of.template == "sql" end
+local function is_sql(spec)
+  return spec.template == "sql" or spec.of and spec.of.template == "sql"
+end
 
 -- Whether a value is changed by being checked: durations become seconds, sizes bytes.
 local function has_units(spec)

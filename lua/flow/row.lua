@@ -1,5 +1,5 @@
--- What the graph holds of a node's options: a row of values in the order of graph:options, for which
--- the graph gives a number.
+-- What the graph holds of a node's options: a row of values in the order of graph:options, for
+-- which the graph gives a number.
 local core = require "flow.core.graph"
 local known = require "flow.known"
 local options = require "flow.options"
@@ -102,7 +102,8 @@ local function fill_instance(state, ty, node, defaults)
   end
   -- `allow_failure`, `when` and `merge` are the map's own.
   local kind = ty.hooks.command and "process" or "worker"
-  if kind == "worker" and ty.inline ~= false and (ty.inline or pick("inline", node, nil, defaults)) then
+  if kind == "worker" and ty.inline ~= false
+    and (ty.inline or pick("inline", node, nil, defaults)) then
     kind = "inline"
   end
   local values = fill(kind, plain, node, defaults, nil, pool_of(state, node))
@@ -116,7 +117,9 @@ local function has_own(node)
   return false
 end
 
-local function number_of(graph, name, values) return graph:options(name, unpack(values, 1, LIMIT)) end
+local function number_of(graph, name, values)
+  return graph:options(name, unpack(values, 1, LIMIT))
+end
 
 local function make_map(state, graph, ty, node, hook)
   local defaults = state.options.defaults or plain

@@ -15,7 +15,8 @@ schedule.options = schema.options {
   { name = "from", "string", doc = "First effective date." },
   { name = "to", "string", doc = "Last effective date." },
   { name = "calendar", "function|map|list", doc = "Dates, or a function of a date." },
-  { name = "missed", enum = { "none", "last", "all" }, default = "none", doc = "Which missed fires are made up for." },
+  { name = "missed", enum = { "none", "last", "all" }, default = "none",
+    doc = "Which missed fires are made up for." },
   { name = "missed_window", "duration", doc = "How far back missed fires are looked for." },
   { name = "overlap", enum = { "skip", "queue", "latest", "cancel_old", "allow" }, default = "skip",
     doc = "What a fire does while the run before still runs." },
@@ -26,9 +27,11 @@ schedule.options = schema.options {
 
 local every_options = { at = true }
 
-local months = { "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec" }
+local months = { "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov",
+  "dec" }
 local days = { "sun", "mon", "tue", "wed", "thu", "fri", "sat" }
-local nicknames = { ["@yearly"] = true, ["@annually"] = true, ["@monthly"] = true, ["@weekly"] = true,
+local nicknames = { ["@yearly"] = true, ["@annually"] = true, ["@monthly"] = true,
+  ["@weekly"] = true,
   ["@daily"] = true, ["@midnight"] = true, ["@hourly"] = true }
 
 local fields = {
@@ -59,13 +62,15 @@ local function check_cron(text, where)
     local names = {}
     for name in next, nicknames do names[#names + 1] = name end
     table.sort(names)
-    fault.raise(where, "flow.cron", fault.expected("a cron expression", text) .. suggest.hint(text, names))
+    fault.raise(where, "flow.cron", fault.expected("a cron expression", text)
+      .. suggest.hint(text, names))
   end
   local parts = {}
   for part in text:gmatch "%S+" do parts[#parts + 1] = part end
   if #parts ~= 5 and #parts ~= 6 then
     fault.raise(where, "flow.cron",
-      ("expected 5 fields, or 6 with seconds first, got %d in %s"):format(#parts, fault.describe(text)))
+      ("expected 5 fields, or 6 with seconds first, got %d in %s"):format(#parts,
+        fault.describe(text)))
   end
   for i, part in ipairs(parts) do
     local field = fields[i + 6 - #parts]
@@ -78,7 +83,9 @@ end
 
 local function check_options(given, extra, where, path)
   if given == nil then return {} end
-  if type(given) ~= "table" then fault.raise(where, path, fault.expected("a table of options", given)) end
+  if type(given) ~= "table" then
+    fault.raise(where, path, fault.expected("a table of options", given))
+  end
   local names, result = {}, {}
   for name in next, given do names[#names + 1] = tostring(name) end
   table.sort(names)
@@ -87,11 +94,13 @@ local function check_options(given, extra, where, path)
     if extra[name] then
       result[name] = given[name]
     elseif not spec then
-      fault.raise(where, path .. "." .. name, "unknown option" .. suggest.hint(name, schedule.options.names))
+      fault.raise(where, path .. "." .. name, "unknown option"
+        .. suggest.hint(name, schedule.options.names))
     else
       local ok, checked = schema.check(spec, given[name])
       if not ok then
-        fault.raise(where, path .. "." .. name .. (checked.path or ""), schema.problem_text(checked))
+        fault.raise(where, path .. "." .. name .. (checked.path or ""),
+          schema.problem_text(checked))
       end
       result[name] = given[name]
     end

@@ -115,7 +115,9 @@ types.any = plain("a value", function() return true end)
 types.string = plain("a string", function(v) return type(v) == "string" end)
 types.boolean = plain("true or false", function(v) return type(v) == "boolean" end)
 types["function"] = plain("a function", function(v) return type(v) == "function" end)
-types.node = plain("a node such as flow.shell{...}", function(v) return known.node_type(v) ~= nil end)
+types.node = plain("a node such as flow.shell{...}", function(v)
+  return known.node_type(v) ~= nil
+end)
 types.flow = plain("a flow", known.is_flow)
 types.word = plain("a string or number", function(v)
   return type(v) == "string" or type(v) == "number" and v == v and math.abs(v) ~= math.huge
@@ -135,7 +137,8 @@ types.number = {
 types.integer = {
   noun = function(spec) return expected_number(spec, "integer") end,
   check = function(spec, v)
-    return type(v) == "number" and v == math.floor(v) and math.abs(v) <= 2 ^ 53 and in_bounds(spec, v), v
+    return type(v) == "number" and v == math.floor(v) and math.abs(v) <= 2 ^ 53
+      and in_bounds(spec, v), v
   end,
 }
 types.duration = {
@@ -191,7 +194,8 @@ end
 
 local function of_noun(spec, noun)
   if not spec.of or spec.of.types[1] == "any" then return "a " .. noun end
-  return "a " .. noun .. " of " .. (spec.of.plural or schema.expected(spec.of):gsub("^an? ", "") .. "s")
+  return "a " .. noun .. " of " .. (spec.of.plural or schema.expected(spec.of):gsub("^an? ", "")
+    .. "s")
 end
 
 types.list = {
@@ -225,7 +229,8 @@ local spec_fields = {
   default = true, required = true, min = true, max = true, enum = true, of = true, doc = true,
   show = true, positional = true, template = true, plural = true,
 }
-local spec_field_names = { "default", "required", "min", "max", "enum", "of", "doc", "positional", "template" }
+local spec_field_names = { "default", "required", "min", "max", "enum", "of", "doc", "positional",
+  "template" }
 
 local type_names = {}
 for name in next, types do type_names[#type_names + 1] = name end
@@ -270,11 +275,15 @@ end
 ---@return string? field
 function schema.spec(raw)
   if type(raw) == "string" then raw = { raw } end
-  if type(raw) ~= "table" then return nil, fault.expected('a type such as "string" or { "string" }', raw) end
+  if type(raw) ~= "table" then
+    return nil, fault.expected('a type such as "string" or { "string" }', raw)
+  end
   local text = raw[1]
   if text == nil and raw.enum then text = "enum" end
   if text == "string" and raw.enum then text = "enum" end
-  if type(text) ~= "string" then return nil, fault.expected("a type such as \"string\" first", text) end
+  if type(text) ~= "string" then
+    return nil, fault.expected("a type such as \"string\" first", text)
+  end
   local list, wrong = split_types(text)
   if not list then
     return nil, ('unknown type "%s"%s'):format(wrong, suggest.hint(wrong, type_names))
@@ -295,7 +304,8 @@ function schema.spec(raw)
   return spec
 end
 
--- `visit(spec, value)` may take a string that is a template: returns true when it did, or a problem.
+-- `visit(spec, value)` may take a string that is a template: returns true when it did, or a
+-- problem.
 check = function(spec, value, visit)
   if visit and type(value) == "string" then
     local taken, problem = visit(spec, value)

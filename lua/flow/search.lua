@@ -1,5 +1,7 @@
--- Finds modules and node types: beside the script first, then on FLOWLUA_PATH, then what is embedded,
--- then what the system's Lua 5.1 offers. What is read from beside the script is kept for the snapshot.
+-- Finds modules and node types: beside the script first, then on FLOWLUA_PATH, then what is
+-- embedded,
+-- then what the system's Lua 5.1 offers. What is read from beside the script is kept for the
+-- snapshot.
 local search = {}
 
 ---@class flow.Sources
@@ -171,8 +173,8 @@ function search.install(sources)
   end
 end
 
---- Loads the file of a node type: nodes/<name>.lua beside the script, then on FLOWLUA_PATH, then the
---- embedded one. Returns what the file returned and where it is; nil: there is none.
+--- Loads the file of a node type: nodes/<name>.lua beside the script, then on FLOWLUA_PATH, then
+--- the embedded one. Returns what the file returned and where it is; nil: there is none.
 ---@param sources flow.Sources
 ---@param name string
 ---@return any result

@@ -18,12 +18,15 @@ local zone_offset -- function(time, tz) -> seconds east of UTC, see template.set
 
 local function date(time, format)
   if time == nil then time = scope.run.time end
-  if type(time) ~= "number" then error("date: expected a time in seconds, got " .. type(time), 0) end
+  if type(time) ~= "number" then
+    error("date: expected a time in seconds, got " .. type(time), 0)
+  end
   local offset = zone_offset and scope.tz and zone_offset(time, scope.tz) or 0
   return os.date("!" .. (format or "%Y-%m-%d"), math.floor(time) + offset)
 end
 
-local from_scope = { run = true, params = true, vars = true, inputs = true, item = true, index = true }
+local from_scope = { run = true, params = true, vars = true, inputs = true, item = true,
+  index = true }
 -- The table that a view shows (ctx.params is one), else the table itself.
 local function shown(t)
   local mt = getmetatable(t)
@@ -63,13 +66,16 @@ setmetatable(globals, {
     if from_scope[name] then
       local found = scope[name]
       if found == nil and (name == "item" or name == "index") then
-        error(setmetatable({ text = name .. " is known only in the instances of a map" }, Unknown), 0)
+        error(setmetatable({ text = name .. " is known only in the instances of a map" }, Unknown),
+          0)
       end
       return found
     end
     error(unknown(name, names), 0)
   end,
-  __newindex = function(_, name) error("a template assigns nothing (" .. tostring(name) .. ")", 0) end,
+  __newindex = function(_, name)
+    error("a template assigns nothing (" .. tostring(name) .. ")", 0)
+  end,
 })
 
 --- Tells how far a time zone is from UTC: function(time, tz) -> seconds.
@@ -89,7 +95,8 @@ local function read_expression(text, at, close)
     local code = sub(text, at, stop - 1)
     local chunk, err = loadstring("return " .. code, "=template")
     if chunk and find(code, "%S") then return code, setfenv(chunk, globals), stop + #close end
-    first_error = first_error or (find(code, "%S") and err or "template:1: an expression is expected")
+    first_error = first_error or (find(code, "%S") and err
+      or "template:1: an expression is expected")
     from = stop + 1
   end
   return nil, first_error or ("no %s closes it"):format(close)
@@ -142,7 +149,8 @@ local function parse(text, mode)
     local open = find(text, "{{", at, true)
     if not open then break end
     local raw = sub(text, open + 2, open + 2) == "{"
-    local code, eval, next_at = read_expression(text, open + (raw and 3 or 2), raw and "}}}" or "}}")
+    local code, eval, next_at = read_expression(text, open + (raw and 3 or 2), raw and "}}}"
+      or "}}")
     if not code and raw then -- "{{{" may also be {{ and a table
       code, eval, next_at = read_expression(text, open + 2, "}}")
       raw = not code
@@ -197,7 +205,8 @@ end
 
 -- ------------------------------------------------------------------------------------ evaluation
 
--- Follows the first dotted name in `code` that leads nowhere, to name it and what it may have meant.
+-- Follows the first dotted name in `code` that leads nowhere, to name it and what it may have
+-- meant.
 local function find_missing(code)
   for chain in (" " .. code):gmatch "[^%w_.\"'](%a[%w_]*[%w_.]*)" do
     local root = chain:match "^[%w_]+"
@@ -314,8 +323,9 @@ local function render_parts(parts, mode)
   return values and { text = text, values = values } or text
 end
 
---- Evaluates `text` against `ctx`. A "text" that is one template gives its value itself; "sql" gives
---- { text = "... :flow_1 ...", values = { flow_1 = ... } }. Raises a string that names template and name.
+--- Evaluates `text` against `ctx`. A "text" that is one template gives its value itself; "sql"
+--- gives { text = "... :flow_1 ...", values = { flow_1 = ... } }. Raises a string that names
+--- template and name.
 ---@param text string
 ---@param mode "text"|"shell"|"sql"
 ---@param ctx table

@@ -8,7 +8,8 @@ return flow.node_type {
   params = {
     choose = {
       "function", required = true, positional = true,
-      doc = "function(ctx): the name or a list of names of the nodes after it that go on; nil: none.",
+      doc = "function(ctx): the name or a list of names of the nodes after it that go on; nil: "
+        .. "none.",
     },
   },
   choose = function(ctx, p) return p.choose(ctx) end,

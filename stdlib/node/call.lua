@@ -6,7 +6,8 @@ return flow.node_type {
   doc = "Runs another flow of the script as a run of its own.",
   params = {
     flow = { "flow|string", required = true, positional = true, doc = "The flow, or its key." },
-    params = { "map|function", doc = "Its params: names and values, or a function of ctx that returns them." },
+    params = { "map|function",
+      doc = "Its params: names and values, or a function of ctx that returns them." },
   },
   call = function(ctx, p)
     local params = p.params

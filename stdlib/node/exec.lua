@@ -8,7 +8,9 @@ return flow.node_type {
   params = {
     argv = {
       "list", of = { "word", template = "words", plural = "strings" }, required = true,
-      positional = "rest", doc = "The program and its words. A word that is one template giving a list becomes several.",
+      positional = "rest",
+        doc = "The program and its words. A word that is one template giving a list becomes "
+        .. "several.",
     },
   },
   check = function(node)

@@ -5,7 +5,8 @@ return flow.node_type {
   name = "lua",
   doc = "Runs a Lua function.",
   params = {
-    run = { "function", required = true, positional = true, doc = "function(ctx): what it returns is the outputs." },
+    run = { "function", required = true, positional = true,
+      doc = "function(ctx): what it returns is the outputs." },
   },
   run = function(ctx, p) return p.run(ctx) end,
 }

@@ -1,4 +1,5 @@
--- flow.shell { "text" }: a text for /bin/sh. One that is only a program and its words needs no shell
+-- flow.shell { "text" }: a text for /bin/sh. One that is only a program and its words needs no
+-- shell
 -- and is started directly.
 local flow = require "flow"
 

@@ -1,4 +1,5 @@
--- flow.sql { db = "file.db", "insert ... {{vars.rows}}", ... }: SQLite statements in one transaction.
+-- flow.sql { db = "file.db", "insert ... {{vars.rows}}", ... }: SQLite statements in one
+-- transaction.
 local flow = require "flow"
 local sqlite = require "flow.sqlite"
 

@@ -10,12 +10,16 @@ describe("a shell's text", function()
     "python3 x.py --date=2024-01-01", "a@b:c/d%e+f,g",
   }
   for _, text in ipairs(plain) do
-    it(("%q needs no shell"):format(text), function() assert.is_table(command.plain_words(text)) end)
+    it(("%q needs no shell"):format(text), function()
+      assert.is_table(command.plain_words(text))
+    end)
   end
 
   local not_plain = {
-    "echo hi", "a | b", "a > b", "a; b", "a && b", "$HOME/x", "a 'b'", 'a "b"', "ls *.c", "~/x", "A=1 prog",
-    "cd /tmp", "exit 3", "if", "kill 1", "a\nb", "a `b`", "(a)", "a #b", "[ a ]", "a\\b", "test x", "", " ",
+    "echo hi", "a | b", "a > b", "a; b", "a && b", "$HOME/x", "a 'b'", 'a "b"', "ls *.c", "~/x",
+      "A=1 prog",
+    "cd /tmp", "exit 3", "if", "kill 1", "a\nb", "a `b`", "(a)", "a #b", "[ a ]", "a\\b", "test x",
+      "", " ",
     "export A", "{", "!", "a?", "printf x", ". ./x",
   }
   for _, text in ipairs(not_plain) do
@@ -41,7 +45,8 @@ describe("the command of a node", function()
 
   it("is its words, a shell only where one is needed", function()
     local a, b, list = nil, nil, nil
-    assert(script.load(script.flow 'f.a = flow.shell { "ls -l" }\nf.b = flow.shell { "ls | wc" }', nil,
+    assert(script.load(script.flow 'f.a = flow.shell { "ls -l" }\nf.b = flow.shell { "ls | wc" }',
+      nil,
       function(loaded, dir)
         a, b, list = script.command(loaded, "a"), script.command(loaded, "b"), dir
       end))
@@ -59,12 +64,14 @@ describe("the command of a node", function()
     local a = commands('f.a = flow.shell { "prog {{params.list}} {{run.date}}" }', { "a" },
       { params = { list = { "x y", "z" } } })
     assert.same({ "/bin/sh", "-c", "prog 'x y' z 2023-11-14" }, a.argv)
-    a = commands('f.a = flow.shell { "prog {{params.list}}" }', { "a" }, { params = { list = { "x", "z" } } })
+    a = commands('f.a = flow.shell { "prog {{params.list}}" }', { "a" },
+      { params = { list = { "x", "z" } } })
     assert.same({ "prog", "x", "z" }, a.argv)
   end)
 
   it("of exec is rendered word by word and never split", function()
-    local a = commands('f.a = flow.exec { "prog", "{{params.text}}", 3, "{{params.list}}", "n={{params.n}}", 0.5 }',
+    local a = commands('f.a = flow.exec { "prog", "{{params.text}}", 3, "{{params.list}}", '
+      .. '"n={{params.n}}", 0.5 }',
       { "a" }, { params = { text = "a b; c", list = { "x y", 2 }, n = 7 } })
     assert.same({ "prog", "a b; c", "3", "x y", "2", "n=7", "0.5" }, a.argv)
   end)
@@ -76,8 +83,11 @@ describe("the command of a node", function()
       limits = { memory = "1G", cpu_time = "2m", open_files = 64, output = "1M" },
     }]]
     local a, list
-    assert(script.load(script.flow(body, '{ defaults = { env = { A = "{{params.a}}", B = "x" } } }'), nil,
-      function(loaded, dir) a, list = script.command(loaded, "a", { params = { a = "1 2" } }), dir end))
+    assert(script.load(script.flow(body,
+      '{ defaults = { env = { A = "{{params.a}}", B = "x" } } }'), nil,
+      function(loaded, dir)
+        a, list = script.command(loaded, "a", { params = { a = "1 2" } }), dir
+      end))
     assert.same({ "A=1 2", "B=2023-11-14", "N=5" }, a.env)
     assert.equal(list .. "/sub", a.cwd)
     assert.equal("day 2023-11-14", a.stdin)
@@ -93,7 +103,8 @@ describe("the command of a node", function()
   end)
 
   it("may be an absolute folder", function()
-    assert.equal("/tmp/2023-11-14", commands('f.a = flow.shell { "x", cwd = "/tmp/{{run.date}}" }', { "a" }).cwd)
+    assert.equal("/tmp/2023-11-14", commands('f.a = flow.shell { "x", cwd = "/tmp/{{run.date}}" }',
+      { "a" }).cwd)
   end)
 
   local function failure(body, facts)
@@ -152,7 +163,8 @@ describe("what was written to FLOWLUA_OUTPUT", function()
     local rows = {
       { "a\n", 'FLOWLUA_OUTPUT line 1: expected name=value, got "a"' },
       { "ok=1\n2=3", 'FLOWLUA_OUTPUT line 2: expected name=value, got "2=3"' },
-      { "{", "FLOWLUA_OUTPUT is no JSON: the text ends where a key in quotes should be at line 1, column 2" },
+      { "{", "FLOWLUA_OUTPUT is no JSON: the text ends where a key in quotes should be at line 1, "
+        .. "column 2" },
     }
     for _, row in ipairs(rows) do
       local ok, message = pcall(command.written, row[1])
@@ -198,7 +210,8 @@ describe("the outputs of a process", function()
   end)
 
   it("that cannot be read are an error", function()
-    assert.same({ "stdout is no JSON: expected a value at line 1, column 1" }, collect(json_text, "hello"))
+    assert.same({ "stdout is no JSON: expected a value at line 1, column 1" },
+      collect(json_text, "hello"))
   end)
 end)
 
@@ -222,7 +235,8 @@ return flow.node_type {
   local function command_of(size, use)
     local spec
     assert(script.load({ ["nodes/convert.lua"] = convert,
-      ["pipeline.lua"] = script.flow(('f.a = flow.convert { src = "a.png", size = %s }'):format(size)) }, nil,
+      ["pipeline.lua"] = script.flow(
+        ('f.a = flow.convert { src = "a.png", size = %s }'):format(size)) }, nil,
       function(loaded)
         local ok, result = pcall(script.command, loaded, "a")
         spec = result
@@ -232,7 +246,9 @@ return flow.node_type {
     return spec
   end
 
-  it("gives words", function() assert.same({ "convert", "a.png", "-resize", "64" }, command_of("nil").argv) end)
+  it("gives words", function()
+    assert.same({ "convert", "a.png", "-resize", "64" }, command_of("nil").argv)
+  end)
 
   it("gives a shell's text and options", function()
     local outputs
@@ -253,8 +269,10 @@ return flow.node_type {
   end)
 
   it("is told what it returned wrongly", function()
-    assert.equal("pipeline.lua:3: f.a: `command` returned an unknown field foo", command_of("2").error)
-    assert.equal('pipeline.lua:3: f.a: expected `command` to return a list of words or { shell = text }, got "x"',
+    assert.equal("pipeline.lua:3: f.a: `command` returned an unknown field foo",
+      command_of("2").error)
+    assert.equal('pipeline.lua:3: f.a: expected `command` to return a list of words or { shell = '
+      .. 'text }, got "x"',
       command_of("3").error)
     assert.equal("nodes/convert.lua:9: boom", command_of("4").error)
   end)

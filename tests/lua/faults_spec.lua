@@ -43,9 +43,10 @@ local bodies = {
     "pipeline.lua:3: f.a.after: expected a name, a node or a list of them, got 7" },
   { "after a node that has no name",
     'local x = flow.shell { "true" }\nf.a = flow.shell { "true", after = x }',
-    "pipeline.lua:4: f.a.after: expected a node of this flow, got one that was never assigned to it" },
+    "pipeline.lua:4: f.a.after: expected a node of this flow, got one that was never assigned "
+      .. "to it" },
   { "after a node of another flow",
-    'local g = flow.dag("g")\ng.x = flow.shell { "true" }\nf.a = flow.shell { "true", after = g.x }',
+    'local g = flow.dag("g")\ng.x = flow.shell { "1" }\nf.a = flow.shell { "1", after = g.x }',
     "pipeline.lua:5: f.a.after: expected a node of this flow, got g.x" },
   { "a cycle",
     'f.a = flow.shell { "true", after = "c" }\nf.b = flow.shell { "true", after = "a" }\n'
@@ -79,7 +80,8 @@ local bodies = {
     'pipeline.lua:3: f["a b"]: expected a name: a letter or _, then letters, digits, _ . - '
       .. "(at most 128)" },
   { "a number as name", 'f[1] = flow.shell { "1" }',
-    "pipeline.lua:3: f[1]: expected a name: a letter or _, then letters, digits, _ . - (at most 128)" },
+    "pipeline.lua:3: f[1]: expected a name: a letter or _, then letters, digits, _ . - (at most "
+      .. "128)" },
   { "something that is no node", "f.a = { 1 }",
     "pipeline.lua:3: f.a: expected a node such as flow.shell{...}, got a list of 1" },
   { "a function where a node belongs", "f.a = function() end",
@@ -100,7 +102,8 @@ local bodies = {
     "pipeline.lua:3: f.a.statements[1]: template \"{{run.date}}'\": remove the quotes around "
       .. "{{run.date}}: in sql a value is a bound parameter" },
   { "raw text in sql", 'f.a = flow.sql { db = "x", "select {{{ vars.x }}}" }',
-    'pipeline.lua:3: f.a.statements[1]: template "{{{ vars.x }}}": in sql a value is always a bound '
+    'pipeline.lua:3: f.a.statements[1]: template "{{{ vars.x }}}": in sql a value is always a '
+      .. 'bound '
       .. "parameter: write {{vars.x}}" },
   { "a process inline", 'f.a = flow.shell { "true", inline = true }',
     "pipeline.lua:3: f.a.inline: a node of type shell cannot run inline" },
@@ -115,7 +118,8 @@ local bodies = {
   { "a map without a body", "f.a = flow.map { over = { 1 } }",
     "pipeline.lua:3: f.a.run: expected `run` (a function) or `node`, got neither" },
   { "a map over a text", 'f.a = flow.map { over = "x", run = print }',
-    "pipeline.lua:3: f.a.over: expected a list, a function or a template that gives a list, got a text" },
+    "pipeline.lua:3: f.a.over: expected a list, a function or a template that gives a list, got a "
+      .. "text" },
   { "an option of an inner node, on its line",
     'f.a = flow.map { over = { 1 },\n  node = flow.shell { "true", retries = "x" } }',
     'pipeline.lua:4: f.a.node.retries: expected an integer from 0 to 100, got "x"' },
@@ -166,7 +170,8 @@ local options = {
   { "a param of no type", '{ params = { a = { "integre", default = 0 } } }',
     'pipeline.lua:2: f.params.a: unknown type "integre"; did you mean "integer"?' },
   { "an unknown zone", '{ tz = "Mars/Olympus" }',
-    'pipeline.lua:2: f.tz: expected a time zone such as "UTC" or "Asia/Shanghai", got "Mars/Olympus"' },
+    'pipeline.lua:2: f.tz: expected a time zone such as "UTC" or "Asia/Shanghai", got '
+      .. '"Mars/Olympus"' },
   { "an unknown policy", '{ on_failure_policy = "halt" }',
     'pipeline.lua:2: f.on_failure_policy: expected "finish" or "stop", got "halt"' },
   { "a hook that is no node", '{ on_exit = "true" }',
@@ -186,11 +191,13 @@ local scripts = {
       .. "  at pipeline.lua:3" },
   { "a runtime error of the main chunk", "local x = nil\nx.y = 1",
     "pipeline.lua:2: attempt to index local 'x' (a nil value)" },
-  { "an error that is a table", "error({ code = 1 })", "error object is a table\n  at pipeline.lua:1" },
+  { "an error that is a table", "error({ code = 1 })",
+    "error object is a table\n  at pipeline.lua:1" },
   { "a result that is no flow", "return 42",
     "pipeline.lua: expected the script to return a flow or a list of flows, got 42" },
   { "a list with something else in it",
-    'local flow = require "flow"\nlocal f = flow.dag("f")\nf.a = flow.shell { "true" }\nreturn { f, 1 }',
+    'local flow = require "flow"\nlocal f = flow.dag("f")\nf.a = flow.shell { "true" }\nreturn { '
+      .. 'f, 1 }',
     "pipeline.lua: expected the script to return a flow or a list of flows, got 1 at position 2" },
   { "two flows with one key",
     'local flow = require "flow"\nlocal a, b = flow.dag("f"),\n  flow.dag("f")\n'
@@ -198,7 +205,8 @@ local scripts = {
     "pipeline.lua:3: f: a flow of this key exists already, see pipeline.lua:2" },
   { "a key that is no name", 'local flow = require "flow"\nreturn flow.dag("a b")',
     'pipeline.lua:2: flow.dag: expected a name (letters, digits, _ . -) first, got "a b"' },
-  { "a module that is not there", 'require "nothing.of.that_name"', nil, "module 'nothing.of.that_name' not found" },
+  { "a module that is not there", 'require "nothing.of.that_name"', nil,
+    "module 'nothing.of.that_name' not found" },
   { "a bad cron expression", 'local flow = require "flow"\nlocal s = flow.cron("0 2 * *")',
     'pipeline.lua:2: flow.cron: expected 5 fields, or 6 with seconds first, got 4 in "0 2 * *"' },
   { "a function of flow with a wrong argument", 'local flow = require "flow"\nflow.nodes(3)',

@@ -6,7 +6,8 @@ local script = require "support.script"
 -- Runs the Lua node "a" with this function body; returns host.run's results and the backend.
 local function run(body, facts, options)
   local result, backend
-  assert(script.load(script.flow("f.a = flow.lua { run = function(ctx)\n" .. body .. "\nend }", options), nil,
+  assert(script.load(script.flow("f.a = flow.lua { run = function(ctx)\n" .. body .. "\nend }",
+    options), nil,
     function(loaded) result, backend = script.run(loaded, "a", facts) end))
   return result, backend
 end
@@ -68,7 +69,8 @@ describe("ctx", function()
     assert.is_nil(run("return ctx.vars.x", { vars = { x = 1 } }).vars)
     assert.is_nil(run("ctx.vars.x = 1", { vars = { x = 1 } }).vars)
     assert.equal('{"x":2}', run("ctx.vars.x = 2", { vars = { x = 1 } }).vars)
-    assert.equal('{"l":[1,2],"x":1}', run("ctx.vars.l[2] = 2", { vars = { x = 1, l = { 1 } } }).vars)
+    assert.equal('{"l":[1,2],"x":1}',
+      run("ctx.vars.l[2] = 2", { vars = { x = 1, l = { 1 } } }).vars)
     assert.equal("{}", run("ctx.vars.x = nil", { vars = { x = 1 } }).vars)
     assert.equal('{"y":1}', run("ctx.vars = { y = 1 }", { vars = { x = 1 } }).vars)
     local result = run "ctx.vars.f = print"
@@ -80,11 +82,13 @@ describe("ctx", function()
     for _, body in ipairs { "ctx.params.x = 2", "ctx.params.y = 2" } do
       local result = run(body, facts)
       assert.equal("failed", result.status)
-      assert.truthy(result.error:find("^pipeline.lua:4: ctx.params.[xy]: params are read only"), result.error)
+      assert.truthy(result.error:find("^pipeline.lua:4: ctx.params.[xy]: params are read only"),
+        result.error)
     end
     local result = run("ctx.params.l[1] = 2", facts)
     assert.equal("failed", result.status)
-    assert.truthy(result.error:find("ctx.params.l was changed: params are read only", 1, true), result.error)
+    assert.truthy(result.error:find("ctx.params.l was changed: params are read only", 1, true),
+      result.error)
   end)
 
   it("has params that can be walked, counted and kept", function()
@@ -95,7 +99,8 @@ describe("ctx", function()
       local sum = 0
       for _, n in ipairs(ctx.params.l) do sum = sum + n end
       return { names = names, sum = sum, count = #ctx.params.l, whole = ctx.params }]]
-    assert.same({ names = { "ltable", "xnumber" }, sum = 3, count = 2, whole = { x = 1, l = { 1, 2 } } },
+    assert.same({ names = { "ltable", "xnumber" }, sum = 3, count = 2,
+      whole = { x = 1, l = { 1, 2 } } },
       outputs(body, { params = { x = 1, l = { 1, 2 } } }))
   end)
 
@@ -110,7 +115,8 @@ describe("ctx", function()
   end)
 
   it("tells progress and whether its end is asked for", function()
-    local result, b = run("ctx:progress(1, 2, 'x') ctx:progress(3) return ctx:cancelled()", { cancelled = true })
+    local result, b = run("ctx:progress(1, 2, 'x') ctx:progress(3) return ctx:cancelled()",
+      { cancelled = true })
     assert.same({ { 1, 2, "x" }, { 3, 0 } }, b.progress_seen)
     assert.equal("true", result.outputs)
   end)
@@ -120,7 +126,8 @@ describe("ctx", function()
     assert.same({ '{"at":5}', "null" }, b.checkpoints)
     assert.equal("5", run("return ctx:restored().at", { restored = '{"at":5}' }).outputs)
     assert.equal("true", run("return ctx:restored() == nil").outputs)
-    assert.truthy(run("ctx:checkpoint { f = print }").error:find("checkpoint.f: a function", 1, true))
+    assert.truthy(run("ctx:checkpoint { f = print }").error:find("checkpoint.f: a function", 1,
+      true))
   end)
 
   it("runs a step once, remembering nil too", function()
@@ -135,14 +142,17 @@ describe("ctx", function()
     assert.equal("[3,3,11,true]", result.outputs)
     assert.same({ s = "3", none = "null" }, b.steps)
     assert.equal("[7,7,10,true]", run(body, { steps = { s = "7" } }).outputs)
-    assert.truthy(run("ctx:step('x', function() return print end)").error:find('step "x": a function', 1, true))
-    assert.truthy(run("ctx:step(function() end)").error:find("^pipeline.lua:4: ctx:step: expected a name"))
+    assert.truthy(run("ctx:step('x', function() return print end)").error:find('step "x": a '
+      .. 'function', 1, true))
+    assert.truthy(run("ctx:step(function() end)").error:find("^pipeline.lua:4: ctx:step: expected "
+      .. "a name"))
   end)
 
   it("sleeps", function()
     local _, b = run "ctx:sleep(1.5) ctx:sleep '2m'"
     assert.same({ 1.5, 120 }, b.slept)
-    assert.truthy(run("ctx:sleep('soon')").error:find("^pipeline.lua:4: ctx:sleep: expected a duration"))
+    assert.truthy(run("ctx:sleep('soon')").error:find("^pipeline.lua:4: ctx:sleep: expected a "
+      .. "duration"))
   end)
 
   it("hands out recorded time and chance to a replay", function()
@@ -182,7 +192,8 @@ describe("ctx:exec", function()
     local spec = b.specs[3]
     assert.same({ "A=1" }, spec.env)
     assert.truthy(spec.cwd:find "/sub$")
-    assert.same({ "in", 120, { 1 }, { memory = 1024 } }, { spec.stdin, spec.timeout, spec.ok_codes, spec.limits })
+    assert.same({ "in", 120, { 1 }, { memory = 1024 } },
+      { spec.stdin, spec.timeout, spec.ok_codes, spec.limits })
   end)
 
   it("gives the result, and its outputs when it is returned", function()
@@ -194,7 +205,8 @@ describe("ctx:exec", function()
     assert.is_nil(run("return ctx:exec { 'x' }").outputs)
   end)
 
-  local failed = { exec = { status = "failed", code = 3, stdout = "", stderr_tail = "no such thing" } }
+  local failed = { exec = { status = "failed", code = 3, stdout = "",
+    stderr_tail = "no such thing" } }
 
   it("raises when the child fails, at the user's line", function()
     local result = run("local x = 1\nctx:exec { 'prog', '-x' }", failed)
@@ -206,14 +218,16 @@ describe("ctx:exec", function()
 
   it("leaves the look at the result to the user who wants it", function()
     assert.same({ false, 3, "no such thing" },
-      outputs("local r = ctx:exec { 'x', check = false } return { r.ok, r.code, r.stderr }", failed))
+      outputs("local r = ctx:exec { 'x', check = false } return { r.ok, r.code, r.stderr }",
+        failed))
   end)
 
   it("refuses what it does not know", function()
     assert.truthy(run("ctx:exec { 'x', capure = 'text' }").error
       :find('^pipeline.lua:4: ctx:exec: unknown option capure; did you mean "capture"%?'))
     assert.truthy(run("ctx:exec {}").error:find "^pipeline.lua:4: expected a program, got nothing")
-    assert.truthy(run("ctx:exec { 'x', timeout = 'y' }").error:find "^pipeline.lua:4: ctx:exec: timeout: expected a d")
+    assert.truthy(run("ctx:exec { 'x', timeout = 'y' }").error:find("^pipeline.lua:4: ctx:exec: "
+      .. "timeout: expected a d"))
   end)
 end)
 
@@ -221,16 +235,19 @@ describe("a node that ends early", function()
   teardown(script.clean)
 
   it("is told with the line and the way there", function()
-    local result = run "local function inner() error 'boom' end\nlocal function outer() inner() end\nouter()"
+    local result = run("local function inner() error 'boom' end\nlocal function outer() inner() "
+      .. "end\nouter()")
     assert.equal("failed", result.status)
     assert.is_true(result.retry)
-    assert.equal("pipeline.lua:4: boom\n  at pipeline.lua:4 in inner\n  at pipeline.lua:5 in outer\n"
+    assert.equal("pipeline.lua:4: boom\n  at pipeline.lua:4 in inner\n  at pipeline.lua:5 in "
+      .. "outer\n"
       .. "  at pipeline.lua:6 in run", result.error)
   end)
 
   it("has its reason from ctx:fail", function()
     local result = run "ctx:fail('bad day', { retry = false })"
-    assert.same({ "failed", "bad day\n  at pipeline.lua:4 in run", false }, { result.status, result.error, result.retry })
+    assert.same({ "failed", "bad day\n  at pipeline.lua:4 in run", false },
+      { result.status, result.error, result.retry })
     result = run "pcall(ctx.fail, ctx, 'caught') ctx:fail('again')"
     assert.same({ "failed", true }, { result.status, result.retry })
     assert.truthy(result.error:find "^again")
@@ -267,7 +284,8 @@ describe("inline nodes that wait", function()
   it("have their own print", function()
     local body = [[
 f.a = flow.lua { inline = true, run = function(ctx) print "a1" ctx:sleep(1) print "a2" end }
-f.b = flow.lua { inline = true, run = function(ctx) print "b1" ctx:sleep(1) print "b2" error "x" end }]]
+f.b = flow.lua { inline = true, run = function(ctx)
+  print "b1" ctx:sleep(1) print "b2" error "x" end }]]
     assert(script.load(script.flow(body), nil, function()
       local backends, threads, results = {}, {}, {}
       for i = 0, 1 do
@@ -282,7 +300,7 @@ f.b = flow.lua { inline = true, run = function(ctx) print "b1" ctx:sleep(1) prin
       assert.same({ "a1", "a2" }, backends[0].logs)
       assert.same({ "b1", "b2" }, backends[1].logs)
       assert.equal("succeeded", results[0][1])
-      assert.equal("pipeline.lua:4: x", results[1][4])
+      assert.equal("pipeline.lua:5: x", results[1][4])
     end))
   end)
 end)
@@ -296,18 +314,22 @@ describe("the script decides", function()
 
   it("when a node runs", function()
     local rows = {
-      { "function(ctx) return ctx.vars.x == 1 end", true }, { "function() end", false }, { "false", false },
+      { "function(ctx) return ctx.vars.x == 1 end", true }, { "function() end", false },
+        { "false", false },
       { "'{{vars.x == 1}}'", true }, { "'{{vars.x > 1}}'", false }, { "'{{vars.x}}'", true },
-      { "'{{vars.flag}}'", false }, { "'{{vars.x > 0}} '", true }, { "'{{vars.x}}{{vars.x}}'", nil },
+      { "'{{vars.flag}}'", false }, { "'{{vars.x > 0}} '", true },
+        { "'{{vars.x}}{{vars.x}}'", nil },
     }
     for _, row in ipairs(rows) do
       ask(('f.a = flow.shell { "true", when = %s }'):format(row[1]), function()
-        local ok, yes = pcall(host.when, 1, 0, nil, script.backend { vars = { x = 1, flag = false } })
+        local ok, yes = pcall(host.when, 1, 0, nil,
+          script.backend { vars = { x = 1, flag = false } })
         assert.equal(row[2] ~= nil, ok, row[1])
         if ok then
           assert.equal(row[2], yes, row[1])
         else
-          assert.equal("pipeline.lua:3: f.a.when: expected {{ }} or a text that gives true or false, got "
+          assert.equal("pipeline.lua:3: f.a.when: expected {{ }} or a text that gives true or "
+            .. "false, got "
             .. '"11"', yes)
         end
       end)
@@ -325,7 +347,8 @@ describe("the script decides", function()
   it("what is retried", function()
     local failure = { status = "failed", exit_code = 3, error = "HTTP 503 from x", attempt = 1 }
     local rows = {
-      { "nil", true }, { "{ 3, 4 }", true }, { "{ 4 }", false }, { "3", true }, { "'50[234]'", true },
+      { "nil", true }, { "{ 3, 4 }", true }, { "{ 4 }", false }, { "3", true },
+        { "'50[234]'", true },
       { "'^x'", false }, { "function(e) return e.exit_code == 3 and e.attempt < 2 end", true },
       { "function(e) return e.status ~= 'failed' end", false },
     }
@@ -340,7 +363,8 @@ describe("the script decides", function()
 
   it("how vars of two parents become one", function()
     local rows = {
-      { "'first'", "1" }, { "'last'", "3" }, { "function(k, v) return { k, #v, v[2] } end", '["key",3,2]' },
+      { "'first'", "1" }, { "'last'", "3" },
+        { "function(k, v) return { k, #v, v[2] } end", '["key",3,2]' },
     }
     for _, row in ipairs(rows) do
       ask(('f.a = flow.shell { "true", merge = %s }'):format(row[1]), function()

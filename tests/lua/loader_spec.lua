@@ -8,7 +8,8 @@ describe("a script", function()
   teardown(script.clean)
 
   it("that returns nothing is simply run, with its arguments", function()
-    local loaded = assert(script.load("result_of_spec = { n = select('#', ...), arg[0], arg[1], (...) }",
+    local loaded = assert(script.load("result_of_spec = { n = select('#', ...), arg[0], arg[1], "
+      .. "(...) }",
       { args = { "x", "y" } }))
     assert.is_true(loaded.ran)
     assert.same({}, loaded.flows)
@@ -17,9 +18,11 @@ describe("a script", function()
   end)
 
   it("that forgot its `return` is told so", function()
-    local loaded = assert(script.load 'local flow = require "flow"\nlocal f = flow.dag "f"\nf.a = flow.shell { "true" }')
+    local loaded = assert(script.load('local flow = require "flow"\nlocal f = flow.dag "f"\nf.a = '
+      .. 'flow.shell { "true" }'))
     assert.is_true(loaded.ran)
-    assert.equal("pipeline.lua:2: flow f is defined, but the script returns nothing: end it with `return`", loaded.notice)
+    assert.equal("pipeline.lua:2: flow f is defined, but the script returns nothing: end it with "
+      .. "`return`", loaded.notice)
   end)
 
   it("may begin with #!", function()
@@ -50,9 +53,10 @@ describe("a script", function()
   it("prints to stdout while it is loaded", function()
     local seen = {}
     local stdout = io.stdout
-    io.stdout = { write = function(_, ...) seen[#seen + 1] = table.concat { ... } end } -- luacheck: ignore
+    io.stdout = { write = function(_,
+      ...) seen[#seen + 1] = table.concat { ... } end }
     local ok, err = pcall(script.load, "print('a', 1)")
-    io.stdout = stdout -- luacheck: ignore
+    io.stdout = stdout
     assert.is_true(ok, err)
     assert.same({ "a\t1\n" }, seen)
   end)
@@ -63,15 +67,18 @@ describe("a flow", function()
 
   it("has what the engine asks for", function()
     local loaded = assert(script.load(script.flow('f.a = flow.shell { "1", pool = "q" }', [[{
-      timeout = "1h", max_runs = 2, on_failure_policy = "stop", durability = "group", tz = "Asia/Shanghai",
+      timeout = "1h", max_runs = 2, on_failure_policy = "stop", durability = "group",
+      tz = "Asia/Shanghai",
       pools = { db = 2, api = 5 }, vars = { v = 1 }, params = { p = { "integer", default = 1 } },
       on_exit = flow.shell { "echo" },
     }]])))
     local f = loaded.flows[1]
     assert.equal("f", f.key)
     assert.same({
-      timeout_ms = 3600000, max_runs = 2, policy = "stop", durability = "group", tz = "Asia/Shanghai",
-      pools = { { name = "api", capacity = 5 }, { name = "db", capacity = 2 }, { name = "q", capacity = 1 } },
+      timeout_ms = 3600000, max_runs = 2, policy = "stop", durability = "group",
+        tz = "Asia/Shanghai",
+      pools = { { name = "api", capacity = 5 }, { name = "db", capacity = 2 },
+        { name = "q", capacity = 1 } },
       vars_json = '{"v":1}', params_json = '{"p":1}',
     }, f.info)
     assert.equal(2, f.graph:count())
@@ -80,7 +87,9 @@ describe("a flow", function()
 
   it("keeps the order in which its nodes were declared", function()
     local loaded = assert(script.load(script.flow [[
-for _, name in ipairs { "z", "b", "y", "a", "c.1", "d-2", "_e" } do f[name] = flow.shell { "true" } end]]))
+for _, name in ipairs { "z", "b", "y", "a", "c.1", "d-2", "_e" } do
+  f[name] = flow.shell { "true" }
+end]]))
     local names = {}
     for i = 0, 6 do names[i + 1] = loaded.flows[1].graph:name(i) end
     assert.same({ "z", "b", "y", "a", "c.1", "d-2", "_e" }, names)
@@ -123,16 +132,19 @@ f.b = flow.shell(common)]]))
   end)
 
   it("is complete once the script is loaded", function()
-    assert(script.load(script.flow 'f.a = flow.lua { run = function() f.b = flow.shell { "x" } end }', nil,
+    assert(script.load(script.flow('f.a = flow.lua { run = function() f.b = flow.shell { "x" } '
+      .. 'end }'), nil,
       function(loaded)
         local result = script.run(loaded, "a")
         assert.equal("failed", result.status)
-        assert.equal("pipeline.lua:3: f.b: the flow is complete: nothing can be added", result.error:match "^[^\n]*")
+        assert.equal("pipeline.lua:3: f.b: the flow is complete: nothing can be added",
+          result.error:match "^[^\n]*")
       end))
   end)
 
   it("can be asked for its nodes while it runs", function()
-    assert(script.load(script.flow 'f.a = flow.lua { run = function() return { flow.nodes(f), f.a ~= nil, f.b == nil } end }',
+    assert(script.load(script.flow('f.a = flow.lua { run = function() return { flow.nodes(f), f.a '
+      .. '~= nil, f.b == nil } end }'),
       nil, function(loaded) assert.equal('[["a"],true,true]', script.run(loaded, "a").outputs) end))
   end)
 end)
@@ -152,11 +164,13 @@ describe("require", function()
       ["pipeline.lua"] = script.flow [[
 local list = { require "one", require "lib.two", require "pack" }
 f.a = flow.lua { run = function() return list end }]],
-      ["one.lua"] = "return 'one'", ["lib/two.lua"] = "return 'two'", ["pack/init.lua"] = "return 'three'",
+      ["one.lua"] = "return 'one'", ["lib/two.lua"] = "return 'two'",
+        ["pack/init.lua"] = "return 'three'",
     })
   end)
 
-  it("takes a module beside the script before an embedded one, and flow itself from nowhere else", function()
+  it("takes a module beside the script before an embedded one, and flow itself from nowhere else",
+    function()
     local own = package.loaded.json
     package.loaded.json = nil
     finally(function() package.loaded.json = own end)
@@ -164,7 +178,8 @@ f.a = flow.lua { run = function() return list end }]],
       ["pipeline.lua"] = script.flow [[
 local list = { require "json", require("flow") == flow }
 f.a = flow.lua { run = function() return list end }]],
-      ["json.lua"] = "return 'mine'", ["flow.lua"] = "return 'wrong'", ["flow/dag.lua"] = "return 'wrong'",
+      ["json.lua"] = "return 'mine'", ["flow.lua"] = "return 'wrong'",
+        ["flow/dag.lua"] = "return 'wrong'",
     })
   end)
 
@@ -176,15 +191,18 @@ f.a = flow.lua { run = function() return { type(ok) == "boolean" } end }]] })
 
   it("finds a module that is required only while a node runs", function()
     assert.equal("late", outputs {
-      ["pipeline.lua"] = script.flow "f.a = flow.lua { run = function() return require('late') end }",
+      ["pipeline.lua"] = script.flow("f.a = flow.lua { run = function() return require('late') "
+        .. "end }"),
       ["late.lua"] = "return 'late'",
     })
   end)
 
   it("tells a mistake in a module with its name", function()
-    local _, message = script.load { ["pipeline.lua"] = 'require "lib.bad"', ["lib/bad.lua"] = "local = 1" }
+    local _, message = script.load { ["pipeline.lua"] = 'require "lib.bad"',
+      ["lib/bad.lua"] = "local = 1" }
     assert.equal("lib/bad.lua:1: '<name>' expected near '='\n  at pipeline.lua:1", message)
-    _, message = script.load { ["pipeline.lua"] = 'require "lib.bad"', ["lib/bad.lua"] = "\nerror 'oops'" }
+    _, message = script.load { ["pipeline.lua"] = 'require "lib.bad"',
+      ["lib/bad.lua"] = "\nerror 'oops'" }
     assert.equal("lib/bad.lua:2: oops\n  at lib/bad.lua:2\n  at pipeline.lua:1", message)
   end)
 end)
@@ -193,8 +211,10 @@ describe("the snapshot", function()
   teardown(script.clean)
 
   local files = {
-    ["pipeline.lua"] = 'local helper = require "lib.helper"\nlocal flow = require "flow"\nlocal f = flow.dag "f"\n'
-      .. 'f.a = flow.mine {}\nf.b = flow.lua { run = function() return require("late").x end }\nreturn f',
+    ["pipeline.lua"] = 'local helper = require "lib.helper"\nlocal flow = require "flow"\nlocal f '
+      .. '= flow.dag "f"\n'
+      .. 'f.a = flow.mine {}\nf.b = flow.lua { run = function() return require("late").x end '
+        .. '}\nreturn f',
     ["lib/helper.lua"] = 'return require "lib.deeper"',
     ["lib/deeper.lua"] = "return {}",
     ["late.lua"] = "return { x = 1 }",
@@ -212,7 +232,8 @@ describe("the snapshot", function()
     end
     assert.equal("pipeline.lua", paths[1])
     table.sort(paths)
-    assert.same({ "late.lua", "lib/deeper.lua", "lib/helper.lua", "nodes/mine.lua", "pipeline.lua" }, paths)
+    assert.same({ "late.lua", "lib/deeper.lua", "lib/helper.lua", "nodes/mine.lua",
+      "pipeline.lua" }, paths)
   end)
 
   it("goes before the disk", function()
@@ -242,11 +263,14 @@ describe("FLOWLUA_PATH", function()
   it("is looked at after the script's folder, for modules and node types", function()
     local search = require "flow.search"
     local dir = script.folder {
-      ["shared.lua"] = "return 'shared'", ["pack/init.lua"] = "return 'pack'", ["mine.lua"] = "return 'not this'",
-      ["nodes/far.lua"] = 'local flow = require "flow"\nreturn flow.node_type { name = "far", run = function() return "far" end }',
+      ["shared.lua"] = "return 'shared'", ["pack/init.lua"] = "return 'pack'",
+        ["mine.lua"] = "return 'not this'",
+      ["nodes/far.lua"] = 'local flow = require "flow"\nreturn flow.node_type { name = "far", run '
+        .. '= function() return "far" end }',
     }
     local getenv = os.getenv
-    os.getenv = function(name) return name == "FLOWLUA_PATH" and dir or getenv(name) end -- luacheck: ignore 122
+    os.getenv = function(name) return name == "FLOWLUA_PATH" and dir
+      or getenv(name) end
     local ok, err = pcall(function()
       assert(script.load({
         ["pipeline.lua"] = script.flow [[
@@ -258,7 +282,7 @@ f.b = flow.far {}]], ["mine.lua"] = "return 'mine'" }, nil, function(loaded)
           assert.equal(2, #loaded.sources)
         end))
     end)
-    os.getenv = getenv -- luacheck: ignore 122
+    os.getenv = getenv
     for _, name in ipairs { "shared", "pack" } do package.loaded[name] = nil end
     assert.is_true(ok, err)
     assert.is_function(search.install)

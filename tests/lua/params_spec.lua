@@ -24,15 +24,19 @@ describe("a parameter", function()
 
   it("may be described", function()
     local raw = {
-      n = { "integer", default = 3, min = 1, doc = "How many." }, mode = { enum = { "a", "b" }, default = "a" },
+      n = { "integer", default = 3, min = 1, doc = "How many." },
+        mode = { enum = { "a", "b" }, default = "a" },
       l = { "list", of = "integer", default = { 1 } }, r = { "string", required = true },
     }
     assert.same({ n = 3, mode = "b", l = { 1 }, r = "x=y" }, resolve(raw, { "r=x=y", "mode=b" }))
     assert.equal("parameter n: expected a positive integer, got 0", failure(raw, { "n=0", "r=x" }))
-    assert.equal("parameter n: expected a positive integer, got 1.5", failure(raw, { "n=1.5", "r=x" }))
-    assert.equal('parameter l[2]: expected an integer, got "x"', failure(raw, { 'l=[1,"x"]', "r=x" }))
+    assert.equal("parameter n: expected a positive integer, got 1.5",
+      failure(raw, { "n=1.5", "r=x" }))
+    assert.equal('parameter l[2]: expected an integer, got "x"',
+      failure(raw, { 'l=[1,"x"]', "r=x" }))
     assert.equal('parameter mode: expected "a" or "b", got "c"', failure(raw, { "mode=c", "r=x" }))
-    assert.equal("parameter r: expected a string, got nothing (give it with --param r=...)", failure(raw))
+    assert.equal("parameter r: expected a string, got nothing (give it with --param r=...)",
+      failure(raw))
   end)
 
   it("that is a list is no description of one", function()
@@ -47,8 +51,10 @@ describe("a parameter", function()
   end)
 
   it("that is unknown is told with those that are", function()
-    assert.equal('regoin: unknown parameter of flow f; did you mean "region"?', failure({ region = "x" }, { "regoin=y" }))
-    assert.equal("x: unknown parameter of flow f; it has a, b", failure({ a = 1, b = 2 }, nil, { x = 1 }))
+    assert.equal('regoin: unknown parameter of flow f; did you mean "region"?',
+      failure({ region = "x" }, { "regoin=y" }))
+    assert.equal("x: unknown parameter of flow f; it has a, b",
+      failure({ a = 1, b = 2 }, nil, { x = 1 }))
     assert.equal("x: unknown parameter of flow f; it has none", failure(nil, { "x=1" }))
     assert.equal('expected --param name=value, got "x"', failure({ a = 1 }, { "x" }))
   end)

@@ -15,16 +15,19 @@ local rows = {
     'local shell = flow.shell\nlocal function h(n)\n  return shell { "true", retries = n }\nend\n'
       .. "f.w = h(1)\nf.x = h(-1)" },
   { "made in a helper", 4,
-    'local function h()\n  local n = flow.shell { "true", retries = -1 }\n  return n\nend\nf.x = h()' },
+    'local function h()\n  local n = flow.shell { "true", retries = -1 }\n  return n\nend\nf.x = '
+      .. 'h()' },
   { "made before it is assigned", 3,
     'local n = flow.shell { "true", retries = -1 }\n\nlocal m = flow.shell { "true" }\nf.x = n' },
   { "made in a loop", 4,
-    'for _, n in ipairs { 1, 2, -1 } do\n  f["x" .. (n < 0 and "" or n)] = flow.shell { "1", retries = n }\nend' },
+    'for _, n in ipairs { 1, 2, -1 } do\n  f["x" .. (n < 0 and "" or n)] = flow.shell { "1", '
+      .. 'retries = n }\nend' },
   { "called with a table from elsewhere", 5,
     'local options = { "true", retries = -1 }\n\nf.x = flow.shell(options)' },
   { "called through pcall", 3, 'f.x = select(2, pcall(flow.shell, { "true", retries = -1 }))' },
   { "returned by a method", 5,
-    'local H = {}\nfunction H.make()\n  return flow.shell { "true", retries = -1 }\nend\nf.x = H.make()' },
+    'local H = {}\nfunction H.make()\n  return flow.shell { "true", retries = -1 }\nend\nf.x = '
+      .. 'H.make()' },
 }
 
 describe("the line of a node that was", function()
@@ -33,7 +36,8 @@ describe("the line of a node that was", function()
   for _, row in ipairs(rows) do
     it(row[1], function()
       local _, message = script.load(script.flow(row[3]))
-      assert.equal(("pipeline.lua:%d: f.x.retries: expected an integer from 0 to 100, got -1"):format(row[2]),
+      local expected = "pipeline.lua:%d: f.x.retries: expected an integer from 0 to 100, got -1"
+      assert.equal(expected:format(row[2]),
         message)
     end)
   end
@@ -41,14 +45,16 @@ describe("the line of a node that was", function()
   it("made in a module beside the script", function()
     local _, message = script.load({
       ["pipeline.lua"] = script.flow('f.x = require "lib.nodes".make()'),
-      ["lib/nodes.lua"] = 'local flow = require "flow"\nreturn { make = function()\n  return flow.shell { "1", retries = -1 }\nend }',
+      ["lib/nodes.lua"] = 'local flow = require "flow"\nreturn { make = function()\n  return '
+        .. 'flow.shell { "1", retries = -1 }\nend }',
     })
     assert.equal("lib/nodes.lua:3: f.x.retries: expected an integer from 0 to 100, got -1", message)
   end)
 
   it("made in a script whose path is long", function()
     local path = ("folder/"):rep(20) .. "pipeline.lua"
-    local _, message = script.load(script.flow 'f.x = flow.shell { "1", retries = -1 }', { path = path })
+    local _, message = script.load(script.flow 'f.x = flow.shell { "1", retries = -1 }',
+      { path = path })
     assert.equal(path .. ":3: f.x.retries: expected an integer from 0 to 100, got -1", message)
   end)
 end)

@@ -13,7 +13,9 @@ return f]]
 local plain = [[
 local function fn() end
 kept_by_spec = {}
-for i = 1, COUNT do kept_by_spec[i] = { inline = true, after = i > 1000 and "n" .. (i - 1000) or nil, run = fn } end]]
+for i = 1, COUNT do
+  kept_by_spec[i] = { inline = true, after = i > 1000 and "n" .. (i - 1000) or nil, run = fn }
+end]]
 
 local function memory()
   collectgarbage()

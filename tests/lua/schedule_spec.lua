@@ -4,7 +4,8 @@ local schedule = require "flow.schedule"
 
 describe("flow.cron", function()
   local good = {
-    "0 2 * * *", "*/5 * * * *", "0 0 1,15 * MON-FRI", "30 0 2 * * *", "0 0 L * *", "0 0 15W * *", "0 0 * * 5#3",
+    "0 2 * * *", "*/5 * * * *", "0 0 1,15 * MON-FRI", "30 0 2 * * *", "0 0 L * *", "0 0 15W * *",
+      "0 0 * * 5#3",
     "0 0 * JAN,feb 5L", "@hourly", "@daily", "0 0 LW * ?", "10-50/10 8-18 * * 1-5",
   }
   for _, text in ipairs(good) do
@@ -33,10 +34,12 @@ describe("flow.cron", function()
   end
 
   it("checks its options", function()
-    local s = flow.cron("0 2 * * *", { tz = "Asia/Shanghai", missed = "last", overlap = "queue", jitter = "5m" })
+    local s = flow.cron("0 2 * * *", { tz = "Asia/Shanghai", missed = "last", overlap = "queue",
+      jitter = "5m" })
     assert.same({ "Asia/Shanghai", "last" }, { s.tz, s.missed })
     local rows = {
-      { { tz = "Mars" }, 'flow.cron.tz: expected a time zone such as "UTC" or "Asia/Shanghai", got "Mars"' },
+      { { tz = "Mars" },
+        'flow.cron.tz: expected a time zone such as "UTC" or "Asia/Shanghai", got "Mars"' },
       { { mised = "all" }, 'flow.cron.mised: unknown option; did you mean "missed"?' },
       { { overlap = "skp" }, 'got "skp"; did you mean "skip"?' },
       { 5, "flow.cron: expected a table of options, got 5" },
@@ -59,8 +62,10 @@ describe("flow.every", function()
   it("refuses what is none", function()
     local rows = {
       { { 0, "day" }, "flow.every: expected a positive integer first, got 0" },
-      { { 1, "dya" }, 'flow.every: expected "hour", "day", "week" or "month", got "dya"; did you mean "day"?' },
-      { { 1, "day", { at = "25:00" } }, 'flow.every.at: expected a time of day such as "08:00", got "25:00"' },
+      { { 1, "dya" },
+        'flow.every: expected "hour", "day", "week" or "month", got "dya"; did you mean "day"?' },
+      { { 1, "day", { at = "25:00" } },
+        'flow.every.at: expected a time of day such as "08:00", got "25:00"' },
       { { 1, "day", { an = 1 } }, "flow.every.an: unknown option" },
     }
     for _, row in ipairs(rows) do

@@ -4,9 +4,11 @@ local suggest = require "flow.suggest"
 
 describe("a duration", function()
   local rows = {
-    { 1.5, 1.5 }, { 0, 0 }, { "10", 10 }, { "1.5", 1.5 }, { "500ms", 0.5 }, { "10s", 10 }, { "5m", 300 },
+    { 1.5, 1.5 }, { 0, 0 }, { "10", 10 }, { "1.5", 1.5 }, { "500ms", 0.5 }, { "10s", 10 },
+      { "5m", 300 },
     { "2h", 7200 }, { "1d", 86400 }, { "1h30m", 5400 }, { "1.5h", 5400 }, { "1m30s500ms", 90.5 },
-    { -1, nil }, { "", nil }, { "s", nil }, { "1x", nil }, { "30m1h", nil }, { "1h1h", nil }, { "1 h", nil },
+    { -1, nil }, { "", nil }, { "s", nil }, { "1x", nil }, { "30m1h", nil }, { "1h1h", nil },
+      { "1 h", nil },
     { "-5s", nil }, { 1 / 0, nil }, { 0 / 0, nil }, { {}, nil }, { "1e3", nil }, { "h1", nil },
   }
   for _, row in ipairs(rows) do
@@ -18,9 +20,11 @@ end)
 
 describe("a size", function()
   local rows = {
-    { 0, 0 }, { 4096, 4096 }, { "4096", 4096 }, { "64K", 65536 }, { "1M", 1048576 }, { "2G", 2 ^ 31 },
+    { 0, 0 }, { 4096, 4096 }, { "4096", 4096 }, { "64K", 65536 }, { "1M", 1048576 },
+      { "2G", 2 ^ 31 },
     { "1.5k", 1536 }, { "1T", 2 ^ 40 },
-    { -1, nil }, { 1.5, nil }, { "12Q", nil }, { "K", nil }, { "", nil }, { "1KB", nil }, { 2 ^ 53, nil },
+    { -1, nil }, { 1.5, nil }, { "12Q", nil }, { "K", nil }, { "", nil }, { "1KB", nil },
+      { 2 ^ 53, nil },
   }
   for _, row in ipairs(rows) do
     it(("%s is %s"):format(tostring(row[1]), tostring(row[2])), function()
@@ -96,11 +100,13 @@ end)
 describe("a spec", function()
   local rows = {
     { "of an unknown type", { "integre" }, 'unknown type "integre"; did you mean "integer"?' },
-    { "with an unknown field", { "integer", mni = 1 }, 'unknown field; did you mean "min"?', "mni" },
+    { "with an unknown field", { "integer", mni = 1 }, 'unknown field; did you mean "min"?',
+      "mni" },
     { "with a default that it refuses itself", { "integer", min = 1, default = 0 },
       "expected a positive integer, got 0", "default" },
     { "without words", { "enum" }, "expected a list of words", "enum" },
-    { "with a bound that is no number", { "integer", min = "1" }, 'expected a number, got "1"', "min" },
+    { "with a bound that is no number", { "integer", min = "1" }, 'expected a number, got "1"',
+      "min" },
     { "that is no table", 5, 'expected a type such as "string" or { "string" }, got 5' },
     { "of elements that are none", { "list", of = "x" }, 'unknown type "x"', "of" },
   }
@@ -117,7 +123,8 @@ end)
 describe("a suggestion", function()
   local words = { "retries", "retry_on", "timeout", "after", "env", "cwd" }
   local rows = {
-    { "retires", "retries" }, { "timout", "timeout" }, { "Timeout", "timeout" }, { "afterr", "after" },
+    { "retires", "retries" }, { "timout", "timeout" }, { "Timeout", "timeout" },
+      { "afterr", "after" },
     { "enw", "env" }, { "x", nil }, { "zzzz", nil }, { "after", nil }, { "rtries", "retries" },
   }
   for _, row in ipairs(rows) do

@@ -4,7 +4,8 @@ local template = require "flow.template"
 
 local scope = {
   run = { id = "r1", date = "2024-02-29", time = 1709164800 },
-  params = { regions = { "Beijing", "Shang hai" }, n = 3, price = 0.1, empty = flow.list {}, on = true,
+  params = { regions = { "Beijing", "Shang hai" }, n = 3, price = 0.1, empty = flow.list {},
+    on = true,
     name = "it's", map = { a = 1 }, null = flow.null },
   vars = { rows = 12 },
   inputs = { extract = { orders = { 1, 2, 3 } }, ["load-1"] = "x" },
@@ -72,13 +73,16 @@ end)
 describe("a template in SQL", function()
   local rows = {
     { "select 1", "select 1", {} },
-    { "select {{run.date}}, {{params.n}}", "select :flow_1, :flow_2", { flow_1 = "2024-02-29", flow_2 = 3 } },
-    { "select * from t where a in ({{params.regions}})", "select * from t where a in (:flow_1, :flow_2)",
+    { "select {{run.date}}, {{params.n}}", "select :flow_1, :flow_2",
+      { flow_1 = "2024-02-29", flow_2 = 3 } },
+    { "select * from t where a in ({{params.regions}})",
+      "select * from t where a in (:flow_1, :flow_2)",
       { flow_1 = "Beijing", flow_2 = "Shang hai" } },
     { "select * from t where a in ({{params.empty}})", "select * from t where a in (NULL)", {} },
     { "select {{params.map}}", "select :flow_1", { flow_1 = '{"a":1}' } },
     { "select {{params.null}}", "select :flow_1", { flow_1 = flow.null } },
-    { "select 'it''s', {{params.on}} -- don't", "select 'it''s', :flow_1 -- don't", { flow_1 = true } },
+    { "select 'it''s', {{params.on}} -- don't", "select 'it''s', :flow_1 -- don't",
+      { flow_1 = true } },
   }
   for _, row in ipairs(rows) do
     it(row[1], function()
@@ -89,20 +93,25 @@ end)
 
 describe("a template that goes wrong names", function()
   local rows = {
-    { "an unknown field", "{{run.dat}}", 'template {{ run.dat }}: unknown name run.dat; did you mean "date"?' },
+    { "an unknown field", "{{run.dat}}",
+      'template {{ run.dat }}: unknown name run.dat; did you mean "date"?' },
     { "an unknown field on the way", "{{params.regoins[1]}}",
       'template {{ params.regoins[1] }}: unknown name params.regoins; did you mean "regions"?' },
     { "an unknown node", "{{inputs.extrat.orders}}",
       'template {{ inputs.extrat.orders }}: unknown name inputs.extrat; did you mean "extract"?' },
-    { "an unknown root", "{{parms.n}}", 'template {{ parms.n }}: unknown name parms; did you mean "params"?' },
-    { "a name of Lua that is not there", "{{os.time()}}", "template {{ os.time() }}: unknown name os" },
+    { "an unknown root", "{{parms.n}}",
+      'template {{ parms.n }}: unknown name parms; did you mean "params"?' },
+    { "a name of Lua that is not there", "{{os.time()}}",
+      "template {{ os.time() }}: unknown name os" },
     { "an environment variable that is not set", "{{env.NO_SUCH_VARIABLE}}",
       "template {{ env.NO_SUCH_VARIABLE }}: unknown name env.NO_SUCH_VARIABLE" },
     { "a nil of another kind", "{{nil}}", "template {{ nil }}: the value is nil" },
     { "an error of its own", "{{error_('x')}}", "template {{ error_('x') }}: unknown name error_" },
     { "arithmetic on a text", "{{run.date + 1}}",
-      "template {{ run.date + 1 }}: attempt to perform arithmetic on field 'date' (a string value)" },
-    { "a function", "x {{string.rep}}", "template {{ string.rep }}: expected a value that can be text, got a function" },
+      "template {{ run.date + 1 }}: attempt to perform arithmetic on field 'date' (a string "
+        .. "value)" },
+    { "a function", "x {{string.rep}}",
+      "template {{ string.rep }}: expected a value that can be text, got a function" },
   }
   for _, row in ipairs(rows) do
     it(row[1], function()

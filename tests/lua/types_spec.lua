@@ -21,19 +21,24 @@ describe("flow.map", function()
   end
 
   it("goes over a list, a function or a template", function()
-    assert.same({ "1", '{"a":2}' }, expand "f.m = flow.map { over = { 1, { a = 2 } }, run = print }")
-    assert.same({ "1", "2" }, expand "f.m = flow.map { over = function(ctx) return { 1, 2 } end, run = print }")
-    assert.same({ '"x"', '"y"' }, expand('f.m = flow.map { over = "{{inputs.e.list}}", run = print }',
+    assert.same({ "1", '{"a":2}' },
+      expand "f.m = flow.map { over = { 1, { a = 2 } }, run = print }")
+    assert.same({ "1", "2" },
+      expand "f.m = flow.map { over = function(ctx) return { 1, 2 } end, run = print }")
+    assert.same({ '"x"', '"y"' },
+      expand('f.m = flow.map { over = "{{inputs.e.list}}", run = print }',
       { inputs = { e = { list = { "x", "y" } } } }))
     assert.same({}, expand "f.m = flow.map { over = {}, run = print }")
   end)
 
   it("puts items together in chunks", function()
-    assert.same({ "[1,2]", "[3,4]", "[5]" }, expand "f.m = flow.map { over = { 1, 2, 3, 4, 5 }, chunk = 2, run = print }")
+    assert.same({ "[1,2]", "[3,4]", "[5]" },
+      expand "f.m = flow.map { over = { 1, 2, 3, 4, 5 }, chunk = 2, run = print }")
   end)
 
   it("renders templates in its list", function()
-    assert.same({ '"2023-11-14"' }, expand 'f.m = flow.map { over = { "{{run.date}}" }, run = print }')
+    assert.same({ '"2023-11-14"' },
+      expand 'f.m = flow.map { over = { "{{run.date}}" }, run = print }')
   end)
 
   it("refuses what is no list", function()
@@ -48,7 +53,8 @@ describe("flow.map", function()
   end)
 
   it("runs its function with each item", function()
-    load("f.m = flow.map { over = { 1 }, run = function(ctx, item, index) return { item, index, ctx.item } end }",
+    load("f.m = flow.map { over = { 1 }, run = function(ctx, item, index) return { item, index, "
+      .. "ctx.item } end }",
       function(loaded)
         local result = script.run(loaded, "m", { item = { x = 1 }, index = 3 }, true)
         assert.equal('[{"x":1},3,{"x":1}]', result.outputs)
@@ -57,7 +63,8 @@ describe("flow.map", function()
 
   it("runs an inner node with each item", function()
     load('f.m = flow.map { over = { 1 }, env = { A = "1", B = "1" },\n'
-      .. '  node = flow.shell { "prog {{item.x}} {{index}}", env = { B = "{{item.x}}" }, capture = "text" } }',
+      .. '  node = flow.shell { "prog {{item.x}} {{index}}", env = { B = "{{item.x}}" }, capture '
+        .. '= "text" } }',
       function(loaded)
         local spec = script.command(loaded, "m", { item = { x = "a b" }, index = 3 }, true)
         assert.same({ "/bin/sh", "-c", "prog 'a b' 3" }, spec.argv)
@@ -67,7 +74,8 @@ describe("flow.map", function()
   end)
 
   it("says what fails in an inner node", function()
-    load('f.m = flow.map { over = { 1 }, node = flow.shell { "prog {{item.y}}" } }', function(loaded)
+    load('f.m = flow.map { over = { 1 }, node = flow.shell { "prog {{item.y}}" } }',
+      function(loaded)
       local ok, message = pcall(script.command, loaded, "m", { item = { x = 1 }, index = 1 }, true)
       assert.is_false(ok)
       assert.equal("pipeline.lua:3: f.m.text: template {{ item.y }}: unknown name item.y", message)
@@ -94,10 +102,12 @@ describe("flow.branch", function()
   end)
 
   it("refuses what is no child", function()
-    assert.equal('f.b: expected the name of a node after it, got "z"', choose("'z'").error:match "^[^\n]*")
+    assert.equal('f.b: expected the name of a node after it, got "z"',
+      choose("'z'").error:match "^[^\n]*")
     assert.equal('f.b: expected the name of a node after it, got "xx"; did you mean "x"?',
       choose("'xx'").error:match "^[^\n]*")
-    assert.equal("f.b: expected the name of a node after it, got 5", choose("5").error:match "^[^\n]*")
+    assert.equal("f.b: expected the name of a node after it, got 5",
+      choose("5").error:match "^[^\n]*")
   end)
 end)
 
@@ -109,7 +119,8 @@ describe("flow.call", function()
 
   it("runs a flow given as an object, which becomes one of the script", function()
     local loaded = load({ ["pipeline.lua"] = sub
-      .. 'f.c = flow.call { flow = g, params = { n = 1, d = "{{run.date}}" } }\nreturn f' }, function()
+      .. 'f.c = flow.call { flow = g, params = { n = 1, d = "{{run.date}}" } }\nreturn f' },
+        function()
         assert.same({ "g", '{"d":"2023-11-14","n":1}' }, { host.call(1, 0, nil, script.backend()) })
       end)
     assert.equal(2, #loaded.flows)
@@ -121,7 +132,8 @@ describe("flow.call", function()
     load({ ["pipeline.lua"] = sub
       .. 'f.c = flow.call { flow = "g", params = function(ctx) return { n = ctx.vars.n } end }\n'
       .. "return { f, g }" }, function()
-        assert.same({ "g", '{"n":4}' }, { host.call(1, 0, nil, script.backend { vars = { n = 4 } }) })
+        assert.same({ "g", '{"n":4}' }, { host.call(1, 0, nil,
+          script.backend { vars = { n = 4 } }) })
       end)
   end)
 
@@ -132,7 +144,8 @@ describe("flow.call", function()
   end)
 
   it("refuses a flow that the script does not have", function()
-    load({ ["pipeline.lua"] = sub .. 'f.c = flow.call { flow = "{{params.which}}" }\nreturn { f, g }' }, function()
+    load({ ["pipeline.lua"] = sub
+      .. 'f.c = flow.call { flow = "{{params.which}}" }\nreturn { f, g }' }, function()
       local ok, message = pcall(host.call, 1, 0, nil, script.backend { params = { which = "gg" } })
       assert.is_false(ok)
       assert.equal('pipeline.lua:4: f.c.flow: f.c: unknown flow "gg"; did you mean "g"?',
@@ -160,15 +173,19 @@ describe("flow.sql", function()
     local result = run(body, { vars = { n = 5 },
       params = { text = text, null = json.null, list = { text, "2023-11-14" } } })
     assert.equal("succeeded", result.status, result.error)
-    assert.same({ columns = { "day", "n" }, rows = { { day = text }, { day = "2023-11-14", n = 5 } }, changes = 2 },
+    assert.same({ columns = { "day", "n" },
+      rows = { { day = text }, { day = "2023-11-14", n = 5 } }, changes = 2 },
       json.decode(result.outputs))
   end)
 
   it("undoes all of it when something fails", function()
-    local result = run([[f.a = flow.sql { db = "x.db", "create table t (a)", "insert into t values (1)", "oops" }
-f.b = flow.sql { db = "x.db", "select count(*) as n from sqlite_master" }]])
-    assert.equal("failed", result.status)
-    assert.truthy(result.error:find('near "oops": syntax error', 1, true), result.error)
+    load([[f.a = flow.sql { db = "x.db", "create table t (a)", "insert into t values (1)", "oops" }
+f.b = flow.sql { db = "x.db", "select count(*) as n from sqlite_master" }]], function(loaded)
+        local result = script.run(loaded, "a")
+        assert.equal("failed", result.status)
+        assert.truthy(result.error:find('near "oops": syntax error', 1, true), result.error)
+        assert.same({ { n = 0 } }, json.decode(script.run(loaded, "b").outputs).rows)
+      end)
   end)
 
   it("can do without a transaction", function()
@@ -178,11 +195,13 @@ f.b = flow.sql { db = "x.db", "select count(*) as n from sqlite_master" }]])
   end)
 
   it("needs a file to read from", function()
-    assert.equal("failed", run('f.a = flow.sql { db = "none.db", "select 1", readonly = true }').status)
+    assert.equal("failed",
+      run('f.a = flow.sql { db = "none.db", "select 1", readonly = true }').status)
   end)
 
   it("never runs inline", function()
-    local _, message = script.load(script.flow 'f.a = flow.sql { db = "x", "select 1", inline = true }')
+    local _, message = script.load(script.flow('f.a = flow.sql { db = "x", "select 1", inline = '
+      .. 'true }'))
     assert.equal("pipeline.lua:3: f.a.inline: a node of type sql cannot run inline", message)
   end)
 end)
@@ -190,7 +209,9 @@ end)
 describe("a node type of one's own", function()
   teardown(script.clean)
 
-  local function define(fields) return ('local flow = require "flow"\nreturn flow.node_type { %s }'):format(fields) end
+  local function define(fields)
+    return ('local flow = require "flow"\nreturn flow.node_type { %s }'):format(fields)
+  end
 
   it("is found by its file, with its parameters checked and filled in", function()
     local files = {
@@ -199,7 +220,8 @@ describe("a node type of one's own", function()
           wait = "duration", list = { "list", of = "string" } },
         run = function(ctx, p) return p end]],
       ["pipeline.lua"] = script.flow [[
-f.a = flow.thumb { src = "a-{{run.date}}", wait = "2m", size = "{{params.n}}", list = { "{{params.n}}", "b" } }
+f.a = flow.thumb { src = "a-{{run.date}}", wait = "2m", size = "{{params.n}}",
+  list = { "{{params.n}}", "b" } }
 f.b = flow.thumb { src = "b" }]],
     }
     load(files, function(loaded)
@@ -240,18 +262,22 @@ return f]] }, function(loaded) assert.equal('"hello you"', script.run(loaded, "a
   end)
 
   it("yields the outputs of a child that it returns", function()
-    load({ ["nodes/t.lua"] = define [[name = "t", run = function(ctx) return ctx:exec { "x", capture = "text" } end]],
+    load({ ["nodes/t.lua"] = define [[name = "t",
+        run = function(ctx) return ctx:exec { "x", capture = "text" } end]],
       ["pipeline.lua"] = script.flow "f.a = flow.t {}" },
       function(loaded) assert.equal('"out"', script.run(loaded, "a").outputs) end)
   end)
 
   it("may be a map, a branch or a call", function()
     local files = {
-      ["nodes/each.lua"] = define [[name = "each", params = { list = { "list", positional = true } },
+      ["nodes/each.lua"] = define [[name = "each",
+        params = { list = { "list", positional = true } },
         expand = function(ctx, p) return p.list end,
         run = function(ctx, p) return ctx.item * 2 + #p.list end]],
-      ["nodes/pick.lua"] = define [[name = "pick", params = { it = "string" }, choose = function(ctx, p) return p.it end]],
-      ["nodes/sub.lua"] = define [[name = "sub", call = function(ctx, p) return "f", { a = 1 } end]],
+      ["nodes/pick.lua"] = define [[name = "pick", params = { it = "string" },
+        choose = function(ctx, p) return p.it end]],
+      ["nodes/sub.lua"] = define [[name = "sub",
+        call = function(ctx, p) return "f", { a = 1 } end]],
       ["pipeline.lua"] = script.flow [[
 f.m = flow.each { { 5, 6 } }
 f.p = flow.pick { it = "s" }
@@ -267,7 +293,8 @@ f.s = flow.sub { after = "p" }]],
 
   it("of C keeps its options for C", function()
     local loaded
-    assert(script.load(script.flow 'f.a = flow.resize { after = {}, width = 3, name = "{{run.date}}", list = { 1 } }',
+    assert(script.load(script.flow('f.a = flow.resize { after = {}, width = 3, name = '
+      .. '"{{run.date}}", list = { 1 } }'),
       { natives = { "resize" } }, function(l)
         loaded = l
         assert.equal('{"list":[1],"name":"2023-11-14","width":3}',
@@ -278,21 +305,27 @@ f.s = flow.sub { after = "p" }]],
   end)
 
   local bad = {
-    { "without a name", "run = print", "nodes/x.lua:2: flow.node_type.name: expected a name, got nothing" },
+    { "without a name", "run = print",
+      "nodes/x.lua:2: flow.node_type.name: expected a name, got nothing" },
     { "with another name than its file", 'name = "y", run = print',
-      "pipeline.lua:3: nodes/x.lua: defines the node type \"y\": its name must be \"x\", as the file's" },
+      "pipeline.lua:3: nodes/x.lua: defines the node type \"y\": its name must be \"x\", as the "
+        .. "file's" },
     { "without anything to do", 'name = "x"',
-      "nodes/x.lua:2: flow.node_type.x: expected one of `run`, `command`, `expand`, `choose`, `call`" },
+      "nodes/x.lua:2: flow.node_type.x: expected one of `run`, `command`, `expand`, `choose`, "
+        .. "`call`" },
     { "with two things to do", 'name = "x", run = print, command = print',
       "nodes/x.lua:2: flow.node_type.x: has both `command` and `run`" },
     { "with an unknown field", 'name = "x", run = print, parms = {}',
       'nodes/x.lua:2: flow.node_type.x.parms: unknown option; did you mean "params"?' },
     { "with a parameter of no type", 'name = "x", run = print, params = { a = { "strin" } }',
       'nodes/x.lua:2: flow.node_type.x.params.a: unknown type "strin"; did you mean "string"?' },
-    { "with a parameter that every node has", 'name = "x", run = print, params = { timeout = "string" }',
-      "nodes/x.lua:2: flow.node_type.x.params.timeout: every node of this type takes an option of that name" },
+    { "with a parameter that every node has",
+      'name = "x", run = print, params = { timeout = "string" }',
+      "nodes/x.lua:2: flow.node_type.x.params.timeout: every node of this type takes an option of "
+        .. "that name" },
     { "with two positional parameters",
-      'name = "x", run = print, params = { a = { "string", positional = true }, b = { "string", positional = true } }',
+      'name = "x", run = print, params = { a = { "string", positional = true }, b = { "string", '
+        .. 'positional = true } }',
       'nodes/x.lua:2: flow.node_type.x.params.b: positional already: "a"' },
     { "with a name that flow has", 'name = "dag", run = print', nil },
   }
@@ -302,7 +335,8 @@ f.s = flow.sub { after = "p" }]],
         local _, message = script.load(define(row[2]))
         return assert.equal("pipeline.lua:2: flow.node_type.dag: flow.dag is taken", message)
       end
-      local _, message = script.load { ["nodes/x.lua"] = define(row[2]), ["pipeline.lua"] = script.flow "f.a = flow.x {}" }
+      local _, message = script.load { ["nodes/x.lua"] = define(row[2]),
+        ["pipeline.lua"] = script.flow "f.a = flow.x {}" }
       assert.equal(row[3], message)
     end)
   end
@@ -310,8 +344,10 @@ f.s = flow.sub { after = "p" }]],
   it("is looked for by name only", function()
     local _, message = script.load(script.flow 'f.a = flow["../x"] {}')
     assert.equal("pipeline.lua:3: flow.../x: unknown node type", message)
-    _, message = script.load { ["nodes/x.lua"] = "return 5", ["pipeline.lua"] = script.flow "f.a = flow.x {}" }
-    assert.equal("pipeline.lua:3: nodes/x.lua: expected it to return flow.node_type{...}, got 5", message)
+    _, message = script.load { ["nodes/x.lua"] = "return 5",
+      ["pipeline.lua"] = script.flow "f.a = flow.x {}" }
+    assert.equal("pipeline.lua:3: nodes/x.lua: expected it to return flow.node_type{...}, got 5",
+      message)
   end)
 
   it("may replace a built-in one", function()
@@ -322,6 +358,7 @@ f.s = flow.sub { after = "p" }]],
 
   it("cannot be set into flow", function()
     local _, message = script.load 'local flow = require "flow"\nflow.x = 1'
-    assert.equal("pipeline.lua:2: flow.x cannot be set; define a node type with flow.node_type", message)
+    assert.equal("pipeline.lua:2: flow.x cannot be set; define a node type with flow.node_type",
+      message)
   end)
 end)

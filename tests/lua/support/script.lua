@@ -60,7 +60,8 @@ function script.backend(facts)
     local v = facts[what]
     if v == nil and (what == "params" or what == "vars" or what == "inputs") then v = {} end
     if what == "run" then
-      v = v or { id = "r1", flow = "f", version = "v", time = 1700000000, date = "2023-11-14", attempt = 1,
+      v = v or { id = "r1", flow = "f", version = "v", time = 1700000000, date = "2023-11-14",
+        attempt = 1,
         trigger = "manual" }
     end
     if type(v) == "table" then return (json.decode(json.encode(v))) end
