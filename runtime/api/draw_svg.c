@@ -1,4 +1,5 @@
-// Draws a graph as a self-contained SVG picture: levels from left to right, edges that cross little.
+// Draws a graph as a self-contained SVG picture: levels from left to right, edges that cross
+// little.
 //
 // The layered way (Sugiyama): an edge over several levels is broken by a bend in each level it
 // passes; the order within a level follows the mean place of the neighbours, for a few sweeps; then
@@ -6,7 +7,7 @@
 #include "api/draw.h"
 #include "graph/graph.h"
 
-#define SVG_NODES_MAX  10000u  // a picture of more is one that nobody can look at
+#define SVG_NODES_MAX  10000u // a picture of more is one that nobody can look at
 #define SVG_EDGES_MAX  100000u
 #define SVG_POINTS_MAX 200000u // boxes and bends; past it long edges are drawn straight
 #define SWEEPS         8
@@ -25,7 +26,7 @@
 typedef struct svg_point {
   uint32_t node; // FL_NODE_NONE: a bend
   uint32_t level;
-  uint32_t place; // within the level
+  uint32_t place;   // within the level
   double y, height; // centre
   double pull;      // where it wants to be
 } svg_point;
@@ -207,7 +208,8 @@ static void place_points(svg_graph *g) {
   for (size_t l = 0; l < g->rank.level_count; l++) {
     for (uint32_t i = 0; i < g->level_size[l]; i++) {
       svg_point *p = &g->points[g->levels[l][i]];
-      p->y = i ? g->points[g->levels[l][i - 1]].y + distance(&g->points[g->levels[l][i - 1]], p) : 0;
+      p->y =
+          i ? g->points[g->levels[l][i - 1]].y + distance(&g->points[g->levels[l][i - 1]], p) : 0;
     }
   }
   for (int sweep = 0; sweep < SWEEPS; sweep++) {

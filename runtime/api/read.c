@@ -1,4 +1,5 @@
-// The reading half of flowlua.h: finds the run that was asked for and hands out what the store knows.
+// The reading half of flowlua.h: finds the run that was asked for and hands out what the store
+// knows.
 #include "api/internal.h"
 
 #define READ_SIZE_MAX ((size_t)1 << 30) // one answer; JSON past this is no help to anybody
@@ -112,8 +113,7 @@ static bool tell_node(void *ud, const fl_status_entry *e) {
 }
 
 static fl_code tell_run(fl_store *s, const fl_run_row *run,
-                        void (*on_run)(void *ud, const fl_run_info *run), void *ud,
-                        fl_error *err) {
+                        void (*on_run)(void *ud, const fl_run_info *run), void *ud, fl_error *err) {
   fl_value *params = NULL;
   fl_code code = fl_store_get_value(s, run->params, &params, err);
   if (code != FL_OK) return code;
@@ -176,4 +176,6 @@ const char *fl_reason_sentence(const char *reason) {
   return "";
 }
 
-void fl_free(void *text) { free(text); }
+void fl_free(void *text) {
+  free(text);
+}

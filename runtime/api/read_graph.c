@@ -12,7 +12,7 @@ typedef struct graph_node {
 } graph_node;
 
 typedef struct graph_reader {
-  fl_buf nodes;   // graph_node
+  fl_buf nodes; // graph_node
   fl_buf texts;
   fl_buf parents; // uint32_t: indexes in the run
   uint32_t node_max;
@@ -105,8 +105,8 @@ fl_code fl_read_graph(fl_engine *engine, const char *run, const char *format, ch
   fl_code code = fl_store_find_run(s, run, &row, err);
   if (code == FL_OK) code = fl_read_store_graph(s, &row, take_node, &r, err);
   if (code == FL_OK && (r.nodes.failed || r.texts.failed || r.parents.failed))
-    code = fl_fail(err, FL_E_LIMIT, "graph of '%s': larger than %zu bytes", row.flow,
-                   GRAPH_SIZE_MAX);
+    code =
+        fl_fail(err, FL_E_LIMIT, "graph of '%s': larger than %zu bytes", row.flow, GRAPH_SIZE_MAX);
   if (code == FL_OK) code = draw(&r, row.flow, format, out, err);
   fl_buf_deinit(&r.nodes);
   fl_buf_deinit(&r.texts);

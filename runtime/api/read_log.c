@@ -1,8 +1,8 @@
 // fl_read_logs(): what attempts wrote, from a position on or the last lines, safe for a terminal.
 //
 // Pieces go through up to two filters: the first drops the lines before the wanted tail, the second
-// makes bytes visible. A character may be cut by the end of a piece, or by the end of what a running
-// attempt has written so far: the bytes of it wait, and do not count as read.
+// makes bytes visible. A character may be cut by the end of a piece, or by the end of what a
+// running attempt has written so far: the bytes of it wait, and do not count as read.
 #include "api/internal.h"
 #include "io/logfile.h"
 
@@ -12,12 +12,13 @@ typedef struct log_filter {
   log_write write;
   void *ud;
   bool raw;
-  int64_t skip_lines;  // before the tail
-  char held[4];        // the beginning of a character, or a carriage return
+  int64_t skip_lines; // before the tail
+  char held[4];       // the beginning of a character, or a carriage return
   size_t held_size;
 } log_filter;
 
-// ------------------------------------------------------------------------------------- making visible
+// ------------------------------------------------------------------------------------- making
+// visible
 
 static void write_escaped(log_filter *f, const char *p, size_t size) {
   static const char digits[] = "0123456789abcdef";
@@ -28,12 +29,17 @@ static void write_escaped(log_filter *f, const char *p, size_t size) {
   }
 }
 
-static bool is_plain(unsigned char c) { return (c >= 0x20 && c < 0x7F) || c == '\n' || c == '\t'; }
+static bool is_plain(unsigned char c) {
+  return (c >= 0x20 && c < 0x7F) || c == '\n' || c == '\t';
+}
 
 // Bytes that a character beginning with `c` takes.
-static size_t expected_size(unsigned char c) { return c < 0xC2 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4; }
+static size_t expected_size(unsigned char c) {
+  return c < 0xC2 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
+}
 
-// Control characters of the second kind (U+0080 to U+009F) and marks that turn the direction of text.
+// Control characters of the second kind (U+0080 to U+009F) and marks that turn the direction of
+// text.
 static bool is_control(const char *p) {
   const unsigned char *c = (const unsigned char *)p;
   if (c[0] == 0xC2) return c[1] < 0xA0;

@@ -2,4 +2,6 @@
 #include "bind/version.h"
 #include <luajit.h>
 
-const char *fl_lua_version_text(void) { return LUAJIT_VERSION; }
+const char *fl_lua_version_text(void) {
+  return LUAJIT_VERSION;
+}

@@ -1,8 +1,8 @@
 // flowlua check FILE: all that can be known about a script without running a flow.
 #include "cli.h"
 
-// Each node of the JSON form begins with `{"name":`; inside a string the quotes would be escaped, so
-// counting the text is exact, and a flow of a million nodes needs no tree.
+// Each node of the JSON form begins with `{"name":`; inside a string the quotes would be escaped,
+// so counting the text is exact, and a flow of a million nodes needs no tree.
 static size_t count_nodes(const char *graph) {
   static const char mark[] = "{\"name\":";
   size_t count = 0;

@@ -35,28 +35,29 @@ typedef struct fl_cli_verb {
   const char *words;   // what follows it, for help: "FILE [ARG]..."
   const char *summary; // half a sentence
   size_t word_count_min, word_count_max;
-  const char *word_kind; // for completion: "file" "dir" "run" "verb" "shell"; NULL: nothing to offer
+  const char
+      *word_kind; // for completion: "file" "dir" "run" "verb" "shell"; NULL: nothing to offer
   const fl_cli_option *options;
   const char *example; // lines
   int (*run)(const fl_cli *cli);
 } fl_cli_verb;
 
 // In the order of help.
-#define FL_CLI_VERBS(X)                                                                           \
-  X(run)                                                                                          \
-  X(check)                                                                                        \
-  X(graph)                                                                                        \
-  X(resume)                                                                                       \
-  X(cancel)                                                                                       \
-  X(runs)                                                                                         \
-  X(show)                                                                                         \
-  X(logs)                                                                                         \
-  X(context)                                                                                      \
-  X(explain)                                                                                      \
-  X(prune)                                                                                        \
-  X(init)                                                                                         \
-  X(completion)                                                                                   \
-  X(version)                                                                                      \
+#define FL_CLI_VERBS(X)                                                                            \
+  X(run)                                                                                           \
+  X(check)                                                                                         \
+  X(graph)                                                                                         \
+  X(resume)                                                                                        \
+  X(cancel)                                                                                        \
+  X(runs)                                                                                          \
+  X(show)                                                                                          \
+  X(logs)                                                                                          \
+  X(context)                                                                                       \
+  X(explain)                                                                                       \
+  X(prune)                                                                                         \
+  X(init)                                                                                          \
+  X(completion)                                                                                    \
+  X(version)                                                                                       \
   X(help)
 
 #define X(name) extern const fl_cli_verb fl_cli_verb_##name;
@@ -72,7 +73,8 @@ const fl_cli_verb *fl_cli_verb_find(const char *name); // NULL: there is none
 const fl_cli_option *fl_cli_option_find(const fl_cli_option *table, const char *name, size_t size);
 void fl_cli_help_print(const fl_cli_verb *verb); // NULL: of all
 
-// ------------------------------------------------------------------------------------- command line
+// ------------------------------------------------------------------------------------- command
+// line
 
 typedef struct fl_cli_value {
   const fl_cli_option *option;
@@ -186,11 +188,14 @@ typedef enum fl_cli_style {
 
 /// Decides on colours: "always", "never", or NULL and "auto": a terminal, and no NO_COLOR.
 void fl_cli_output_init(const char *color);
-/// What is waiting to be written to stdout; add to it, then fl_cli_flush() at the latest at the end.
+/// What is waiting to be written to stdout; add to it, then fl_cli_flush() at the latest at the
+/// end.
 fl_cli_text *fl_cli_out(void);
 void fl_cli_printf(const char *fmt, ...) FL_CLI_PRINTF(1, 2);
 /// Prints text of any bytes, cleaned.
 void fl_cli_print_clean(const char *text, bool lines);
+/// Prints a JSON text as a line; on a terminal what could move its cursor is escaped.
+void fl_cli_print_json(const char *json);
 /// Writes what waits. A reader that went away is no error: what is printed then is dropped.
 void fl_cli_flush(void);
 /// fl_cli_flush() when much waits.

@@ -59,22 +59,25 @@ static void print_bash_words(const fl_cli_verb *verb) {
 }
 
 static void print_verb_names(const char *sign) {
-  for (size_t i = 0; fl_cli_verbs[i]; i++) fl_cli_printf("%s%s", i ? sign : "", fl_cli_verbs[i]->name);
+  for (size_t i = 0; fl_cli_verbs[i]; i++)
+    fl_cli_printf("%s%s", i ? sign : "", fl_cli_verbs[i]->name);
 }
 
 static void print_bash(void) {
-  fl_cli_printf("# bash completion of flowlua: source <(flowlua completion bash)\n"
-                "_flowlua() {\n"
-                "  local word=\"${COMP_WORDS[COMP_CWORD]}\" before=\"${COMP_WORDS[COMP_CWORD-1]}\"\n"
-                "  local verb=\"\" options=\"\" words=\"\" files=\"\" i\n"
-                "  local verbs=\"");
+  fl_cli_printf(
+      "# bash completion of flowlua: source <(flowlua completion bash)\n"
+      "_flowlua() {\n"
+      "  local word=\"${COMP_WORDS[COMP_CWORD]}\" before=\"${COMP_WORDS[COMP_CWORD-1]}\"\n"
+      "  local verb=\"\" options=\"\" words=\"\" files=\"\" i\n"
+      "  local verbs=\"");
   print_verb_names(" ");
   fl_cli_printf("\"\n"
                 "  case \"$before\" in\n");
   each_value(print_bash_value);
   fl_cli_printf("  esac\n"
                 "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
-                "    case \" $verbs \" in *\" ${COMP_WORDS[i]} \"*) verb=\"${COMP_WORDS[i]}\"; break ;; esac\n"
+                "    case \" $verbs \" in *\" ${COMP_WORDS[i]} \"*) verb=\"${COMP_WORDS[i]}\"; "
+                "break ;; esac\n"
                 "    case \"${COMP_WORDS[i]}\" in -*) ;; *.lua|*/*) verb=run; break ;; esac\n"
                 "  done\n"
                 "  case \"$verb\" in\n"
@@ -150,19 +153,21 @@ static void print_zsh(void) {
     print_zsh_text(fl_cli_verbs[i]->summary);
     fl_cli_printf("'\n");
   }
-  fl_cli_printf("  )\n"
-                "  if (( CURRENT == 2 )); then\n"
-                "    _describe -t verbs verb verbs\n"
-                "    _files -g '*.lua'\n"
-                "    return\n"
-                "  fi\n"
-                "  local verb=$words[2]\n"
-                "  if [[ -z ${(M)verbs:#$verb:*} ]]; then verb=run; else shift words; (( CURRENT-- )); fi\n"
-                "  case $verb in\n");
+  fl_cli_printf(
+      "  )\n"
+      "  if (( CURRENT == 2 )); then\n"
+      "    _describe -t verbs verb verbs\n"
+      "    _files -g '*.lua'\n"
+      "    return\n"
+      "  fi\n"
+      "  local verb=$words[2]\n"
+      "  if [[ -z ${(M)verbs:#$verb:*} ]]; then verb=run; else shift words; (( CURRENT-- )); fi\n"
+      "  case $verb in\n");
   for (size_t i = 0; fl_cli_verbs[i]; i++) print_zsh_verb(fl_cli_verbs[i]);
   fl_cli_printf("  esac\n"
                 "}\n"
-                "if [ \"$funcstack[1]\" = _flowlua ]; then _flowlua \"$@\"; else compdef _flowlua flowlua; fi\n");
+                "if [ \"$funcstack[1]\" = _flowlua ]; then _flowlua \"$@\"; else compdef _flowlua "
+                "flowlua; fi\n");
 }
 
 // ------------------------------------------------------------------------------------- fish
@@ -198,7 +203,8 @@ static void print_fish(void) {
     const char *words = strcmp(kind, "run") == 0     ? "last last-failed"
                         : strcmp(kind, "shell") == 0 ? "bash zsh fish"
                                                      : NULL;
-    if (words) fl_cli_printf("complete -c flowlua%s -f -a '%s'\n", fl_cli_text_cstr(&condition), words);
+    if (words)
+      fl_cli_printf("complete -c flowlua%s -f -a '%s'\n", fl_cli_text_cstr(&condition), words);
     fl_cli_text_deinit(&condition);
   }
 }

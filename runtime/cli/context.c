@@ -43,7 +43,8 @@ static void print_title(const char *title) {
 }
 
 static void print_section(const char *title, const json_t *value) {
-  if (!value || json_is_null(value) || (json_is_object(value) && json_object_size(value) == 0)) return;
+  if (!value || json_is_null(value) || (json_is_object(value) && json_object_size(value) == 0))
+    return;
   print_title(title);
   if (json_is_object(value))
     print_map(value, NULL);
@@ -94,8 +95,7 @@ static int context_run(const fl_cli *cli) {
                       &err) != FL_OK) {
     code = fl_cli_fail(&err);
   } else if (fl_cli_has(cli, "json")) {
-    fl_cli_text_add_str(fl_cli_out(), text);
-    fl_cli_printf("\n");
+    fl_cli_print_json(text);
   } else {
     print_context(text);
   }

@@ -26,7 +26,9 @@ static void on_signal(int number) {
   errno = saved;
 }
 
-static void on_pipe(int number) { (void)number; } // write() tells
+static void on_pipe(int number) {
+  (void)number;
+} // write() tells
 
 static bool catch_signal(int number, void (*handler)(int)) {
   struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};

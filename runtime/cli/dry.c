@@ -67,7 +67,7 @@ static void print_json(const dry_graph *g, json_t *graph) {
                         json_string(g->chosen[i] ? "run" : "skip"));
   char *text = json_dumps(graph, JSON_COMPACT);
   if (!text) abort();
-  fl_cli_printf("%s\n", text);
+  fl_cli_print_json(text);
   free(text);
 }
 

@@ -81,8 +81,7 @@ static int explain_run(const fl_cli *cli) {
   if (fl_read_explain(engine.engine, cli->words[0], node, &text, &err) != FL_OK) {
     code = fl_cli_fail(&err);
   } else if (fl_cli_has(cli, "json")) {
-    fl_cli_text_add_str(fl_cli_out(), text);
-    fl_cli_printf("\n");
+    fl_cli_print_json(text);
   } else {
     print_explanation(text);
   }

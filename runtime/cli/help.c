@@ -35,8 +35,9 @@ static void print_all(void) {
     size_t n = strlen(fl_cli_verbs[i]->name);
     if (n > width) width = n;
   }
-  fl_cli_printf("FlowLua %s runs pipelines written in Lua, and continues them where they broke.\n\n",
-                FL_VERSION);
+  fl_cli_printf(
+      "FlowLua %s runs pipelines written in Lua, and continues them where they broke.\n\n",
+      FL_VERSION);
   print_title("Usage");
   fl_cli_printf("  flowlua FILE [options]      the same as: flowlua run FILE [options]\n"
                 "  flowlua VERB [options]\n\n");
@@ -46,9 +47,10 @@ static void print_all(void) {
   print_options("Options of every verb", fl_cli_global_options, 14);
   fl_cli_printf("\n");
   print_title("Exit codes");
-  fl_cli_printf("  0 succeeded   1 the run failed   2 wrong usage or script   3 the store or the system\n"
-                "  4 waiting     130, 143 interrupted: flowlua resume continues\n\n"
-                "flowlua help VERB tells more, with an example.\n");
+  fl_cli_printf(
+      "  0 succeeded   1 the run failed   2 wrong usage or script   3 the store or the system\n"
+      "  4 waiting     130, 143 interrupted: flowlua resume continues\n\n"
+      "flowlua help VERB tells more, with an example.\n");
 }
 
 void fl_cli_help_print(const fl_cli_verb *verb) {

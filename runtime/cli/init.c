@@ -16,27 +16,30 @@ static const char pipeline[] =
     "-- A command. What it prints becomes its outputs, here as a list of lines.\n"
     "hello.list = flow.shell { \"ls\", capture = \"lines\" }\n"
     "\n"
-    "-- Lua code. It sees what the nodes it comes after have put out, and leaves vars to its children.\n"
+    "-- Lua code. It sees what the nodes it comes after have put out, and leaves vars to its "
+    "children.\n"
     "hello.count = flow.lua { after = \"list\", run = function(ctx)\n"
     "  ctx.vars.files = #ctx.inputs.list.lines\n"
     "  return { files = ctx.vars.files }\n"
     "end }\n"
     "\n"
-    "hello.greet = flow.shell { after = \"count\", \"echo hello {{params.name}}, {{vars.files}} files\" }\n"
+    "hello.greet = flow.shell { after = \"count\", \"echo hello {{params.name}}, {{vars.files}} "
+    "files\" }\n"
     "\n"
     "return hello\n";
 
-static const char readme[] = "# A FlowLua project\n"
-                             "\n"
-                             "    flowlua pipeline.lua            run it\n"
-                             "    flowlua check pipeline.lua      find mistakes without running it\n"
-                             "    flowlua graph pipeline.lua      what depends on what\n"
-                             "    flowlua show last               how the last run went\n"
-                             "    flowlua logs last               what its nodes printed\n"
-                             "    flowlua resume                  continue it where it broke\n"
-                             "    flowlua help                    everything else\n"
-                             "\n"
-                             "Runs are kept in `.flowlua/`.\n";
+static const char readme[] =
+    "# A FlowLua project\n"
+    "\n"
+    "    flowlua pipeline.lua            run it\n"
+    "    flowlua check pipeline.lua      find mistakes without running it\n"
+    "    flowlua graph pipeline.lua      what depends on what\n"
+    "    flowlua show last               how the last run went\n"
+    "    flowlua logs last               what its nodes printed\n"
+    "    flowlua resume                  continue it where it broke\n"
+    "    flowlua help                    everything else\n"
+    "\n"
+    "Runs are kept in `.flowlua/`.\n";
 
 static const char gitignore[] = ".flowlua/\n";
 

@@ -1,10 +1,10 @@
 // An event as a line: plain for people, JSON for programs (CONTRACT 4.1).
 #include "watch.h"
 
-#define TAIL_LINES   5  // of a failed node's log
-#define TAILS_MAX    20 // failures whose log is shown: a storm of them must not flood
-#define KEEP_COUNT   100 // nodes of a run whose every end stays on the screen
-#define ERROR_LINES  12
+#define TAIL_LINES  5   // of a failed node's log
+#define TAILS_MAX   20  // failures whose log is shown: a storm of them must not flood
+#define KEEP_COUNT  100 // nodes of a run whose every end stays on the screen
+#define ERROR_LINES 12
 
 static bool is_failure(const fl_event *e) {
   return e->kind == FL_EVENT_NODE_FINISHED && e->status && strcmp(e->status, "failed") == 0;
@@ -100,7 +100,8 @@ static void add_run_line(fl_cli_text *t, const fl_cli_watch *w, const fl_event *
     return;
   }
   fl_cli_text_add_str(t, w->resumed && is_own(w, e) ? " resumed" : " started");
-  if (e->nodes_total) fl_cli_text_addf(t, ", %u node%s", e->nodes_total, e->nodes_total == 1 ? "" : "s");
+  if (e->nodes_total)
+    fl_cli_text_addf(t, ", %u node%s", e->nodes_total, e->nodes_total == 1 ? "" : "s");
 }
 
 static void add_node_line(fl_cli_text *t, const fl_cli_watch *w, const fl_event *e) {
@@ -205,8 +206,8 @@ static void take_tail(void *ud, const char *data, size_t size) {
 static void add_details(fl_cli_watch *w, fl_engine *engine, const fl_cli_failure *f,
                         fl_cli_text *out) {
   tail_text tail = {0};
-  fl_log_options options = {.size = sizeof options, .node = f->node, .attempt = f->attempt,
-                            .tail_lines = TAIL_LINES};
+  fl_log_options options = {
+      .size = sizeof options, .node = f->node, .attempt = f->attempt, .tail_lines = TAIL_LINES};
   int64_t position = 0;
   bool wanted = f->is_process && w->failures_told < TAILS_MAX;
   if (wanted &&

@@ -1,5 +1,6 @@
-// The view on a terminal: a line a node that runs now, and the totals. It is drawn below what stays,
-// and taken away before more is written: nothing but lines that were meant to stay is left behind.
+// The view on a terminal: a line a node that runs now, and the totals. It is drawn below what
+// stays, and taken away before more is written: nothing but lines that were meant to stay is left
+// behind.
 #include "watch.h"
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -135,7 +136,7 @@ static uint16_t end_line(fl_cli_text *out, fl_cli_text *line, uint32_t columns) 
 }
 
 static void add_node_row(fl_cli_text *line, const fl_cli_live_node *node, int64_t now_ms,
-                          size_t name_columns) {
+                         size_t name_columns) {
   fl_cli_text_add_str(line, "  ");
   size_t taken = fl_cli_text_cut(line, node->name, strlen(node->name), name_columns);
   fl_cli_text_pad(line, name_columns - taken + 2);
@@ -209,8 +210,8 @@ void fl_cli_live_write(fl_cli_watch *w, bool draw) {
   fl_cli_text_add(&whole, out->data, out->size);
   live->line_count = 0;
   if (draw)
-    live->line_count = fl_cli_live_compose(w, fl_cli_monotonic_ms(), rows, columns, &whole,
-                                           live->widths);
+    live->line_count =
+        fl_cli_live_compose(w, fl_cli_monotonic_ms(), rows, columns, &whole, live->widths);
   out->size = 0;
   fl_cli_text_add(out, whole.data, whole.size);
   fl_cli_text_deinit(&whole);

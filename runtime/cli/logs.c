@@ -26,15 +26,15 @@ typedef struct log_stream {
 typedef struct log_view {
   const fl_cli *cli;
   fl_engine *engine;
-  const char *wanted;     // NODE, or NULL
+  const char *wanted; // NODE, or NULL
   char run_id[32];
-  uint32_t attempt;       // asked for, 0: the last
+  uint32_t attempt; // asked for, 0: the last
   int64_t tail;
   bool raw, follow, prefixed;
   bool run_ended;
   bool found, out_of_line; // a wanted node exists; the last piece did not end its line
   char *current;           // name of the node whose text comes now
-  log_stream *streams; // in declaration order, each for its newest attempt
+  log_stream *streams;     // in declaration order, each for its newest attempt
   size_t count, capacity;
   uint32_t *by_index; // of nodes: number of the stream, from 1
   size_t index_count;
@@ -82,8 +82,11 @@ static void write_piece(void *ud, const char *data, size_t size) {
 }
 
 static fl_code read_stream(log_view *view, log_stream *s, fl_error *err) {
-  fl_log_options log = {.size = sizeof log, .node = s->name, .attempt = s->attempt,
-                        .tail_lines = s->begun ? -1 : view->tail, .raw = view->raw,
+  fl_log_options log = {.size = sizeof log,
+                        .node = s->name,
+                        .attempt = s->attempt,
+                        .tail_lines = s->begun ? -1 : view->tail,
+                        .raw = view->raw,
                         .on_node = begin_node};
   s->begun = true;
   return fl_read_logs(view->engine, view->run_id, &log, &s->position, write_piece, view, err);
@@ -164,8 +167,11 @@ static fl_code follow(log_view *view, fl_error *err) {
 }
 
 static fl_code print_all(log_view *view, fl_error *err) {
-  fl_log_options log = {.size = sizeof log, .attempt = view->attempt, .tail_lines = view->tail,
-                        .raw = view->raw, .on_node = begin_node};
+  fl_log_options log = {.size = sizeof log,
+                        .attempt = view->attempt,
+                        .tail_lines = view->tail,
+                        .raw = view->raw,
+                        .on_node = begin_node};
   int64_t position = 0;
   return fl_read_logs(view->engine, view->run_id, &log, &position, write_piece, view, err);
 }

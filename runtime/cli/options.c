@@ -21,7 +21,8 @@ static bool fail_unknown(const fl_cli_verb *verb, const char *arg, size_t name_s
   const char *meant = arg[1] == '-' ? fl_cli_suggest(typed, names, count) : NULL;
   int shown = (int)(name_size + 2);
   if (meant)
-    fl_cli_usage("unknown option '%.*s' of %s, did you mean '--%s'?", shown, arg, verb->name, meant);
+    fl_cli_usage("unknown option '%.*s' of %s, did you mean '--%s'?", shown, arg, verb->name,
+                 meant);
   else
     fl_cli_usage("unknown option '%.*s' of %s (flowlua help %s lists them%s)", shown, arg,
                  verb->name, verb->name,
@@ -69,8 +70,7 @@ static bool take_option(fl_cli *cli, int argc, char *const argv[], int *index, i
   if (!option) return fail_unknown(cli->verb, arg, name_size);
 
   const char *text = equals ? equals + 1 : NULL;
-  if (!option->value && text)
-    return fl_cli_usage("--%s takes no value", option->name), false;
+  if (!option->value && text) return fl_cli_usage("--%s takes no value", option->name), false;
   if (option->value && !text) {
     int next = *index + 1 == skipped ? *index + 2 : *index + 1;
     if (next >= argc)

@@ -1,4 +1,5 @@
-// Where text goes: stdout through one buffer, messages to stderr, colours, and the times of a reader.
+// Where text goes: stdout through one buffer, messages to stderr, colours, and the times of a
+// reader.
 #include "cli.h"
 #include <errno.h>
 #include <unistd.h>
@@ -17,18 +18,22 @@ void fl_cli_output_init(const char *color) {
   else if (color && strcmp(color, "never") == 0)
     output.colors = false;
   else
-    output.colors = isatty(STDOUT_FILENO) && !(no_color && *no_color) &&
-                    !(term && strcmp(term, "dumb") == 0);
+    output.colors =
+        isatty(STDOUT_FILENO) && !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0);
 }
 
-fl_cli_text *fl_cli_out(void) { return &output.out; }
+fl_cli_text *fl_cli_out(void) {
+  return &output.out;
+}
 
 bool fl_cli_out_is_terminal(void) {
   const char *term = getenv("TERM");
   return isatty(STDOUT_FILENO) && !(term && strcmp(term, "dumb") == 0);
 }
 
-bool fl_cli_out_is_gone(void) { return output.gone; }
+bool fl_cli_out_is_gone(void) {
+  return output.gone;
+}
 
 void fl_cli_printf(const char *fmt, ...) {
   va_list args;
@@ -39,6 +44,27 @@ void fl_cli_printf(const char *fmt, ...) {
 
 void fl_cli_print_clean(const char *text, bool lines) {
   fl_cli_text_clean(&output.out, text, strlen(text), lines);
+}
+
+// Inside JSON these bytes stand in strings only, where an escape says the same.
+void fl_cli_print_json(const char *json) {
+  fl_cli_text *out = &output.out;
+  size_t size = strlen(json), done = 0;
+  bool terminal = isatty(STDOUT_FILENO);
+  for (size_t i = 0; i < size && terminal; i++) {
+    const unsigned char *c = (const unsigned char *)json + i;
+    bool control = *c == 0xC2 && c[1] < 0xA0;
+    bool turn = *c == 0xE2 && ((c[1] == 0x80 && c[2] >= 0xAA && c[2] <= 0xAE) ||
+                               (c[1] == 0x81 && c[2] >= 0xA6 && c[2] <= 0xA9));
+    if (*c != 0x7F && !control && !turn) continue;
+    fl_cli_text_add(out, json + done, i - done);
+    unsigned code = turn ? 0x2000u + ((c[1] & 0x3Fu) << 6) + (c[2] & 0x3Fu) : control ? c[1] : *c;
+    fl_cli_text_addf(out, "\\u%04x", code);
+    i += turn ? 2 : control ? 1 : 0;
+    done = i + 1;
+  }
+  fl_cli_text_add(out, json + done, size - done);
+  fl_cli_text_add(out, "\n", 1);
 }
 
 static bool write_all(int fd, const char *data, size_t size) {
@@ -64,8 +90,8 @@ void fl_cli_flush_some(void) {
 
 const char *fl_cli_style_text(fl_cli_style style) {
   static const char *const texts[] = {
-      [FL_STYLE_NONE] = "\x1b[0m",   [FL_STYLE_BOLD] = "\x1b[1m",   [FL_STYLE_DIM] = "\x1b[2m",
-      [FL_STYLE_RED] = "\x1b[31m",   [FL_STYLE_GREEN] = "\x1b[32m", [FL_STYLE_YELLOW] = "\x1b[33m",
+      [FL_STYLE_NONE] = "\x1b[0m",  [FL_STYLE_BOLD] = "\x1b[1m",   [FL_STYLE_DIM] = "\x1b[2m",
+      [FL_STYLE_RED] = "\x1b[31m",  [FL_STYLE_GREEN] = "\x1b[32m", [FL_STYLE_YELLOW] = "\x1b[33m",
       [FL_STYLE_CYAN] = "\x1b[36m",
   };
   return output.colors ? texts[style] : "";
@@ -76,10 +102,11 @@ fl_cli_style fl_cli_style_of_status(const char *status) {
     const char *status;
     fl_cli_style style;
   } styles[] = {
-      {"succeeded", FL_STYLE_GREEN}, {"failed", FL_STYLE_RED},     {"upstream_failed", FL_STYLE_RED},
-      {"running", FL_STYLE_CYAN},    {"retrying", FL_STYLE_YELLOW}, {"waiting", FL_STYLE_YELLOW},
-      {"cancelled", FL_STYLE_YELLOW}, {"skipped", FL_STYLE_DIM},    {"omitted", FL_STYLE_DIM},
-      {"pending", FL_STYLE_DIM},
+      {"succeeded", FL_STYLE_GREEN},     {"failed", FL_STYLE_RED},
+      {"upstream_failed", FL_STYLE_RED}, {"running", FL_STYLE_CYAN},
+      {"retrying", FL_STYLE_YELLOW},     {"waiting", FL_STYLE_YELLOW},
+      {"cancelled", FL_STYLE_YELLOW},    {"skipped", FL_STYLE_DIM},
+      {"omitted", FL_STYLE_DIM},         {"pending", FL_STYLE_DIM},
   };
   for (size_t i = 0; i < sizeof styles / sizeof *styles; i++)
     if (strcmp(status, styles[i].status) == 0) return styles[i].style;
@@ -87,8 +114,8 @@ fl_cli_style fl_cli_style_of_status(const char *status) {
 }
 
 bool fl_cli_status_is_final(const char *status) {
-  static const char *const finals[] = {"succeeded",       "failed",   "skipped", "omitted",
-                                       "upstream_failed", "cancelled"};
+  static const char *const finals[] = {"succeeded", "failed",          "skipped",
+                                       "omitted",   "upstream_failed", "cancelled"};
   for (size_t i = 0; i < sizeof finals / sizeof *finals; i++)
     if (strcmp(status, finals[i]) == 0) return true;
   return false;
@@ -153,9 +180,13 @@ static int64_t read_clock(clockid_t id) {
   return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-int64_t fl_cli_wall_ms(void) { return read_clock(CLOCK_REALTIME); }
+int64_t fl_cli_wall_ms(void) {
+  return read_clock(CLOCK_REALTIME);
+}
 
-int64_t fl_cli_monotonic_ms(void) { return read_clock(CLOCK_MONOTONIC); }
+int64_t fl_cli_monotonic_ms(void) {
+  return read_clock(CLOCK_MONOTONIC);
+}
 
 static void format_local(int64_t wall_ms, const char *format, char *out, size_t size) {
   time_t seconds = (time_t)(wall_ms / 1000);

@@ -31,7 +31,8 @@ static void print_result(const char *text, bool dry_run) {
     fl_cli_printf("%s\n", id ? id : "");
     fl_cli_flush_some();
   }
-  fl_cli_printf("%s %zu run%s, ", dry_run ? "would remove" : "removed", count, count == 1 ? "" : "s");
+  fl_cli_printf("%s %zu run%s, ", dry_run ? "would remove" : "removed", count,
+                count == 1 ? "" : "s");
   fl_cli_text_bytes(fl_cli_out(), json_integer_value(json_object_get(result, "bytes")));
   fl_cli_printf("\n");
   json_decref(result);
@@ -48,7 +49,7 @@ static int prune_run(const fl_cli *cli) {
   if (fl_prune(engine.engine, &prune, &text, &err) != FL_OK)
     code = fl_cli_fail(&err);
   else if (fl_cli_has(cli, "json"))
-    fl_cli_printf("%s\n", text);
+    fl_cli_print_json(text);
   else
     print_result(text, prune.dry_run);
   fl_free(text);

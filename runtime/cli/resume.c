@@ -79,7 +79,7 @@ static int show_plan(const fl_cli *cli, fl_engine *engine, const char *run_id,
   fl_error err = {0};
   if (fl_run_resume_plan(engine, run_id, patch, &text, &err) != FL_OK) return fl_cli_fail(&err);
   if (fl_cli_has(cli, "json"))
-    fl_cli_printf("%s\n", text);
+    fl_cli_print_json(text);
   else
     print_plan(text);
   fl_free(text);

@@ -7,7 +7,8 @@
 static const fl_cli_option options[] = {
     {"flow", "KEY", "which flow, when the script has several", NULL},
     {"param", "NAME=VALUE", "set a parameter: text where the default is a text, else JSON", NULL},
-    {"at", "TIME", "the logical time the run is for: 2026-01-31 or 2026-01-31T02:00:00+08:00", NULL},
+    {"at", "TIME", "the logical time the run is for: 2026-01-31 or 2026-01-31T02:00:00+08:00",
+     NULL},
     {"only", "A,B", "run these nodes only", NULL},
     {"from", "A", "run A and all that depends on it", NULL},
     {"until", "B", "run B and all it depends on", NULL},
@@ -29,7 +30,8 @@ static bool request_init(run_request *r, const fl_cli *cli) {
   fl_run_options *o = &r->options;
   if (at && !fl_time_parse(at, &o->time_ms))
     return fl_cli_usage("--at: expected a time like 2026-01-31 or 2026-01-31T02:00:00+08:00, "
-                        "got \"%s\"", at),
+                        "got \"%s\"",
+                        at),
            false;
   o->flow = fl_cli_get(cli, "flow");
   o->params = r->params = fl_cli_get_all(cli, "param", &o->param_count);
@@ -54,8 +56,8 @@ static bool check_file(const char *path) {
   return false;
 }
 
-// Loads the script, with what stands behind it as its arguments. FL_EXIT_OK and *script NULL: it was
-// a script without flows, and has done its work.
+// Loads the script, with what stands behind it as its arguments. FL_EXIT_OK and *script NULL: it
+// was a script without flows, and has done its work.
 static int load(const fl_cli *cli, fl_engine *engine, fl_script **script) {
   fl_error err = {0};
   *script = NULL;

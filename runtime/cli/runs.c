@@ -55,7 +55,7 @@ static int runs_run(const fl_cli *cli) {
   if (engine.engine && fl_read_runs(engine.engine, (size_t)limit, &text, &err) != FL_OK)
     code = fl_cli_fail(&err);
   else if (fl_cli_has(cli, "json"))
-    fl_cli_printf("%s\n", text ? text : "[]");
+    fl_cli_print_json(text ? text : "[]");
   else
     print_runs(cli, text ? text : "[]");
   fl_free(text);

@@ -71,7 +71,8 @@ static bool is_quiet(const char *status) {
 static void add_error(fl_cli_table *table, const fl_node_info *node) {
   const char *text = node->error && *node->error ? node->error : node->reason;
   if (!text) text = "";
-  fl_cli_table_addf(table, "%.*s%s", (int)strcspn(text, "\n"), text, strchr(text, '\n') ? " ..." : "");
+  fl_cli_table_addf(table, "%.*s%s", (int)strcspn(text, "\n"), text,
+                    strchr(text, '\n') ? " ..." : "");
 }
 
 static bool list_node(void *ud, const fl_node_info *node) {
@@ -134,14 +135,12 @@ static int show_run(const fl_cli *cli) {
   char *text = NULL;
   int code = fl_cli_engine_open(cli, FL_CLI_READ, NULL, &engine);
   if (code != FL_EXIT_OK) return code;
-  fl_code result = fl_cli_has(cli, "json")
-                       ? fl_read_run(engine.engine, cli->words[0], &text, &err)
-                       : show_people(cli, engine.engine, &err);
+  fl_code result = fl_cli_has(cli, "json") ? fl_read_run(engine.engine, cli->words[0], &text, &err)
+                                           : show_people(cli, engine.engine, &err);
   if (result != FL_OK) {
     code = fl_cli_fail(&err);
   } else if (text) {
-    fl_cli_text_add_str(fl_cli_out(), text);
-    fl_cli_printf("\n");
+    fl_cli_print_json(text);
   }
   fl_free(text);
   fl_cli_engine_close(&engine);

@@ -111,8 +111,7 @@ static bool is_plain_ascii(const char *text, size_t size) {
 }
 
 static void add_escaped(fl_cli_text *t, const char *p, size_t size) {
-  for (size_t i = 0; i < size; i++)
-    fl_cli_text_addf(t, "\\x%02x", (unsigned)(unsigned char)p[i]);
+  for (size_t i = 0; i < size; i++) fl_cli_text_addf(t, "\\x%02x", (unsigned)(unsigned char)p[i]);
 }
 
 void fl_cli_text_clean(fl_cli_text *t, const char *text, size_t size, bool lines) {
@@ -175,6 +174,14 @@ size_t fl_cli_text_cut(fl_cli_text *t, const char *text, size_t size, size_t col
   return kept + 1;
 }
 
+// As a pair of surrogates past U+FFFF.
+static void add_json_escape(fl_cli_text *t, uint32_t c) {
+  if (c > 0xFFFF)
+    fl_cli_text_addf(t, "\\u%04x\\u%04x", 0xD800 + ((c - 0x10000) >> 10), 0xDC00 + (c & 0x3FF));
+  else
+    fl_cli_text_addf(t, "\\u%04x", c);
+}
+
 void fl_cli_text_json(fl_cli_text *t, const char *text) {
   size_t size = strlen(text);
   fl_cli_text_add(t, "\"", 1);
@@ -191,8 +198,8 @@ void fl_cli_text_json(fl_cli_text *t, const char *text) {
       fl_cli_text_add(t, "\\n", 2);
     else if (c == '\t')
       fl_cli_text_add(t, "\\t", 2);
-    else if (c < 0x20)
-      fl_cli_text_addf(t, "\\u%04x", c);
+    else if (c < 0x20 || c == 0x7F || (n > 1 && (!iswprint((wint_t)wide) || is_override(wide))))
+      add_json_escape(t, n > 1 ? (uint32_t)wide : c);
     else
       fl_cli_text_add(t, text + i, n);
     i += n;
@@ -210,7 +217,8 @@ void fl_cli_text_bytes(fl_cli_text *t, int64_t bytes) {
 }
 
 void fl_cli_text_quote(fl_cli_text *t, const char *word) {
-  static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:@%+=,-";
+  static const char safe[] =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:@%+=,-";
   if (*word && word[strspn(word, safe)] == '\0') {
     fl_cli_text_add_str(t, word);
     return;

@@ -2,8 +2,8 @@
 #include "watch.h"
 #include <jansson.h>
 
-#define HISTORY_COUNT 20       // runs looked at for how long this one may take
-#define JOBS_MAX      100000   // more processes than a machine's pid range has room for
+#define HISTORY_COUNT 20     // runs looked at for how long this one may take
+#define JOBS_MAX      100000 // more processes than a machine's pid range has room for
 
 enum { STATE_UNSEEN, STATE_RUNNING, STATE_BETWEEN, STATE_DONE };
 
@@ -23,7 +23,8 @@ void fl_cli_watch_init(fl_cli_watch *w, const fl_cli *cli) {
 }
 
 void fl_cli_watch_deinit(fl_cli_watch *w) {
-  for (size_t i = 0; i < w->failure_count; i++) free(w->failures[i].node), free(w->failures[i].error);
+  for (size_t i = 0; i < w->failure_count; i++)
+    free(w->failures[i].node), free(w->failures[i].error);
   free(w->failures);
   free(w->states);
   free(w->flow);

@@ -17,12 +17,12 @@ typedef enum fl_cli_mode {
 /// A node that runs now, for the live view.
 typedef struct fl_cli_live_node {
   struct fl_cli_live_node *next, *prev;
-  char *name;        // clean text
-  char run_id[32];   // of a sub-flow's node; "" for the run itself
+  char *name;      // clean text
+  char run_id[32]; // of a sub-flow's node; "" for the run itself
   uint32_t index;
-  int64_t since_ms;  // monotonic
+  int64_t since_ms;   // monotonic
   double done, total; // progress; total 0: none told
-  char *text;        // what the node says of it, clean, or NULL
+  char *text;         // what the node says of it, clean, or NULL
 } fl_cli_live_node;
 
 typedef struct fl_cli_live {
@@ -30,7 +30,7 @@ typedef struct fl_cli_live {
   fl_cli_live_node **by_index;    // nodes of the run itself
   uint32_t by_index_count;
   uint32_t count;
-  uint16_t *widths;     // of the lines on the screen
+  uint16_t *widths; // of the lines on the screen
   uint32_t line_count;
 } fl_cli_live;
 
@@ -51,20 +51,20 @@ typedef struct fl_cli_watch {
   bool resumed;
   char run_id[32];
   char *flow;
-  char status[32];        // of the run, once it has ended
-  char *error;            // why it failed
-  int64_t started_ms;     // monotonic
-  int64_t run_ms;         // how long it took, once it has ended
-  int64_t history_ms;     // how long runs of the flow took before; 0: unknown
-  uint8_t *states;        // of the run's nodes, by index
+  char status[32];    // of the run, once it has ended
+  char *error;        // why it failed
+  int64_t started_ms; // monotonic
+  int64_t run_ms;     // how long it took, once it has ended
+  int64_t history_ms; // how long runs of the flow took before; 0: unknown
+  uint8_t *states;    // of the run's nodes, by index
   uint32_t state_count;
   uint32_t total, done, running, failed;
   uint32_t counts[FL_CLI_STATUS_COUNT]; // ends by status, see watch.c
   fl_cli_failure *failures;
   size_t failure_count, failure_capacity, failures_told;
   fl_cli_live live;
-  int64_t written_ms;     // monotonic: last flush or redraw
-  bool changed;           // since the last redraw
+  int64_t written_ms; // monotonic: last flush or redraw
+  bool changed;       // since the last redraw
   int signal, signal_count;
   int signal_pipe[2];
 } fl_cli_watch;
@@ -114,7 +114,8 @@ void fl_cli_drive_end(fl_cli_watch *w);
 #define FL_CLI_WATCH_OPTIONS                                                                      \
   {"jobs", "N", "nodes that may run at once (default: the number of cores)", NULL},               \
   {"pool", "NAME=N", "the capacity of a pool, instead of the script's", NULL},                    \
-  {"durability", "HOW", "full: survives a power cut; group: may lose 100 ms then (default: the flow's)", \
+  {"durability", "HOW",                                                                           \
+   "full: survives a power cut; group: one may take 100 ms (default: the flow's, else full)",     \
    "full group"},                                                                                 \
   {"json", NULL, "one JSON object a line on stdout", NULL},                                       \
   {"quiet", NULL, "tell failures only, on stderr", NULL},                                         \

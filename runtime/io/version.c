@@ -2,4 +2,6 @@
 #include <uv.h>
 #include "io/loop.h"
 
-void fl_loop_version_text(char out[64]) { snprintf(out, 64, "libuv %.50s", uv_version_string()); }
+void fl_loop_version_text(char out[64]) {
+  snprintf(out, 64, "libuv %.50s", uv_version_string());
+}

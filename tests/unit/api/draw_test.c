@@ -46,8 +46,8 @@ static void text_keeps_a_chain_together_and_declaration_order_otherwise(void **s
   (void)state;
   static const uint32_t after_b[] = {1}, after_a[] = {0};
   fl_draw_node nodes[] = {
-      {"a", "t", NULL, 0, NULL},       {"b", "t", NULL, 0, NULL},    {"b1", "t", after_b, 1, NULL},
-      {"a1", "t", after_a, 1, NULL},   {"b2", "t", after_b, 1, NULL},
+      {"a", "t", NULL, 0, NULL},     {"b", "t", NULL, 0, NULL},     {"b1", "t", after_b, 1, NULL},
+      {"a1", "t", after_a, 1, NULL}, {"b2", "t", after_b, 1, NULL},
   };
   char *text = draw(nodes, 5, "text");
   assert_string_equal(text, "sales: 5 nodes\n"
@@ -86,10 +86,11 @@ static void states_are_shown(void **state) {
   assert_contains(text, "classDef failed ");
   free(text);
   text = draw(nodes, 2, "json");
-  assert_string_equal(text, "{\"flow\":\"sales\",\"nodes\":["
-                            "{\"name\":\"a\",\"type\":\"t\",\"after\":[],\"status\":\"succeeded\"},"
-                            "{\"name\":\"b\",\"type\":\"t\",\"after\":[\"a\"],\"status\":\"failed\"}"
-                            "]}");
+  assert_string_equal(text,
+                      "{\"flow\":\"sales\",\"nodes\":["
+                      "{\"name\":\"a\",\"type\":\"t\",\"after\":[],\"status\":\"succeeded\"},"
+                      "{\"name\":\"b\",\"type\":\"t\",\"after\":[\"a\"],\"status\":\"failed\"}"
+                      "]}");
   free(text);
   text = draw(nodes, 2, "svg");
   assert_contains(text, "t \u00b7 failed");

@@ -9,7 +9,9 @@
 #include <string.h>
 #include "api/read_log.c"
 
-static void collect(void *ud, const char *data, size_t size) { fl_buf_add(ud, data, size); }
+static void collect(void *ud, const char *data, size_t size) {
+  fl_buf_add(ud, data, size);
+}
 
 // What the filter makes of `size` bytes given in two pieces, cut at `cut`.
 static const char *filter_text(fl_buf *out, const char *in, size_t size, size_t cut, bool raw,
@@ -34,16 +36,21 @@ static void bytes_are_made_visible_wherever_they_are_cut(void **state) {
       {"\r\r\n", "\\r\n"},
       {"é 数 \xf0\x9f\x98\x80 ok", "é 数 \xf0\x9f\x98\x80 ok"},
       {"\xff\xfe", "\\xff\\xfe"},
-      {"\xe6\x95", "\\xe6\\x95"},             // cut for ever
+      {"\xe6\x95", "\\xe6\\x95"}, // cut for ever
       {"\xe6\x95x", "\\xe6\\x95x"},
       {"\xf0\x9f\x98", "\\xf0\\x9f\\x98"},
       {"\xf0\x9f\x98\x0a", "\\xf0\\x9f\\x98\n"},
-      {"\xc0\xaf", "\\xc0\\xaf"},             // overlong
-      {"\xed\xa0\x80", "\\xed\\xa0\\x80"},     // a lone surrogate
+      {"\xc0\xaf", "\\xc0\\xaf"},          // overlong
+      {"\xed\xa0\x80", "\\xed\\xa0\\x80"}, // a lone surrogate
       {"\xf5\x80\x80\x80", "\\xf5\\x80\\x80\\x80"},
-      {"\xc2\x9b" "31m", "\\xc2\\x9b31m"},     // the one-character form of ESC [
+      {"\xc2\x9b"
+       "31m",
+       "\\xc2\\x9b31m"}, // the one-character form of ESC [
       {"\xc2\xa0|", "\xc2\xa0|"},
-      {"a\xe2\x80\xae" "b\xe2\x81\xa6" "c\xe2\x80\x94", "a\\xe2\\x80\\xaeb\\xe2\\x81\\xa6c\xe2\x80\x94"},
+      {"a\xe2\x80\xae"
+       "b\xe2\x81\xa6"
+       "c\xe2\x80\x94",
+       "a\\xe2\\x80\\xaeb\\xe2\\x81\\xa6c\xe2\x80\x94"},
       {"\x07\x7f\x01", "\\x07\\x7f\\x01"},
   };
   fl_buf out;
@@ -63,8 +70,7 @@ static void single_bytes_in_a_row_read_as_the_whole(void **state) {
   log_filter f = {.write = collect, .ud = &out};
   for (size_t i = 0; i < sizeof in - 1; i++) filter_write(&f, in + i, 1);
   write_held(&f);
-  assert_string_equal(fl_buf_cstr(&out),
-                      "a\xe6\x95\xb0\n\xf0\x9f\x98\x80\\xf0\\x9f\\r\\x1b\\xe6");
+  assert_string_equal(fl_buf_cstr(&out), "a\xe6\x95\xb0\n\xf0\x9f\x98\x80\\xf0\\x9f\\r\\x1b\\xe6");
   fl_buf_deinit(&out);
 }
 
@@ -76,7 +82,8 @@ static void raw_text_and_skipped_lines_are_exact(void **state) {
   for (size_t cut = 0; cut <= sizeof in - 1; cut++) {
     assert_string_equal(filter_text(&out, in, sizeof in - 1, cut, true, 0), in);
     assert_string_equal(filter_text(&out, in, sizeof in - 1, cut, true, 2), "three\r\nfour");
-    assert_string_equal(filter_text(&out, in, sizeof in - 1, cut, false, 1), "two\\x1b\nthree\nfour");
+    assert_string_equal(filter_text(&out, in, sizeof in - 1, cut, false, 1),
+                        "two\\x1b\nthree\nfour");
     assert_string_equal(filter_text(&out, in, sizeof in - 1, cut, true, 9), "");
   }
   fl_buf_deinit(&out);

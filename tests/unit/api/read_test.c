@@ -27,10 +27,10 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
   return (void)st, (void)type, (void)at, remove(path);
 }
 
-#define OK(call)                                                                                  \
-  do {                                                                                            \
-    fl_error ok_err = {0}, *err = &ok_err;                                                        \
-    if ((call) != FL_OK) fail_msg("%s", ok_err.message);                                          \
+#define OK(call)                                                                                   \
+  do {                                                                                             \
+    fl_error ok_err = {0}, *err = &ok_err;                                                         \
+    if ((call) != FL_OK) fail_msg("%s", ok_err.message);                                           \
   } while (0)
 
 static void add_nodes(fixture *f, int64_t script) {
@@ -38,7 +38,8 @@ static void add_nodes(fixture *f, int64_t script) {
       {"extract", "shell", "[]"}, {"clean", "lua", "[0]"}, {"load", "sql", "[1,0]"}};
   uint8_t digest[FL_DIGEST_SIZE] = {1};
   bool existed;
-  OK(fl_store_put_definition(f->store, "sales", script, digest, 3, &f->run.definition, &existed, err));
+  OK(fl_store_put_definition(f->store, "sales", script, digest, 3, &f->run.definition, &existed,
+                             err));
   for (uint32_t i = 0; i < 3; i++)
     OK(fl_store_add_definition_node(f->store, f->run.definition, i, nodes[i][0], nodes[i][1],
                                     nodes[i][2], 0, err));
@@ -46,9 +47,16 @@ static void add_nodes(fixture *f, int64_t script) {
 
 static void add_attempt(fixture *f, uint32_t node, uint32_t number, fl_attempt_state state,
                         const char *error, fl_log_place log) {
-  fl_attempt_row row = {.run = f->run.row, .node = node, .number = number, .epoch = 1,
-                        .seq = ++f->seq, .state = FL_ATTEMPT_RUNNING, .reason = FL_REASON_READY,
-                        .claimed_ms = 1000, .started_ms = 1000 + 100 * number, .exit_code = -1};
+  fl_attempt_row row = {.run = f->run.row,
+                        .node = node,
+                        .number = number,
+                        .epoch = 1,
+                        .seq = ++f->seq,
+                        .state = FL_ATTEMPT_RUNNING,
+                        .reason = FL_REASON_READY,
+                        .claimed_ms = 1000,
+                        .started_ms = 1000 + 100 * number,
+                        .exit_code = -1};
   row.log.path = "";
   OK(fl_store_add_attempt(f->store, &row, err));
   if (state == FL_ATTEMPT_RUNNING) return;
@@ -78,7 +86,8 @@ static fl_log_place write_log(fixture *f, const char *node, uint32_t number, con
 
 static int setup(void **state) {
   fixture *f = calloc(1, sizeof *f);
-  fl_config config = {.size = sizeof config, .state_dir = f->dir, .durability = FL_DURABILITY_GROUP};
+  fl_config config = {
+      .size = sizeof config, .state_dir = f->dir, .durability = FL_DURABILITY_GROUP};
   char first[128], second[128];
   fl_source source = {.path = "sales.lua", .data = "return 1", .size = 8};
   fl_snapshot snapshot = {.dir = "/", .sources = &source, .count = 1};
@@ -90,9 +99,15 @@ static int setup(void **state) {
   fl_snapshot_digest(&snapshot);
   OK(fl_store_put_script(f->store, &snapshot, err));
   add_nodes(f, snapshot.store_id);
-  f->run = (fl_run_row){.id = "20260131T235959-4f7a9c01", .flow = "sales", .state = FL_RUN_RUNNING,
-                        .definition = f->run.definition, .script = snapshot.store_id,
-                        .time_ms = 5000, .trigger = "manual", .created_ms = 900, .started_ms = 950,
+  f->run = (fl_run_row){.id = "20260131T235959-4f7a9c01",
+                        .flow = "sales",
+                        .state = FL_RUN_RUNNING,
+                        .definition = f->run.definition,
+                        .script = snapshot.store_id,
+                        .time_ms = 5000,
+                        .trigger = "manual",
+                        .created_ms = 900,
+                        .started_ms = 950,
                         .owner = "nobody"};
   fl_value *params = fl_value_new("{\"n\":3}", 7);
   OK(fl_store_put_value(f->store, params, err));
@@ -100,7 +115,8 @@ static int setup(void **state) {
   fl_value_unref(params);
   OK(fl_store_add_run(f->store, &f->run, 900, err));
   f->logs = fl_log_writer_open(f->dir, f->run.id, "test");
-  add_attempt(f, 0, 1, FL_ATTEMPT_FAILED, "exit code 3", write_log(f, "extract", 1, "bad\n", first));
+  add_attempt(f, 0, 1, FL_ATTEMPT_FAILED, "exit code 3",
+              write_log(f, "extract", 1, "bad\n", first));
   add_attempt(f, 0, 2, FL_ATTEMPT_SUCCEEDED, NULL,
               write_log(f, "extract", 2, "one\ntwo\x1b[2J\nthree\n", second));
   add_attempt(f, 1, 1, FL_ATTEMPT_RUNNING, NULL, (fl_log_place){0});
@@ -132,9 +148,9 @@ static void take_run(void *ud, const fl_run_info *r) {
 
 static bool take_node(void *ud, const fl_node_info *n) {
   status_text *t = ud;
-  fl_buf_addf(&t->text, "%u %s %s %s %u %lld %lld %d %s %s\n", n->index, n->name, n->type, n->status,
-              n->attempts, (long long)n->started_ms, (long long)n->ended_ms, n->exit_code,
-              n->error ? n->error : "-", n->reason ? n->reason : "-");
+  fl_buf_addf(&t->text, "%u %s %s %s %u %lld %lld %d %s %s\n", n->index, n->name, n->type,
+              n->status, n->attempts, (long long)n->started_ms, (long long)n->ended_ms,
+              n->exit_code, n->error ? n->error : "-", n->reason ? n->reason : "-");
   return --t->count_max > 0;
 }
 
@@ -158,9 +174,14 @@ static void status_tells_of_the_run_and_its_nodes(void **state) {
 static void a_decision_is_told_with_its_reason(void **state) {
   fixture *f = *state;
   status_text t = {.count_max = 10};
-  fl_decision_row row = {.run = f->run.row, .node = 2, .seq = ++f->seq, .epoch = 1,
-                         .state = FL_NODE_UPSTREAM_FAILED, .reason = FL_REASON_UPSTREAM_FAILED,
-                         .detail = "clean", .at_ms = 2000};
+  fl_decision_row row = {.run = f->run.row,
+                         .node = 2,
+                         .seq = ++f->seq,
+                         .epoch = 1,
+                         .state = FL_NODE_UPSTREAM_FAILED,
+                         .reason = FL_REASON_UPSTREAM_FAILED,
+                         .detail = "clean",
+                         .at_ms = 2000};
   fl_buf_init(&t.text, 10000);
   OK(fl_store_begin(f->store, err));
   OK(fl_store_add_decision(f->store, &row, err));
@@ -205,7 +226,8 @@ static void runs_are_found_and_read_as_json(void **state) {
   json_decref(json), fl_free(text);
   assert_int_equal(fl_read_run(f->engine, "1999", &text, &failure), FL_E_NOT_FOUND);
   assert_null(text);
-  assert_int_equal(fl_read_context(f->engine, "last", "nobody", 0, &text, &failure), FL_E_NOT_FOUND);
+  assert_int_equal(fl_read_context(f->engine, "last", "nobody", 0, &text, &failure),
+                   FL_E_NOT_FOUND);
 }
 
 static void the_graph_of_a_run_has_its_states(void **state) {
@@ -224,7 +246,9 @@ static void the_graph_of_a_run_has_its_states(void **state) {
 
 // ------------------------------------------------------------------------------------- logs
 
-static void take_text(void *ud, const char *data, size_t size) { fl_buf_add(ud, data, size); }
+static void take_text(void *ud, const char *data, size_t size) {
+  fl_buf_add(ud, data, size);
+}
 
 static void take_name(void *ud, const char *node, uint32_t attempt) {
   fl_buf_addf(ud, "[%s %u]", node, attempt);
@@ -249,12 +273,13 @@ static void logs_of_all_nodes_come_in_order(void **state) {
 
 static void the_tail_of_a_log_is_its_last_lines(void **state) {
   fixture *f = *state;
-  static const char *const tails[] = {"", "three\n", "two\x1b[2J\nthree\n", "one\ntwo\x1b[2J\nthree\n",
-                                      "one\ntwo\x1b[2J\nthree\n"};
+  static const char *const tails[] = {"", "three\n", "two\x1b[2J\nthree\n",
+                                      "one\ntwo\x1b[2J\nthree\n", "one\ntwo\x1b[2J\nthree\n"};
   fl_buf text;
   fl_buf_init(&text, 10000);
   for (int64_t n = 0; n < 5; n++) {
-    fl_log_options options = {.size = sizeof options, .node = "extract", .tail_lines = n, .raw = true};
+    fl_log_options options = {
+        .size = sizeof options, .node = "extract", .tail_lines = n, .raw = true};
     int64_t position = 0;
     fl_buf_reset(&text);
     OK(fl_read_logs(f->engine, "last", &options, &position, take_text, &text, err));
@@ -289,8 +314,8 @@ static void a_follower_sees_each_character_once_and_whole(void **state) {
 
 static void prune_tells_what_it_removes(void **state) {
   fixture *f = *state;
-  fl_prune_options options = {.size = sizeof options, .keep_ms = 0, .size_max_bytes = -1,
-                              .dry_run = true};
+  fl_prune_options options = {
+      .size = sizeof options, .keep_ms = 0, .size_max_bytes = -1, .dry_run = true};
   char *text;
   OK(fl_prune(f->engine, &options, &text, err)); // the run goes on: it is kept
   assert_memory_equal(text, "{\"runs\":[],\"bytes\":", 19);
@@ -310,7 +335,8 @@ static void prune_tells_what_it_removes(void **state) {
 static void the_version_names_what_is_inside(void **state) {
   (void)state;
   const char *text = fl_version_text();
-  static const char *const parts[] = {FL_VERSION " (LuaJIT ", ", libuv 1.", ", SQLite 3.", ", PCRE2 1"};
+  static const char *const parts[] = {FL_VERSION " (LuaJIT ", ", libuv 1.", ", SQLite 3.",
+                                      ", PCRE2 1"};
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
     if (!strstr(text, parts[i])) fail_msg("'%s' is not in '%s'", parts[i], text);
 }

@@ -64,28 +64,44 @@ static void plain_lines_tell_what_happened(void **state) {
       {{.kind = FL_EVENT_RUN_STARTED, .nodes_total = 4}, "run " RUN " of sales started, 4 nodes"},
       {{NODE(STARTED), .attempt = 1, .status = "running"}, "load started"},
       {{NODE(STARTED), .attempt = 2, .status = "running"}, "load started (attempt 2)"},
-      {{NODE(FINISHED), .attempt = 1, .status = "succeeded", .duration_ms = 1234}, "load succeeded 1.2s"},
-      {{.kind = FL_EVENT_NODE_FINISHED, .node = "load", .attempt = 1, .status = "failed",
-        .duration_ms = 300, .exit_code = 2}, "load failed 300ms: exit code 2"},
+      {{NODE(FINISHED), .attempt = 1, .status = "succeeded", .duration_ms = 1234},
+       "load succeeded 1.2s"},
+      {{.kind = FL_EVENT_NODE_FINISHED,
+        .node = "load",
+        .attempt = 1,
+        .status = "failed",
+        .duration_ms = 300,
+        .exit_code = 2},
+       "load failed 300ms: exit code 2"},
       {{NODE(FINISHED), .attempt = 1, .status = "failed", .duration_ms = 300, .signal = 9},
        "load failed 300ms: signal 9"},
       {{NODE(FINISHED), .attempt = 1, .status = "failed", .duration_ms = 300,
-        .error = "a.lua:3: boom\nstack:\n\ta.lua:9\n"}, "load failed 300ms: a.lua:3: boom\n    stack:\n     a.lua:9"},
-      {{NODE(RETRYING), .attempt = 1, .status = "retrying", .duration_ms = 20, .error = "exit code 1",
-        .reason = "retry"}, "load retrying 20ms (attempt 1 failed): exit code 1"},
-      {{NODE(FINISHED), .status = "skipped", .reason = "when_false"}, "load skipped: its `when` was false"},
-      {{NODE(FINISHED), .status = "upstream_failed", .reason = "upstream_failed", .error = "extract"},
+        .error = "a.lua:3: boom\nstack:\n\ta.lua:9\n"},
+       "load failed 300ms: a.lua:3: boom\n    stack:\n     a.lua:9"},
+      {{NODE(RETRYING), .attempt = 1, .status = "retrying", .duration_ms = 20,
+        .error = "exit code 1", .reason = "retry"},
+       "load retrying 20ms (attempt 1 failed): exit code 1"},
+      {{NODE(FINISHED), .status = "skipped", .reason = "when_false"},
+       "load skipped: its `when` was false"},
+      {{NODE(FINISHED), .status = "upstream_failed", .reason = "upstream_failed",
+        .error = "extract"},
        "load upstream_failed: something it depends on failed (extract)"},
       {{NODE(FINISHED), .status = "failed", .reason = "merge_conflict", .error = "a and b set n"},
        "load failed: a and b set n"},
-      {{NODE(FINISHED), .attempt = 1, .status = "cancelled", .reason = "interrupted", .duration_ms = 9},
+      {{NODE(FINISHED), .attempt = 1, .status = "cancelled", .reason = "interrupted",
+        .duration_ms = 9},
        "load cancelled 9ms: the engine was interrupted"},
       {{NODE(FINISHED), .run_id = "20260131T235959-00000000", .flow = "sub", .attempt = 1,
-        .status = "succeeded", .duration_ms = 9}, "sub/load succeeded 9ms"},
+        .status = "succeeded", .duration_ms = 9},
+       "sub/load succeeded 9ms"},
       {{.kind = FL_EVENT_NOTICE, .error = "the disk is nearly full", .exit_code = -1},
        "notice: the disk is nearly full"},
-      {{.kind = FL_EVENT_RUN_FINISHED, .run_id = "20260131T235959-00000000", .flow = "sub",
-        .status = "succeeded", .duration_ms = 1000}, "run 20260131T235959-00000000 of sub succeeded 1.0s"},
+      {{.kind = FL_EVENT_RUN_FINISHED,
+        .run_id = "20260131T235959-00000000",
+        .flow = "sub",
+        .status = "succeeded",
+        .duration_ms = 1000},
+       "run 20260131T235959-00000000 of sub succeeded 1.0s"},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     char expected[512];
@@ -124,19 +140,22 @@ static void names_and_errors_cannot_move_the_cursor(void **state) {
 static void json_is_one_object_a_line(void **state) {
   (void)state;
   fl_event started = {.kind = FL_EVENT_RUN_STARTED, .status = "running", .nodes_total = 4};
-  assert_string_equal(line(FL_MODE_JSON, started),
-                      "{\"event\":\"run_started\",\"ts\":\"2026-02-01T00:00:00.123Z\",\"run\":\"" RUN "\","
-                      "\"flow\":\"sales\",\"status\":\"running\"}\n");
+  assert_string_equal(
+      line(FL_MODE_JSON, started),
+      "{\"event\":\"run_started\",\"ts\":\"2026-02-01T00:00:00.123Z\",\"run\":\"" RUN "\","
+      "\"flow\":\"sales\",\"status\":\"running\"}\n");
   fl_event failed = {NODE(FINISHED), .attempt = 2, .status = "failed", .duration_ms = 7,
                      .error = "no \"x\"\n\xff"};
-  assert_string_equal(line(FL_MODE_JSON, failed),
-                      "{\"event\":\"node_finished\",\"ts\":\"2026-02-01T00:00:00.123Z\",\"run\":\"" RUN "\","
-                      "\"flow\":\"sales\",\"node\":\"load\",\"attempt\":2,\"status\":\"failed\","
-                      "\"duration_ms\":7,\"error\":\"no \\\"x\\\"\\n\uFFFD\"}\n");
+  assert_string_equal(
+      line(FL_MODE_JSON, failed),
+      "{\"event\":\"node_finished\",\"ts\":\"2026-02-01T00:00:00.123Z\",\"run\":\"" RUN "\","
+      "\"flow\":\"sales\",\"node\":\"load\",\"attempt\":2,\"status\":\"failed\","
+      "\"duration_ms\":7,\"error\":\"no \\\"x\\\"\\n\uFFFD\"}\n");
   fl_event skipped = {NODE(FINISHED), .status = "skipped", .reason = "when_false"};
-  assert_string_equal(line(FL_MODE_JSON, skipped),
-                      "{\"event\":\"node_finished\",\"ts\":\"2026-02-01T00:00:00.123Z\",\"run\":\"" RUN "\","
-                      "\"flow\":\"sales\",\"node\":\"load\",\"status\":\"skipped\"}\n");
+  assert_string_equal(
+      line(FL_MODE_JSON, skipped),
+      "{\"event\":\"node_finished\",\"ts\":\"2026-02-01T00:00:00.123Z\",\"run\":\"" RUN "\","
+      "\"flow\":\"sales\",\"node\":\"load\",\"status\":\"skipped\"}\n");
 }
 
 int main(void) {

@@ -29,8 +29,8 @@ const fl_cli_option *fl_cli_option_find(const fl_cli_option *table, const char *
 #define ROWS    60
 #define COLUMNS 40
 
-/// A terminal that scrolls, knows \r, \n, ESC[nA and ESC[J, and wraps when a line is full. One column
-/// a character: the tests draw nothing wide on it.
+/// A terminal that scrolls, knows \r, \n, ESC[nA and ESC[J, and wraps when a line is full. One
+/// column a character: the tests draw nothing wide on it.
 typedef struct screen {
   char cells[ROWS][COLUMNS + 1];
   uint32_t row, column, columns;
@@ -89,8 +89,14 @@ static void begin(void) {
 }
 
 static void tell(fl_event_kind kind, uint32_t index, const char *name, double done, double total) {
-  fl_event e = {.kind = kind, .run_id = RUN, .flow = "f", .node = name, .node_index = index,
-                .progress_done = done, .progress_total = total, .exit_code = -1};
+  fl_event e = {.kind = kind,
+                .run_id = RUN,
+                .flow = "f",
+                .node = name,
+                .node_index = index,
+                .progress_done = done,
+                .progress_total = total,
+                .exit_code = -1};
   fl_cli_live_event(&watch, &e);
 }
 
@@ -221,8 +227,11 @@ static void the_view_tells_who_runs_and_how_far_all_is(void **state) {
 static void nodes_of_sub_flows_are_told_apart(void **state) {
   (void)state;
   begin();
-  fl_event e = {.kind = FL_EVENT_NODE_STARTED, .run_id = "20260131T235959-00000000", .flow = "sub",
-                .node = "a", .node_index = 0};
+  fl_event e = {.kind = FL_EVENT_NODE_STARTED,
+                .run_id = "20260131T235959-00000000",
+                .flow = "sub",
+                .node = "a",
+                .node_index = 0};
   tell(FL_EVENT_NODE_STARTED, 0, "a", 0, 0);
   fl_cli_live_event(&watch, &e);
   assert_int_equal(watch.live.count, 2);

@@ -25,12 +25,15 @@ const fl_cli_option *fl_cli_option_find(const fl_cli_option *table, const char *
 }
 
 static const fl_cli_option options[] = {
-    {"param", "K=V", "", NULL},     {"only", "A,B", "", NULL}, {"json", NULL, "", NULL},
-    {"jobs", "N", "", NULL},        {"color", "WHEN", "", "auto always never"},
+    {"param", "K=V", "", NULL},
+    {"only", "A,B", "", NULL},
+    {"json", NULL, "", NULL},
+    {"jobs", "N", "", NULL},
+    {"color", "WHEN", "", "auto always never"},
     {NULL, NULL, NULL, NULL},
 };
-static const fl_cli_verb verb = {.name = "run", .words = "FILE", .word_count_min = 1,
-                                 .word_count_max = 3, .options = options};
+static const fl_cli_verb verb = {
+    .name = "run", .words = "FILE", .word_count_min = 1, .word_count_max = 3, .options = options};
 
 static char said[4096]; // on stderr, by the parse() before
 
@@ -70,7 +73,8 @@ static void values_are_found(void **state) {
   fl_cli cli;
   size_t count;
   fl_cli_list list;
-  assert_true(parse(&cli, "a.lua --param n=1 --param=m=2 --only a,b --only ,c --jobs 8 --jobs 9 -- --json"));
+  assert_true(parse(
+      &cli, "a.lua --param n=1 --param=m=2 --only a,b --only ,c --jobs 8 --jobs 9 -- --json"));
   assert_string_equal(cli.words[0], "a.lua");
   assert_string_equal(cli.words[1], "--json");
   assert_int_equal(cli.words_before_dashes, 1);
@@ -104,8 +108,9 @@ static void wrong_lines_are_explained(void **state) {
   static const char *const rows[][2] = {
       {"a --jsno", "flowlua: unknown option '--jsno' of run, did you mean '--json'?\n"},
       {"a --stat x", "flowlua: unknown option '--stat' of run, did you mean '--state'?\n"},
-      {"a --zzzz=1", "flowlua: unknown option '--zzzz' of run (flowlua help run lists them; a script's "
-                     "own arguments go after '--')\n"},
+      {"a --zzzz=1",
+       "flowlua: unknown option '--zzzz' of run (flowlua help run lists them; a script's "
+       "own arguments go after '--')\n"},
       {"a -x", "flowlua: unknown option '-x' of run (flowlua help run lists them; a script's own "
                "arguments go after '--')\n"},
       {"a --jobs", "flowlua: --jobs needs a value: --jobs N\n"},
@@ -117,8 +122,9 @@ static void wrong_lines_are_explained(void **state) {
        "flowlua: --jobs: expected a whole number from 1 to 100, got \"99999999999999999999\"\n"},
       {"", "flowlua: something is missing: flowlua run FILE\n"},
       {"a b c d", "flowlua: unexpected argument 'd' (flowlua run FILE)\n"},
-      {"a --\x1b[31m", "flowlua: unknown option '--\\x1b[31m' of run (flowlua help run lists them; a "
-                       "script's own arguments go after '--')\n"},
+      {"a --\x1b[31m",
+       "flowlua: unknown option '--\\x1b[31m' of run (flowlua help run lists them; a "
+       "script's own arguments go after '--')\n"},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     fl_cli cli;

@@ -10,16 +10,29 @@
 #include <time.h>
 #include "cli/suggest.c"
 
-static const char *const names[] = {"run",  "check",   "graph",   "resume", "cancel",  "runs", "show",
-                                    "logs", "context", "explain", "prune",  "version", "help", "completion"};
+static const char *const names[] = {"run",   "check",   "graph", "resume",    "cancel",
+                                    "runs",  "show",    "logs",  "context",   "explain",
+                                    "prune", "version", "help",  "completion"};
 
 static void what_was_meant_is_found(void **state) {
   (void)state;
   static const char *const rows[][2] = {
-      {"rsume", "resume"},   {"resmue", "resume"},  {"resumee", "resume"}, {"rnu", "run"},
-      {"shwo", "show"},      {"comp", "completion"}, {"chekc", "check"},    {"versoin", "version"},
-      {"explian", "explain"}, {"exp", "explain"},    {"log", "logs"},       {"grpah", "graph"},
-      {"x", NULL},           {"", NULL},            {"banana", NULL},      {"pipeline", NULL},
+      {"rsume", "resume"},
+      {"resmue", "resume"},
+      {"resumee", "resume"},
+      {"rnu", "run"},
+      {"shwo", "show"},
+      {"comp", "completion"},
+      {"chekc", "check"},
+      {"versoin", "version"},
+      {"explian", "explain"},
+      {"exp", "explain"},
+      {"log", "logs"},
+      {"grpah", "graph"},
+      {"x", NULL},
+      {"", NULL},
+      {"banana", NULL},
+      {"pipeline", NULL},
       {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", NULL},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -35,8 +48,8 @@ static void distance_counts_slips(void **state) {
   static const struct {
     const char *a, *b;
     size_t slips;
-  } rows[] = {{"", "", 0},      {"a", "", 1},         {"", "abc", 3},     {"abc", "abc", 0},
-              {"abc", "acb", 1}, {"abc", "axc", 1},    {"abcd", "badc", 2}, {"kitten", "sitting", 3}};
+  } rows[] = {{"", "", 0},       {"a", "", 1},      {"", "abc", 3},      {"abc", "abc", 0},
+              {"abc", "acb", 1}, {"abc", "axc", 1}, {"abcd", "badc", 2}, {"kitten", "sitting", 3}};
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
     assert_int_equal(distance(rows[i].a, strlen(rows[i].a), rows[i].b, strlen(rows[i].b)),
                      rows[i].slips);

@@ -21,8 +21,12 @@ static void text_is_cleaned(void **state) {
       {"\x1b[31mred\x1b]0;t\x07", "\\x1b[31mred\\x1b]0;t\\x07", "\\x1b[31mred\\x1b]0;t\\x07"},
       {"50%\r100%", "50%\\r100%", "50%\\r100%"},
       {"\x7f\x01", "\\x7f\\x01", "\\x7f\\x01"},
-      {"\xc2\x9b" "31m", "\\xc2\\x9b31m", "\\xc2\\x9b31m"},         // the one-character form of ESC [
-      {"a\xe2\x80\xae" "b", "a\\xe2\\x80\\xaeb", "a\\xe2\\x80\\xaeb"}, // turns the text around
+      {"\xc2\x9b"
+       "31m",
+       "\\xc2\\x9b31m", "\\xc2\\x9b31m"}, // the one-character form of ESC [
+      {"a\xe2\x80\xae"
+       "b",
+       "a\\xe2\\x80\\xaeb", "a\\xe2\\x80\\xaeb"}, // turns the text around
       {"\xff\xc3", "\\xff\\xc3", "\\xff\\xc3"},
       {"\xed\xa0\x80", "\\xed\\xa0\\x80", "\\xed\\xa0\\x80"}, // a lone surrogate
       {"数据 é ñ", "数据 é ñ", "数据 é ñ"},
@@ -57,9 +61,10 @@ static void columns_are_those_of_a_terminal(void **state) {
     const char *cut;
     size_t taken;
   } rows[] = {
-      {"abcdef", 6, "abcdef", 6}, {"abcdef", 5, "abcd…", 5}, {"abcdef", 1, "…", 1},
-      {"abcdef", 0, "", 0},       {"数据库", 6, "数据库", 6}, {"数据库", 5, "数据…", 5},
-      {"数据库", 4, "数…", 3},     {"", 3, "", 0},
+      {"abcdef", 6, "abcdef", 6}, {"abcdef", 5, "abcd…", 5},
+      {"abcdef", 1, "…", 1},      {"abcdef", 0, "", 0},
+      {"数据库", 6, "数据库", 6}, {"数据库", 5, "数据…", 5},
+      {"数据库", 4, "数…", 3},    {"", 3, "", 0},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     fl_cli_text t = {0};
@@ -74,14 +79,25 @@ static void json_strings_are_valid(void **state) {
   (void)state;
   fl_cli_text t = {0};
   fl_cli_text_json(&t, "a\"b\\c\n\t\x01 数 \xff \xf0\x9f\x98\x80");
-  assert_string_equal(fl_cli_text_cstr(&t), "\"a\\\"b\\\\c\\n\\t\\u0001 数 \uFFFD \xf0\x9f\x98\x80\"");
+  assert_string_equal(fl_cli_text_cstr(&t),
+                      "\"a\\\"b\\\\c\\n\\t\\u0001 数 \uFFFD \xf0\x9f\x98\x80\"");
+  fl_cli_text_deinit(&t);
+}
+
+static void json_strings_cannot_move_the_cursor(void **state) {
+  (void)state;
+  fl_cli_text t = {0};
+  fl_cli_text_json(&t, "\x7f\xc2\x9b"
+                       "2J\xe2\x80\xae");
+  assert_string_equal(fl_cli_text_cstr(&t), "\"\\u007f\\u009b2J\\u202e\"");
   fl_cli_text_deinit(&t);
 }
 
 static void words_are_quoted_for_a_shell(void **state) {
   (void)state;
-  static const char *const rows[][2] = {{"run-1", "run-1"}, {"a b", "'a b'"}, {"", "''"},
-                                        {"it's", "'it'\\''s'"}, {"n[3]", "'n[3]'"}, {"$(x)", "'$(x)'"}};
+  static const char *const rows[][2] = {{"run-1", "run-1"}, {"a b", "'a b'"},
+                                        {"", "''"},         {"it's", "'it'\\''s'"},
+                                        {"n[3]", "'n[3]'"}, {"$(x)", "'$(x)'"}};
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     fl_cli_text t = {0};
     fl_cli_text_quote(&t, rows[i][0]);
@@ -95,8 +111,8 @@ static void sizes_are_readable(void **state) {
   static const struct {
     int64_t bytes;
     const char *text;
-  } rows[] = {{0, "0 B"}, {999, "999 B"}, {1000, "1.0 KB"}, {1234567, "1.2 MB"}, {250000000, "250 MB"},
-              {2500000000, "2.5 GB"}};
+  } rows[] = {{0, "0 B"},          {999, "999 B"},        {1000, "1.0 KB"},
+              {1234567, "1.2 MB"}, {250000000, "250 MB"}, {2500000000, "2.5 GB"}};
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     fl_cli_text t = {0};
     fl_cli_text_bytes(&t, rows[i].bytes);
@@ -111,6 +127,7 @@ int main(void) {
       cmocka_unit_test(a_nul_byte_is_shown),
       cmocka_unit_test(columns_are_those_of_a_terminal),
       cmocka_unit_test(json_strings_are_valid),
+      cmocka_unit_test(json_strings_cannot_move_the_cursor),
       cmocka_unit_test(words_are_quoted_for_a_shell),
       cmocka_unit_test(sizes_are_readable),
   };
