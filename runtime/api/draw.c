@@ -32,24 +32,17 @@ static void child_lists_deinit(child_lists *c) {
   free(c->items);
 }
 
-static fl_code child_lists_init(child_lists *c, const fl_draw_node *nodes, size_t count,
-                                fl_error *err) {
+static void child_lists_init(child_lists *c, const fl_draw_node *nodes, size_t count) {
   *c = (child_lists){.begin = fl_alloc_zero(count + 2, sizeof *c->begin)};
   for (size_t i = 0; i < count; i++)
-    for (uint32_t k = 0; k < nodes[i].parent_count; k++) {
-      uint32_t parent = nodes[i].parents[k];
-      if (parent >= count)
-        return fl_fail(err, FL_E_CORRUPT, "node '%s' depends on node %u of %zu", nodes[i].name,
-                       parent, count);
-      c->begin[(size_t)parent + 2]++;
-    }
+    for (uint32_t k = 0; k < nodes[i].parent_count; k++)
+      c->begin[(size_t)nodes[i].parents[k] + 2]++;
   for (size_t i = 2; i < count + 2; i++) c->begin[i] += c->begin[i - 1];
   c->items = fl_alloc_zero(c->begin[count + 1] + 1, sizeof *c->items);
   // begin[i + 1] runs from the begin of i's list to its end while it is filled.
   for (size_t i = 0; i < count; i++)
     for (uint32_t k = 0; k < nodes[i].parent_count; k++)
       c->items[c->begin[nodes[i].parents[k] + 1]++] = (uint32_t)i;
-  return FL_OK;
 }
 
 fl_code fl_draw_rank_init(fl_draw_rank *rank, const fl_draw_node *nodes, size_t count,
@@ -60,8 +53,8 @@ fl_code fl_draw_rank_init(fl_draw_rank *rank, const fl_draw_node *nodes, size_t 
   uint32_t *missing = fl_alloc_zero(count + 1, sizeof *missing); // parents not yet placed
   uint32_t *stack = fl_alloc_zero(count + 1, sizeof *stack);
   size_t depth = 0, placed = 0;
-  fl_code code = child_lists_init(&children, nodes, count, err);
-  if (code != FL_OK) goto out;
+  fl_code code = FL_OK;
+  child_lists_init(&children, nodes, count);
   for (size_t i = count; i > 0; i--) {
     missing[i - 1] = nodes[i - 1].parent_count;
     if (missing[i - 1] == 0) stack[depth++] = (uint32_t)(i - 1);
@@ -77,7 +70,6 @@ fl_code fl_draw_rank_init(fl_draw_rank *rank, const fl_draw_node *nodes, size_t 
     }
   }
   if (placed < count) code = fl_fail(err, FL_E_CORRUPT, "its nodes wait for each other");
-out:
   child_lists_deinit(&children);
   free(missing);
   free(stack);

@@ -9,7 +9,7 @@ typedef struct fl_draw_rank {
   uint32_t level_count;
 } fl_draw_rank;
 
-/// FL_E_CORRUPT when a parent does not exist or nodes wait for each other.
+/// Parents must exist. FL_E_CORRUPT when nodes wait for each other.
 FL_MUST fl_code fl_draw_rank_init(fl_draw_rank *rank, const fl_draw_node *nodes, size_t count,
                                   fl_error *err);
 void fl_draw_rank_deinit(fl_draw_rank *rank);

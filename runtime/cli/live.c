@@ -10,18 +10,31 @@
 #define ROWS_MAX        200
 #define NAME_COLUMNS    40 // longer names are cut so that the times stand below each other
 
-static void unlink_node(fl_cli_live *live, fl_cli_live_node *node) {
-  *(node->prev ? &node->prev->next : &live->first) = node->next;
-  *(node->next ? &node->next->prev : &live->last) = node->prev;
-  if (node->run_id[0] == '\0') live->by_index[node->index] = NULL;
-  live->count--;
+static void free_node(fl_cli_live_node *node) {
   free(node->name);
   free(node->text);
   free(node);
 }
 
+static void remove_node(fl_cli_live *live, fl_cli_live_node *node) {
+  if (node->prev)
+    node->prev->next = node->next;
+  else
+    live->first = node->next;
+  if (node->next)
+    node->next->prev = node->prev;
+  else
+    live->last = node->prev;
+  if (node->run_id[0] == '\0') live->by_index[node->index] = NULL;
+  live->count--;
+  free_node(node);
+}
+
 void fl_cli_live_deinit(fl_cli_live *live) {
-  while (live->first) unlink_node(live, live->first);
+  for (fl_cli_live_node *node = live->first, *next; node; node = next) {
+    next = node->next;
+    free_node(node);
+  }
   free(live->by_index);
   free(live->widths);
   *live = (fl_cli_live){0};
@@ -86,7 +99,7 @@ void fl_cli_live_event(fl_cli_watch *w, const fl_event *e) {
     break;
   case FL_EVENT_NODE_RETRYING:
   case FL_EVENT_NODE_FINISHED:
-    if ((node = find_node(w, e))) unlink_node(&w->live, node);
+    if ((node = find_node(w, e))) remove_node(&w->live, node);
     break;
   default: break;
   }
