@@ -70,8 +70,8 @@ typedef struct fl_read_state {
   bool decided;      // the decision holds, not the attempt
   bool has_attempt;  // `last` is filled in
   bool has_decision;
-  bool shown; // `last` belongs to the state: its times, outputs and error are to be shown
-  fl_attempt_row last;
+  bool shown;          // `last` belongs to the state: its times, outputs and error are to be shown
+  fl_attempt_row last; // only what states and lists need: see read_node.c
   fl_decision_row decision;
 } fl_read_state;
 

@@ -136,12 +136,19 @@ typedef struct last_value {
   fl_buf text;
 } last_value;
 
+/// The second formatted last: nodes that stand together mostly ran together.
+typedef struct last_second {
+  int64_t second;
+  char text[FL_TIME_TEXT_SIZE];
+} last_second;
+
 typedef struct show {
   fl_store *store;
   fl_read_nodes nodes;
   fl_read_states states;
   fl_read_cursor checkpoints, progress;
   last_value outputs, vars;
+  last_second second;
   fl_buf *out;
 } show;
 
@@ -200,12 +207,33 @@ static fl_code add_saved(show *w, const fl_read_node *node, fl_error *err) {
   return FL_OK;
 }
 
-static void add_outcome(fl_buf *out, const fl_read_state *state) {
+static void add_time(show *w, int64_t wall_ms) {
+  enum { MS_AT = 20, QUOTED = 26 }; // "2026-01-31T23:59:59.123Z"
+  last_second *last = &w->second;
+  if (wall_ms <= 0) {
+    fl_read_add_time(w->out, wall_ms);
+    return;
+  }
+  if (last->second != wall_ms / 1000) {
+    last->second = wall_ms / 1000;
+    fl_time_format(wall_ms, last->text);
+  }
+  int ms = (int)(wall_ms % 1000);
+  last->text[MS_AT] = (char)('0' + ms / 100);
+  last->text[MS_AT + 1] = (char)('0' + ms / 10 % 10);
+  last->text[MS_AT + 2] = (char)('0' + ms % 10);
+  fl_buf_add_char(w->out, '"');
+  fl_buf_add(w->out, last->text, QUOTED - 2);
+  fl_buf_add_char(w->out, '"');
+}
+
+static void add_outcome(show *w, const fl_read_state *state) {
+  fl_buf *out = w->out;
   const fl_attempt_row *a = &state->last;
   fl_buf_add_str(out, ",\"started_at\":");
-  fl_read_add_time(out, state->shown ? a->started_ms : 0);
+  add_time(w, state->shown ? a->started_ms : 0);
   fl_buf_add_str(out, ",\"ended_at\":");
-  fl_read_add_time(out, state->shown ? a->ended_ms : 0);
+  add_time(w, state->shown ? a->ended_ms : 0);
   if (state->shown && a->started_ms && a->ended_ms)
     add_int(out,
             ",\"duration_ms\":", a->ended_ms > a->started_ms ? a->ended_ms - a->started_ms : 0);
@@ -240,7 +268,7 @@ static fl_code add_node(show *w, const fl_read_node *node, fl_error *err) {
   fl_buf_add_char(out, '"');
   add_parents(w, node);
   add_int(out, ",\"attempts\":", state.attempts);
-  add_outcome(out, &state);
+  add_outcome(w, &state);
   fl_buf_add_str(out, ",\"outputs\":");
   code = add_value(w, &w->outputs, state.shown ? a->outputs : 0, err);
   fl_buf_add_str(out, ",\"vars\":");

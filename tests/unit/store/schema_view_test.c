@@ -52,6 +52,40 @@ static void views_join_all_into_names(void **state) {
   remove_dir(dir);
 }
 
+// What users' queries rely on: columns may be added at the end of a list, never renamed or removed.
+// docs/data.md has the same lists.
+static void the_columns_of_the_views_stay(void **state) {
+  static const char *const views[][2] = {
+      {"v_run", "id flow version status time trigger params vars replay_of created_at started_at "
+                "ended_at duration_ms resumes parent parent_node error owner leased lease_until "
+                "epoch cancel selection interval_from interval_to node_count"},
+      {"v_node", "run node name type hook map position item status reason detail attempts "
+                 "started_at ended_at duration_ms exit_code signal error outputs vars checkpoint "
+                 "progress_done progress_total progress_text cpu_ms rss_max_bytes"},
+      {"v_edge", "run parent node"},
+      {"v_attempt", "run node name number status reason end_reason epoch seq end_seq claimed_at "
+                    "started_at ended_at duration_ms exit_code signal error synthetic pid retry_at "
+                    "child_run cpu_us rss_max_bytes log_path log_offset log_size log_total"},
+      {"v_context", "run node name number run_params params vars vars_out vars_by outputs recorded "
+                    "item"},
+      {"v_decision", "run node name seq epoch status reason text detail at"},
+      {"v_event", "run seq at event node attempt status reason detail"},
+      {"v_epoch", "run epoch owner supervisor at patch reason"},
+      {"v_script", "run version dir position path data"},
+      {"v_node_name", "run_row run node name type parents hook map position item"},
+  };
+  char *dir = make_dir(), sql[128];
+  (void)state;
+  fl_store *s = open_store(dir);
+  for (size_t i = 0; i < sizeof views / sizeof *views; i++) {
+    snprintf(sql, sizeof sql, "SELECT group_concat(name,' ') FROM pragma_table_info('%s')",
+             views[i][0]);
+    assert_rows(s, sql, views[i][1]);
+  }
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
 // A view asked for one run must go by index, or a tool that watches a large store reads all of it.
 static void views_of_one_run_go_by_index(void **state) {
   static const char *const views[] = {"v_node",  "v_attempt", "v_context", "v_decision",
@@ -94,6 +128,7 @@ static void another_tool_reads_while_a_transaction_is_open(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(views_join_all_into_names),
+      cmocka_unit_test(the_columns_of_the_views_stay),
       cmocka_unit_test(views_of_one_run_go_by_index),
       cmocka_unit_test(another_tool_reads_while_a_transaction_is_open),
   };
