@@ -277,8 +277,7 @@ static void read_some(fl_supervisor *s) {
       return;
     }
     s->in.size += (size_t)n;
-    handle_frames(s);
-    if ((size_t)n < room) return;
+    handle_frames(s); // and on to the end: after an error the poll does not call again
   }
 }
 
