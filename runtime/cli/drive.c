@@ -15,12 +15,17 @@
 #define STUCK_SIGNALS  3    // so many unanswered signals end the process: a node's code spins
 
 static volatile sig_atomic_t signal_fd = -1, unanswered;
+static char last_words[512]; // written when a signal ends the process: made before, for a handler
 
 static void on_signal(int number) {
   int saved = errno;
   unsigned char byte = (unsigned char)number;
   // Nothing else gets us out of a step that never returns; a resume continues from what is stored.
-  if (++unanswered >= STUCK_SIGNALS) _exit(128 + number);
+  if (++unanswered >= STUCK_SIGNALS) {
+    ssize_t told = write(STDERR_FILENO, last_words, strlen(last_words));
+    (void)told;
+    _exit(128 + (number == SIGHUP ? SIGTERM : number));
+  }
   ssize_t n = write(signal_fd, &byte, 1); // a full pipe has signals enough
   (void)n;
   errno = saved;
@@ -107,7 +112,7 @@ static void wait_more(fl_cli_watch *w, fl_engine *engine) {
     handle_signals(w, engine);
 }
 
-int fl_cli_drive(fl_cli_watch *w, fl_engine *engine) {
+static int drive(fl_cli_watch *w, fl_engine *engine, const char *command) {
   for (;;) {
     fl_error err = {0};
     size_t live = 0;
@@ -116,13 +121,19 @@ int fl_cli_drive(fl_cli_watch *w, fl_engine *engine) {
     if (code != FL_OK) {
       if (w->mode == FL_MODE_LIVE) fl_cli_live_write(w, false);
       int exit_code = fl_cli_fail(&err);
-      char *command = fl_cli_command(w->cli, "resume", w->run_id, NULL);
       fl_cli_note("resume: %s", command);
-      free(command);
       return exit_code;
     }
     if (live == 0) return FL_EXIT_OK;
     write_due(w);
     wait_more(w, engine);
   }
+}
+
+int fl_cli_drive(fl_cli_watch *w, fl_engine *engine) {
+  char *command = fl_cli_command(w->cli, "resume", w->run_id, NULL);
+  snprintf(last_words, sizeof last_words, "\nresume: %.480s\n", command);
+  int code = drive(w, engine, command);
+  free(command);
+  return code;
 }
