@@ -50,8 +50,15 @@ local function check_after(after)
   end
 end
 
+local function check_when(when)
+  if type(when) ~= "string" or template.is(when) or when == "true" or when == "false" then
+    return nil
+  end
+  return { expected = "a function of ctx or a {{ }} expression", got = when }
+end
+
 local extra_checks = { limits = command.limits_problem, retry_on = check_retry_on,
-  after = check_after }
+  after = check_after, when = check_when }
 
 -- The problem of one named option, or nil.
 local function check_option(ty, key, v)
@@ -187,17 +194,6 @@ local function first_of(state)
   return first
 end
 
-local function check_weight(state, ty, node, name, where)
-  local pool = node.pool or (state.options.defaults or {}).pool
-  local capacity = pool and state.options.pools and state.options.pools[pool]
-  local weight = capacity and (node.weight or (state.options.defaults or {}).weight) or 0
-  if capacity and weight > capacity and ty then
-    return node_fault(state, name, where,
-      { text = ("expected at most %d, the capacity of pool %s, got %d")
-      :format(capacity, pool, weight) }, "weight")
-  end
-end
-
 -- The first fault among the nodes' own options.
 local function check_nodes(state)
   local nodes, names, places = state.nodes, state.names, state.places
@@ -208,8 +204,6 @@ local function check_nodes(state)
     local problem, option, where = check_node(ty, node)
     if problem then
       first = earlier(first, node_fault(state, names[i], where or places[i], problem, option))
-    elseif node.pool or node.weight then
-      first = earlier(first, check_weight(state, ty, node, names[i], places[i]))
     end
   end
   for _, hook in ipairs(hook_names) do

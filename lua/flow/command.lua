@@ -57,15 +57,14 @@ local function shell_argv(text)
 end
 
 local function word_text(word, i)
-  if type(word) == "number" then word = value.number_text(word) end
-  if type(word) == "boolean" then word = tostring(word) end
-  if type(word) ~= "string" then
+  local text = value.text(word)
+  if not text then
     error(("word %d: %s"):format(i, fault.expected("a string or number", word)), 0)
   end
-  if find(word, "\0", 1, true) then
+  if find(text, "\0", 1, true) then
     error(("word %d: a word cannot hold a zero byte"):format(i), 0)
   end
-  return word
+  return text
 end
 
 local function list_argv(words)
@@ -104,15 +103,13 @@ local function env_list(ctx, extra)
   table.sort(names)
   local list = {}
   for i, name in ipairs(names) do
-    local text = env[name]
-    if type(text) == "boolean" then text = tostring(text) end
-    if type(text) ~= "string" and type(text) ~= "number" then
-      error(("env.%s: %s"):format(name, fault.expected("a string", text)), 0)
+    local text = value.text(env[name])
+    if not text then
+      error(("env.%s: %s"):format(name, fault.expected("a string", env[name])), 0)
     end
     if find(name, "[=%z]") or name == "" then
       error(("env: %q is no name of a variable"):format(name), 0)
     end
-    text = type(text) == "number" and value.number_text(text) or text
     if find(text, "\0", 1, true) then error(("env.%s: cannot hold a zero byte"):format(name), 0) end
     list[i] = name .. "=" .. text
   end
@@ -174,7 +171,7 @@ local function stdin_of(ctx, given)
   if type(given) == "string" and find(given, "{{", 1, true) then
     given = render.text("stdin", given, ctx)
     if type(given) == "table" then return value.encode(given, "stdin") end
-    return type(given) == "number" and value.number_text(given) or tostring(given)
+    return value.text(given)
   end
   return given
 end

@@ -122,16 +122,48 @@ local function join(...)
   return table.concat(parts, "\t")
 end
 
+-- What io.write() left without an end of line goes before it.
+local function log_line(ctx, text)
+  local partial = rawget(ctx, "_partial")
+  if partial then rawset(ctx, "_partial", nil) end
+  return ctx._backend.log(ctx._task, partial and partial .. text or text)
+end
+
 --- Writes a line into the node's log, like print; tables as JSON.
-function methods.log(ctx, ...) ctx._backend.log(ctx._task, join(...)) end
+function methods.log(ctx, ...) log_line(ctx, join(...)) end
 
 --- print() of scripts: to the log of the node that runs, else to stdout.
 function context.print(...)
   local ctx = context.current
-  if ctx then return ctx._backend.log(ctx._task, join(...)) end
+  if ctx then return log_line(ctx, join(...)) end
   local parts = {}
   for i = 1, select("#", ...) do parts[i] = tostring((select(i, ...))) end
   io.stdout:write(table.concat(parts, "\t"), "\n")
+end
+
+--- io.write() of scripts: whole lines go to the log of the node that runs, else to stdout.
+function context.write(...)
+  local ctx = context.current
+  if not ctx then return io.stdout:write(...) end
+  local text = table.concat { ... }
+  local lines, rest = text:match "^(.*)\n([^\n]*)$"
+  if lines then log_line(ctx, lines) end
+  rest = rest or (rawget(ctx, "_partial") or "") .. text
+  rawset(ctx, "_partial", rest ~= "" and rest or nil)
+  return true
+end
+
+--- Writes what io.write() left without an end of line.
+function context.flush(ctx) log_line(ctx, "") end
+
+--- os.exit() of scripts: node code may not end the process that it runs in.
+function context.guard_exit(exit)
+  return function(...)
+    if context.current then
+      error("os.exit cannot be used in a node: return, or ctx:fail(why)", 2)
+    end
+    return exit(...)
+  end
 end
 
 --- Shows how far the node is.

@@ -120,6 +120,7 @@ function host.run(flow_index, node, inner, task, backend)
   context.current = ctx
   local ok, outputs, vars = xpcall(execute, handler, flow, node, ctx, ty, options)
   context.current = nil
+  if rawget(ctx, "_partial") then context.flush(ctx) end
   if ok then return "succeeded", outputs, vars end
   if not trace.is_signal(outputs) then
     return "failed", nil, nil, complete(flow, node, outputs), true
@@ -345,10 +346,10 @@ local function call(flow, node, ctx, ty, options)
   return target, value.encode(given or {}, "params")
 end
 
---- The key and params of the flow that a call runs. Raises a string.
-function host.call(flow_index, node, task, backend, inner)
+--- The key and params of the flow that a call (or the call inside a map) runs. Raises a string.
+function host.call(flow_index, node, task, backend)
   local flow = flows[flow_index]
-  local options, ty, outer = subject(flow, node, inner)
+  local options, ty, outer = subject(flow, node, true)
   local ctx = new_context(flow, options, outer, task, backend)
   return demand(flow, node, "flow", call, flow, node, ctx, ty, options)
 end

@@ -52,6 +52,7 @@ local undo -- what unload() has to put back
 
 local function install(options, sources)
   local own_print, own_pairs, own_arg, templates = print, pairs, arg, search.templates
+  local own_write, own_exit = io.write, os.exit
   registry.reset(options.natives, function(name) return search.node_type(sources, name) end)
   dag.reset()
   host.use {}
@@ -59,6 +60,7 @@ local function install(options, sources)
   connect_modules()
   local undo_search = search.install(sources)
   _G.print, _G.pairs = context.print, template.pairs
+  io.write, os.exit = context.write, context.guard_exit(own_exit)
   local args = { [0] = options.path }
   for i, text in ipairs(options.args or {}) do args[i] = text end
   _G.arg = args
@@ -66,6 +68,7 @@ local function install(options, sources)
     undo_search()
     search.templates = templates
     _G.print, _G.pairs, _G.arg = own_print, own_pairs, own_arg
+    io.write, os.exit = own_write, own_exit
     host.use {}
   end
   return args

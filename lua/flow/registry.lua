@@ -86,10 +86,19 @@ end
 
 -- ------------------------------------------------------------------------------------ definition
 
+-- What `flow` has itself.
 local reserved = {
   dag = true, node_type = true, cron = true, every = true, null = true, list = true, date = true,
   nodes = true, key = true, info = true, version = true,
 }
+
+--- The names that `flow` has itself, sorted.
+function registry.reserved()
+  local names = {}
+  for name in next, reserved do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
 
 local function add_checks(ty, list)
   for _, spec in ipairs(list) do

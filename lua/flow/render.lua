@@ -56,8 +56,7 @@ end
 local function coerce(spec, v)
   for _, name in ipairs(spec.types) do
     if name == "string" or name == "word" then
-      if type(v) == "number" then return value.number_text(v) end
-      if type(v) == "boolean" then return tostring(v) end
+      if type(v) ~= "table" then return value.text(v) end
     elseif (name == "integer" or name == "number") and type(v) == "string" then
       return tonumber(v)
     end

@@ -12,7 +12,7 @@ local WHEN, RETRY_ON, ALLOW_FAILURE = 1, 2, 4
 
 local function ms(v)
   local seconds = v ~= nil and schema.duration(v) or 0
-  return math.floor(seconds * 1000 + 0.5)
+  return seconds > 0 and math.max(1, math.floor(seconds * 1000 + 0.5)) or 0
 end
 
 -- The value of option `name`: the node's, else of the map around it, else the flow's default, else

@@ -11,7 +11,7 @@ local Schedule = {} -- marks what cron and every return
 function schedule.is(v) return getmetatable(v) == Schedule end
 
 schedule.options = schema.options {
-  { name = "tz", "zone", doc = "Time zone. (default: the flow's)" },
+  { name = "tz", "zone", doc = "Time zone.", show = "the flow's" },
   { name = "from", "string", doc = "First effective date." },
   { name = "to", "string", doc = "Last effective date." },
   { name = "calendar", "function|map|list", doc = "Dates, or a function of a date." },

@@ -137,6 +137,10 @@ types.number = {
 types.integer = {
   noun = function(spec) return expected_number(spec, "integer") end,
   check = function(spec, v)
+    -- JSON's integers past 2^53 are cdata.
+    if type(v) == "cdata" then
+      return tostring(v):find "^-?%d+U?LL$" ~= nil and in_bounds(spec, v), v
+    end
     return type(v) == "number" and v == math.floor(v) and math.abs(v) <= 2 ^ 53
       and in_bounds(spec, v), v
   end,
@@ -235,6 +239,9 @@ local spec_field_names = { "default", "required", "min", "max", "enum", "of", "d
 local type_names = {}
 for name in next, types do type_names[#type_names + 1] = name end
 table.sort(type_names)
+
+--- All types that a spec may have, sorted.
+schema.type_names = type_names
 
 function schema.is_type(name) return types[name] ~= nil end
 

@@ -250,17 +250,13 @@ end
 
 -- One value inside a text.
 local function show(part, result)
-  local kind = type(result)
-  if kind == "string" then return result end
-  if kind == "number" then return value.number_text(result) end
-  if kind == "boolean" then return tostring(result) end
   if result == value.null then return "" end
-  if kind == "table" then
-    local text, err = value.try_encode(result)
+  local text, err = value.text(result), nil
+  if not text and type(result) == "table" then
+    text, err = value.try_encode(result)
     if not text then fail(part, err) end
-    return text
   end
-  fail(part, "expected a value that can be text, got a " .. kind)
+  return text or fail(part, "expected a value that can be text, got a " .. type(result))
 end
 
 --- Quotes `text` as one word of a POSIX shell; a plain word stays as it is.

@@ -36,6 +36,16 @@ function value.number_text(n)
   return tostring(n)
 end
 
+--- The text of a string, number, boolean or 64-bit integer; nil for anything else.
+---@return string?
+function value.text(v)
+  local kind = type(v)
+  if kind == "string" then return v end
+  if kind == "number" then return value.number_text(v) end
+  if kind == "boolean" then return tostring(v) end
+  if kind == "cdata" then return tostring(v):match "^(-?%d+)U?LL$" end
+end
+
 --- JSON text of `v`, or nil and a sentence that begins with the path of what cannot be kept.
 ---@param v any
 ---@param path string? how the path begins (default: "value")

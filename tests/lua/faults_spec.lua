@@ -105,16 +105,14 @@ local bodies = {
     'pipeline.lua:3: f.a.statements[1]: template "{{{ vars.x }}}": in sql a value is always a '
       .. 'bound '
       .. "parameter: write {{vars.x}}" },
+  { "a condition without braces", 'f.a = flow.shell { "true", when = "vars.x > 1" }',
+    'pipeline.lua:3: f.a.when: expected a function of ctx or a {{ }} expression, got "vars.x > 1"' },
   { "a process inline", 'f.a = flow.shell { "true", inline = true }',
     "pipeline.lua:3: f.a.inline: a node of type shell cannot run inline" },
   { "a bad pattern", 'f.a = flow.shell { "true", retry_on = "(" }',
     "pipeline.lua:3: f.a.retry_on: bad pattern '(': missing closing parenthesis at offset 1" },
   { "an exit code out of range", 'f.a = flow.shell { "true", ok_codes = { 0, 300 } }',
     "pipeline.lua:3: f.a.ok_codes[2]: expected an integer from 0 to 255, got 300" },
-  { "more than a pool has",
-    'f.a = flow.shell { "true", pool = "db", weight = 3 }',
-    "pipeline.lua:3: f.a.weight: expected at most 2, the capacity of pool db, got 3",
-    "{ pools = { db = 2 } }" },
   { "a map without a body", "f.a = flow.map { over = { 1 } }",
     "pipeline.lua:3: f.a.run: expected `run` (a function) or `node`, got neither" },
   { "a map over a text", 'f.a = flow.map { over = "x", run = print }',

@@ -114,6 +114,13 @@ describe("ctx", function()
     assert.same({ 'a\t1\t{"x":[1]}\tnil\ttrue', "b\t2" }, b.logs)
   end)
 
+  it("has io.write, whole lines of it, and no os.exit", function()
+    local _, b = run "io.write('a', 1) io.write('b\\nc\\nd') print 'p' io.write('e\\nrest')"
+    assert.same({ "a1b\nc", "dp", "e", "rest" }, b.logs)
+    assert.equal("pipeline.lua:4: os.exit cannot be used in a node: return, or ctx:fail(why)",
+      run("os.exit(0)").error)
+  end)
+
   it("tells progress and whether its end is asked for", function()
     local result, b = run("ctx:progress(1, 2, 'x') ctx:progress(3) return ctx:cancelled()",
       { cancelled = true })

@@ -6,7 +6,7 @@ local scope = {
   run = { id = "r1", date = "2024-02-29", time = 1709164800 },
   params = { regions = { "Beijing", "Shang hai" }, n = 3, price = 0.1, empty = flow.list {},
     on = true,
-    name = "it's", map = { a = 1 }, null = flow.null },
+    name = "it's", big = 9007199254740993LL, map = { a = 1 }, null = flow.null },
   vars = { rows = 12 },
   inputs = { extract = { orders = { 1, 2, 3 } }, ["load-1"] = "x" },
   item = "i1", index = 2,
@@ -45,6 +45,7 @@ describe("a template in a text", function()
     { "{{{params.n}}}.", "3." },
     { "{{ {1, 2} }}", { 1, 2 } },
     { "a{{false}}b", "afalseb" },
+    { "{{params.big}}!", "9007199254740993!" },
   }
   for _, row in ipairs(rows) do
     it(row[1], function() assert.same(row[2], template.render(row[1], "text", scope)) end)

@@ -1,0 +1,80 @@
+---@meta
+error "meta file: not to be required"
+
+--- The language. Node types are fields too: flow.shell { ... }; see flow/types/options.lua for what
+--- they take.
+---@class flow
+---@field null lightuserdata JSON's null: where a table must say "nothing".
+---@field version string Of FlowLua.
+local flow = {}
+
+--- A flow: `f.name = flow.shell { ... }` declares a node. It has no fields of its own, so every
+--- name is free; reading a name that was not declared gives nil.
+---@class flow.Dag
+---@field [string] flow.Node
+
+--- What a constructor such as flow.shell gives. Opaque.
+---@class flow.Node
+
+--- What flow.cron and flow.every give: plain data.
+---@class flow.Schedule
+
+--- Seconds, or "500ms", "10s", "5m", "2h", "1d", "1h30m".
+---@alias flow.Duration number|string
+--- Bytes, or "64K", "1M", "2G".
+---@alias flow.Size integer|string
+
+--- Makes a flow. `key` names it (letters, digits, `_ . -`).
+---@param key string
+---@param options flow.DagOptions? (default: none)
+---@return flow.Dag
+function flow.dag(key, options) end
+
+--- Defines a node type; afterwards flow.<name> { ... } makes nodes of it. A file nodes/<name>.lua
+--- beside the script returns it.
+---@param options flow.NodeTypeOptions
+---@return fun(options: table): flow.Node
+function flow.node_type(options) end
+
+--- A schedule by cron expression: 5 fields, or 6 with seconds first, or "@hourly" and friends.
+---@param expression string
+---@param options flow.ScheduleOptions? (default: none)
+---@return flow.Schedule
+function flow.cron(expression, options) end
+
+--- A schedule by interval: flow.every(1, "day", { at = "08:00" }).
+---@param count integer
+---@param unit "hour"|"day"|"week"|"month"
+---@param options flow.ScheduleOptions? (default: none)
+---@return flow.Schedule
+function flow.every(count, unit, options) end
+
+--- Marks a table as a list, for an empty one of which Lua cannot tell: flow.list {}.
+---@generic T
+---@param t T[]? (default: `{}`)
+---@return T[]
+function flow.list(t) end
+
+--- os.date() in UTC, or in time zone `tz`.
+---@param time number Seconds since 1970.
+---@param format string? (default: "%Y-%m-%d")
+---@param tz string? (default: UTC)
+---@return string
+function flow.date(time, format, tz) end
+
+--- The names of a flow's nodes, in order of declaration.
+---@param f flow.Dag
+---@return string[]
+function flow.nodes(f) end
+
+--- The key of a flow.
+---@param f flow.Dag
+---@return string
+function flow.key(f) end
+
+--- What flow.dag was given, and `key`.
+---@param f flow.Dag
+---@return table
+function flow.info(f) end
+
+return flow
