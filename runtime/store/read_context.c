@@ -157,8 +157,8 @@ fl_code fl_read_store_context(fl_store *s, const fl_run_row *run, const char *no
   if (!code) code = fl_read_nodes_load(s, &c.run, &c.nodes, err);
   if (!code) c.node = fl_read_nodes_find(&c.nodes, node);
   if (!code && !c.node) code = fl_read_fail_node(&c.run, node, err);
-  if (!code) code = load_attempts(&c, attempt, err);
-  if (!code) code = write_context(&c, err);
+  if (!code && c.node) code = load_attempts(&c, attempt, err);
+  if (!code && c.node) code = write_context(&c, err);
   fl_read_nodes_deinit(&c.nodes);
   fl_buf_deinit(&c.list);
   fl_read_end(s, &c.run);
