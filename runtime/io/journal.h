@@ -1,12 +1,12 @@
 // What a supervisor has begun and how it ended, for an engine that comes after a crash.
 //
-// <dir>/sup/<id>.journal: a header (who writes, since which boot), then one record before each child
-// executes its program and one before each exit is told. Written with write(2), not synced: it has
-// to survive processes, and after a power cut the other boot id says what it is worth.
+// <dir>/sup/<id>.journal: a header (who writes, since which boot), then one record before each
+// child executes its program and one before each exit is told. Written with write(2), not synced:
+// it has to survive processes, and after a power cut the other boot id says what it is worth.
 //
-// A record is a checksum and a frame (wire.h). Records are written at a position that is counted here,
-// so that one that was cut short is overwritten by the next; a reader stops at the first that does
-// not check out.
+// A record is a checksum and a frame (wire.h). Records are written at a position that is counted
+// here, so that one that was cut short is overwritten by the next; a reader stops at the first that
+// does not check out.
 #pragma once
 #include "io/wire.h"
 
@@ -24,8 +24,8 @@ typedef struct fl_journal {
 /// Creates "<id>.journal" in `dir_fd` and writes the header for this process. Returns an errno.
 FL_MUST int fl_journal_create(fl_journal *j, int dir_fd, const char *id);
 void fl_journal_close(fl_journal *j);
-/// True when the next starts and exits will fit on the disk; else sets *errnum. Asked before a start,
-/// because a child that runs must be able to end.
+/// True when the next starts and exits will fit on the disk; else sets *errnum. Asked before a
+/// start, because a child that runs must be able to end.
 FL_MUST bool fl_journal_reserve(fl_journal *j, int *errnum);
 
 /// A record is built in `b` (emptied): begin, then a frame by wire.h, then end.
@@ -36,8 +36,8 @@ bool fl_journal_append(fl_journal *j, const fl_buf *record);
 /// Tries the backlog again; true when nothing is left in it.
 bool fl_journal_retry(fl_journal *j);
 
-/// The record of a start is prepared by the parent, completed and written by the child between vfork
-/// and exec: so there is no instant at which a child runs unrecorded.
+/// The record of a start is prepared by the parent, completed and written by the child between
+/// vfork and exec: so there is no instant at which a child runs unrecorded.
 void fl_journal_begun(fl_buf *b, uint64_t seq, const fl_child_id *id, int64_t started_ms);
 /// In the child. Returns an errno. Calls nothing but pwrite.
 int fl_journal_write_begun(const fl_journal *j, char *record, size_t size, int pid,

@@ -49,8 +49,10 @@ static fl_journal_child *find_seq(const fl_journal_view *v, uint64_t seq) {
   size_t low = 0, high = v->count;
   while (low < high) {
     size_t middle = low + (high - low) / 2;
-    if (v->children[middle].seq < seq) low = middle + 1;
-    else high = middle;
+    if (v->children[middle].seq < seq)
+      low = middle + 1;
+    else
+      high = middle;
   }
   return low < v->count && v->children[low].seq == seq ? &v->children[low] : NULL;
 }
@@ -158,8 +160,10 @@ const fl_journal_child *fl_journal_find(const fl_journal_view *v, const fl_child
   size_t low = 0, high = v->count;
   while (low < high) {
     size_t middle = low + (high - low) / 2;
-    if (compare_children(&v->children[v->by_id[middle]], &after) < 0) low = middle + 1;
-    else high = middle;
+    if (compare_children(&v->children[v->by_id[middle]], &after) < 0)
+      low = middle + 1;
+    else
+      high = middle;
   }
   if (!low) return NULL;
   const fl_journal_child *c = &v->children[v->by_id[low - 1]];

@@ -7,7 +7,7 @@
 #include "base/limits.h"
 
 #define PATH_MAX_SIZE 4096u
-#define TAIL_FILES    2    // segments of the tail that are kept
+#define TAIL_FILES    2         // segments of the tail that are kept
 #define NO_RUN        "workers" // where what belongs to no run is kept
 
 struct fl_log_writer {
@@ -22,11 +22,11 @@ struct fl_log_sink {
   char *node;
   uint32_t number;
   int64_t size_max, head_max, segment_max;
-  int64_t total;                     // bytes offered
-  fl_buf memory;                     // what is in no file yet
-  bool own;                          // has a file of its own
-  int head_fd, tail_fd;              // -1: not open
-  int64_t tail_begin[TAIL_FILES];    // positions at which the kept segments begin, newest last
+  int64_t total;                  // bytes offered
+  fl_buf memory;                  // what is in no file yet
+  bool own;                       // has a file of its own
+  int head_fd, tail_fd;           // -1: not open
+  int64_t tail_begin[TAIL_FILES]; // positions at which the kept segments begin, newest last
   int tail_count;
   int disk_errno;
   fl_buf path; // of the shared or own file, relative to dir
@@ -59,8 +59,10 @@ void fl_log_path(fl_buf *out, const char *run_id, const char *node, uint32_t num
     unsigned char c = (unsigned char)*p;
     bool plain = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
                  c == '_' || c == '.' || c == '-';
-    if (plain) fl_buf_add_char(out, (char)c);
-    else fl_buf_addf(out, "%%%02X", c);
+    if (plain)
+      fl_buf_add_char(out, (char)c);
+    else
+      fl_buf_addf(out, "%%%02X", c);
   }
   fl_buf_addf(out, ".%u.log", number);
 }
@@ -190,8 +192,8 @@ void fl_log_sink_flush(fl_log_sink *s) {
   if (!s->memory.size || s->disk_errno) return;
   become_own(s);
   if (!s->disk_errno) {
-    s->disk_errno = write_own(s, s->total - (int64_t)s->memory.size, s->memory.data,
-                              s->memory.size);
+    s->disk_errno =
+        write_own(s, s->total - (int64_t)s->memory.size, s->memory.data, s->memory.size);
   }
   fl_buf_deinit(&s->memory); // from now on everything goes straight to the file
   fl_buf_init(&s->memory, FL_LOG_SPILL);
@@ -228,8 +230,10 @@ static int64_t find_tails(fl_log_sink *s, int64_t end) {
   int64_t begin = s->tail_begin[s->tail_count - 1];
   tail_path(s, &path, begin);
   s->tail_fd = open_below(s->writer, fl_buf_cstr(&path), O_WRONLY | O_APPEND);
-  if (s->tail_fd < 0 || fstat(s->tail_fd, &st)) s->disk_errno = errno;
-  else end = begin + st.st_size;
+  if (s->tail_fd < 0 || fstat(s->tail_fd, &st))
+    s->disk_errno = errno;
+  else
+    end = begin + st.st_size;
   fl_buf_deinit(&path);
   return end;
 }

@@ -1,7 +1,8 @@
 // The output of one attempt, kept to its limit: head and tail. Used by the supervisor for processes
 // and by the engine for Lua nodes.
 //
-// Small outputs (up to FL_LOG_SPILL) end up one after another in a file shared by the run's attempts
+// Small outputs (up to FL_LOG_SPILL) end up one after another in a file shared by the run's
+// attempts
 // ("logs/<run>/<writer>.log", place = offset + size). Larger ones, and those that are still being
 // written after 100 ms, get a file of their own: "logs/<run>/<node>.<number>.log" holds the head
 // (half the limit); past it the tail goes to segments "<same>.tail-<offset>" of a quarter of the
@@ -19,7 +20,8 @@ typedef struct fl_log_sink fl_log_sink;     // one an attempt
 fl_log_writer *fl_log_writer_open(const char *dir, const char *run_id, const char *writer);
 void fl_log_writer_close(fl_log_writer *w); // NULL-safe; sinks must be gone
 
-fl_log_sink *fl_log_sink_open(fl_log_writer *w, const char *node, uint32_t number, int64_t size_max);
+fl_log_sink *fl_log_sink_open(fl_log_writer *w, const char *node, uint32_t number,
+                              int64_t size_max);
 /// Appends. A disk error is remembered and the rest is dropped (counted in total): a full disk must
 /// not end a node. Never blocks but for the disk.
 void fl_log_sink_write(fl_log_sink *sink, const void *data, size_t size);
@@ -35,7 +37,8 @@ bool fl_log_sink_finish(fl_log_sink *sink, const char **path, int64_t *offset, i
                         int64_t *total, int *disk_errno);
 void fl_log_sink_close(fl_log_sink *sink); // NULL-safe
 
-/// Reads a kept output: calls `write` with its pieces from `position` (in the whole output) on, with
+/// Reads a kept output: calls `write` with its pieces from `position` (in the whole output) on,
+/// with
 /// "\n[... N bytes not kept ...]\n" where the middle is missing; returns the position after it.
 /// `size` -1: a file of its own that may still grow. A missing file reads as nothing.
 int64_t fl_log_read(const char *dir, const char *path, int64_t offset, int64_t size,

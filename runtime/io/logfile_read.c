@@ -27,7 +27,8 @@ int fl_log_list_tails(const char *dir, const char *path, int64_t *begins, int co
   size_t size = strlen(name);
   for (struct dirent *e; (e = readdir(d)) && count < count_max;) {
     char *end;
-    if (strncmp(e->d_name, name, size) != 0 || strncmp(e->d_name + size, ".tail-", 6) != 0) continue;
+    if (strncmp(e->d_name, name, size) != 0 || strncmp(e->d_name + size, ".tail-", 6) != 0)
+      continue;
     const char *digits = e->d_name + size + 6;
     errno = 0;
     long long begin = strtoll(digits, &end, 10);
@@ -53,8 +54,8 @@ static void write_gap(log_reader *r) {
   r->missing = 0;
 }
 
-// Hands over the bytes [from, to) of a file (`to` -1: to its end); returns where it stopped, -1 when
-// there is no such file.
+// Hands over the bytes [from, to) of a file (`to` -1: to its end); returns where it stopped, -1
+// when there is no such file.
 static int64_t read_file(log_reader *r, const char *suffix, int64_t from, int64_t to) {
   fl_buf full;
   fl_buf_init(&full, 8192);

@@ -1,4 +1,5 @@
-// The engine's event loop on libuv: a loop of its own, timers and polls that may be closed anywhere.
+// The engine's event loop on libuv: a loop of its own, timers and polls that may be closed
+// anywhere.
 #include "io/loop.h"
 #include <uv.h>
 
@@ -25,9 +26,13 @@ static fl_code fail_uv(fl_error *err, int rc, const char *what) {
   return fl_fail(err, FL_E_SYSTEM, "cannot %s: %s (%s)", what, uv_strerror(rc), uv_err_name(rc));
 }
 
-static void do_nothing(uv_async_t *handle) { (void)handle; }
+static void do_nothing(uv_async_t *handle) {
+  (void)handle;
+}
 
-static void end_wait(uv_timer_t *handle) { (void)handle; }
+static void end_wait(uv_timer_t *handle) {
+  (void)handle;
+}
 
 fl_code fl_loop_open(fl_loop **out, fl_error *err) {
   fl_loop *loop = fl_alloc_zero(1, sizeof *loop);
@@ -54,7 +59,7 @@ void fl_loop_close(fl_loop *loop) {
   if (!loop) return;
   uv_close((uv_handle_t *)&loop->wake, NULL);
   uv_close((uv_handle_t *)&loop->limit, NULL);
-  uv_run(&loop->uv, UV_RUN_DEFAULT); // handles that were closed before are freed here
+  uv_run(&loop->uv, UV_RUN_DEFAULT);        // handles that were closed before are freed here
   FL_ASSERT(uv_loop_close(&loop->uv) == 0); // else a timer or poll was left open
   free(loop);
 }
@@ -72,11 +77,17 @@ void fl_loop_run(fl_loop *loop, int64_t wait_ms) {
   uv_timer_stop(&loop->limit);
 }
 
-int fl_loop_get_fd(const fl_loop *loop) { return uv_backend_fd(&loop->uv); }
+int fl_loop_get_fd(const fl_loop *loop) {
+  return uv_backend_fd(&loop->uv);
+}
 
-int fl_loop_get_timeout_ms(const fl_loop *loop) { return uv_backend_timeout(&loop->uv); }
+int fl_loop_get_timeout_ms(const fl_loop *loop) {
+  return uv_backend_timeout(&loop->uv);
+}
 
-void fl_loop_wake(fl_loop *loop) { uv_async_send(&loop->wake); }
+void fl_loop_wake(fl_loop *loop) {
+  uv_async_send(&loop->wake);
+}
 
 fl_timer *fl_timer_open(fl_loop *loop, void (*fn)(void *ud), void *ud) {
   fl_timer *timer = fl_alloc_zero(1, sizeof *timer);
@@ -101,7 +112,9 @@ void fl_timer_set(fl_timer *timer, int64_t delay_ms) {
   uv_timer_start(&timer->uv, on_timer, (uint64_t)delay_ms, 0);
 }
 
-static void free_handle(uv_handle_t *handle) { free(handle); }
+static void free_handle(uv_handle_t *handle) {
+  free(handle);
+}
 
 void fl_timer_close(fl_timer *timer) {
   if (timer) uv_close((uv_handle_t *)&timer->uv, free_handle);
@@ -131,12 +144,14 @@ static void on_poll(uv_poll_t *handle, int status, int events) {
 
 void fl_poll_set(fl_poll *poll, bool want_read, bool want_write) {
   int events = (want_read ? UV_READABLE : 0) | (want_write ? UV_WRITABLE : 0);
-  // Setting it anew would make libuv ask for a turn of the loop at once: a loop that does so in each
-  // turn would never wait.
+  // Setting it anew would make libuv ask for a turn of the loop at once: a loop that does so in
+  // each turn would never wait.
   if (events == poll->events) return;
   poll->events = events;
-  if (events) uv_poll_start(&poll->uv, events, on_poll);
-  else uv_poll_stop(&poll->uv);
+  if (events)
+    uv_poll_start(&poll->uv, events, on_poll);
+  else
+    uv_poll_stop(&poll->uv);
 }
 
 void fl_poll_close(fl_poll *poll) {

@@ -1,5 +1,5 @@
-// The engine's event loop: a libuv loop of its own, so that a host's is left alone. Only this folder
-// includes uv.h.
+// The engine's event loop: a libuv loop of its own, so that a host's is left alone. Only this
+// folder includes uv.h.
 #pragma once
 #include "base/err.h"
 #include <stdbool.h>
@@ -12,7 +12,8 @@ typedef struct fl_poll fl_poll;
 FL_MUST fl_code fl_loop_open(fl_loop **out, fl_error *err);
 /// All timers and polls must be closed before. NULL-safe.
 void fl_loop_close(fl_loop *loop);
-/// Dispatches what is ready; waits for at most `wait_ms` (-1: until something comes, 0: not at all).
+/// Dispatches what is ready; waits for at most `wait_ms` (-1: until something comes, 0: not at
+/// all).
 void fl_loop_run(fl_loop *loop, int64_t wait_ms);
 /// For a host: readable when fl_loop_run(loop, 0) has something to do, and when a timer is due.
 int fl_loop_get_fd(const fl_loop *loop);
@@ -28,7 +29,8 @@ void fl_timer_set(fl_timer *timer, int64_t delay_ms); // -1: not at all
 void fl_timer_close(fl_timer *timer);                 // NULL-safe
 
 /// Calls `fn(ud, readable, writable)` while the descriptor is. The descriptor stays the caller's.
-FL_MUST fl_code fl_poll_open(fl_loop *loop, int fd, void (*fn)(void *ud, bool readable, bool writable),
-                             void *ud, fl_poll **out, fl_error *err);
+FL_MUST fl_code fl_poll_open(fl_loop *loop, int fd,
+                             void (*fn)(void *ud, bool readable, bool writable), void *ud,
+                             fl_poll **out, fl_error *err);
 void fl_poll_set(fl_poll *poll, bool want_read, bool want_write);
 void fl_poll_close(fl_poll *poll); // NULL-safe; before the descriptor is closed

@@ -7,12 +7,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "base/digest.h"
 #include "base/limits.h"
 #include "io/checksum.h"
 #include "io/supervise_private.h"
 
-#define OUT_MAX       (1u << 30)
+#define IN_MAX        (FL_FRAME_SIZE_MAX + (1u << 20)) // the largest report and what came with it
+#define IN_KEPT_MAX   (1u << 20)                       // memory for reports that is kept
+#define OUT_MAX       (1u << 30)                       // requests that the supervisor does not read
 #define READ_SIZE     (64u << 10)
 #define CLOSE_WAIT_MS 2000 // for a supervisor that does not read our good-bye
 
@@ -25,7 +26,7 @@ fl_supervisor *fl_supervisor_new(fl_loop *loop, const char *dir, const char *id,
   if (!s->dir) s->dir = fl_strdup(dir);
   s->fd = -1;
   snprintf(s->id, sizeof s->id, "%s", id);
-  fl_buf_init(&s->in, FL_FRAME_SIZE_MAX + (1u << 20));
+  fl_buf_init(&s->in, IN_MAX);
   fl_buf_init(&s->out, OUT_MAX);
   return s;
 }
@@ -207,27 +208,30 @@ static void on_frame(fl_supervisor *s, const fl_wire_frame *frame) {
     fl_wire_get_id(&in, &id);
     int pid = fl_wire_get_i32(&in);
     int64_t started_ms = fl_wire_get_i64(&in);
-    if (!fl_wire_done(&in)) lose(s);
-    else if (s->events.started) s->events.started(s->events.ud, &id, pid, started_ms);
+    if (!fl_wire_done(&in))
+      lose(s);
+    else if (s->events.started)
+      s->events.started(s->events.ud, &id, pid, started_ms);
     break;
   }
-  case FL_WIRE_EXITED:
-    on_exited(s, frame);
-    break;
+  case FL_WIRE_EXITED: on_exited(s, frame); break;
   case FL_WIRE_ALARM: {
     fl_wire_get_id(&in, &id);
     const char *text = fl_wire_get_text(&in);
-    if (!fl_wire_done(&in) || !text) lose(s);
-    else if (s->events.alarm) s->events.alarm(s->events.ud, &id, text);
+    if (!fl_wire_done(&in) || !text)
+      lose(s);
+    else if (s->events.alarm)
+      s->events.alarm(s->events.ud, &id, text);
     break;
   }
   case FL_WIRE_TAKEN:
     fl_wire_get_id(&in, &id);
-    if (!fl_wire_done(&in)) lose(s);
-    else if (fl_id_set_remove(&s->open, &id)) report_locally(s, &id, FL_CHILD_LOST, 0, NULL);
+    if (!fl_wire_done(&in))
+      lose(s);
+    else if (fl_id_set_remove(&s->open, &id))
+      report_locally(s, &id, FL_CHILD_LOST, 0, NULL);
     break;
-  default:
-    lose(s);
+  default: lose(s);
   }
 }
 
@@ -242,11 +246,19 @@ static void handle_frames(fl_supervisor *s) {
     on_frame(s, &frame);
   }
   fl_buf_consume(&s->in, at);
-  if (got < 0) lose(s);
-  else if (got == 0 && used > s->in.size) fl_buf_reserve(&s->in, used - s->in.size);
+  if (!s->in.size && s->in.capacity > IN_KEPT_MAX) {
+    fl_buf_deinit(&s->in);
+    fl_buf_init(&s->in, IN_MAX);
+  }
+  if (got < 0)
+    lose(s);
+  else if (got == 0 && used > s->in.size)
+    fl_buf_reserve(&s->in, used - s->in.size);
 }
 
-static void enter(fl_supervisor *s) { s->depth++; }
+static void enter(fl_supervisor *s) {
+  s->depth++;
+}
 
 static void leave(fl_supervisor *s) {
   if (--s->depth == 0 && s->closed) fl_supervisor_free(s);
@@ -260,6 +272,7 @@ static void on_timer(void *ud) {
   if (s->dead && !s->told_gone && !s->closed) {
     s->told_gone = true;
     tell_lost(s);
+    s->all_told = !s->closed;
     if (s->events.gone && !s->closed) s->events.gone(s->events.ud);
   }
   leave(s);
@@ -429,13 +442,13 @@ static void say_goodbye(fl_supervisor *s, bool kill_all) {
 void fl_supervisor_close(fl_supervisor *s, bool kill_all) {
   if (!s || s->closed) return;
   s->closed = true;
-  if (!s->dead && s->fd >= 0) say_goodbye(s, kill_all);
-  else if (!s->adopted && !s->open.count) fl_supervisor_forget(s->dir, s->id);
+  if (!s->dead && s->fd >= 0)
+    say_goodbye(s, kill_all);
+  else if (!s->adopted && s->all_told)
+    fl_supervisor_forget(s->dir, s->id);
   disconnect(s);
   if (!s->depth) fl_supervisor_free(s);
 }
-
-// ------------------------------------------------------------------------------------- start
 
 fl_code fl_supervisor_connect(fl_supervisor *s, int fd, fl_error *err) {
   s->fd = fd;
@@ -445,42 +458,10 @@ fl_code fl_supervisor_connect(fl_supervisor *s, int fd, fl_error *err) {
   return code;
 }
 
-static void make_id(char out[40]) {
-  unsigned char random[8];
-  fl_random_bytes(random, sizeof random);
-  for (size_t i = 0; i < sizeof random; i++) snprintf(out + 2 * i, 3, "%02x", random[i]);
+const char *fl_supervisor_get_id(const fl_supervisor *s) {
+  return s->id;
 }
 
-fl_code fl_supervisor_start(fl_loop *loop, const char *dir, const char *helper,
-                            const fl_supervisor_events *events, fl_supervisor **out,
-                            fl_error *err) {
-  int ends[2] = {-1, -1};
-  char id[40];
-  fl_code code;
-  *out = NULL;
-  if (!helper) return fl_fail(err, FL_E_USAGE, "processes need the helper: none is configured");
-  make_id(id);
-  fl_supervisor *s = fl_supervisor_new(loop, dir, id, events);
-  s->helper = fl_strdup(helper);
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends)) {
-    code = fl_fail_errno(err, FL_E_SYSTEM, errno, "cannot make a socket for the supervisor");
-    goto out;
-  }
-  int errnum = fl_supervisor_launch(helper, s->dir, id, ends[1], &s->pid);
-  if (errnum) {
-    code = fl_fail_errno(err, FL_E_SPAWN, errnum, "cannot run the supervisor '%s'", helper);
-    goto out;
-  }
-  code = fl_supervisor_connect(s, ends[0], err);
-  ends[0] = -1; // the supervisor's now
-out:
-  if (ends[0] >= 0) close(ends[0]);
-  if (ends[1] >= 0) close(ends[1]);
-  if (code) fl_supervisor_free(s);
-  else *out = s;
-  return code;
+int fl_supervisor_get_pid(const fl_supervisor *s) {
+  return s->pid;
 }
-
-const char *fl_supervisor_get_id(const fl_supervisor *s) { return s->id; }
-
-int fl_supervisor_get_pid(const fl_supervisor *s) { return s->pid; }

@@ -11,10 +11,10 @@
 
 typedef struct fl_supervisor fl_supervisor;
 
-/// Names a child for ever: one attempt, and which of its children (0: the node's own process; from 1
-/// on: those of ctx:exec; workers have run "" and their own counter in `child`). When its engine goes
-/// away, a node's own process (child 0) lives on; workers and children of Lua nodes are ended, as
-/// nobody could go on with what they do.
+/// Names a child for ever: one attempt, and which of its children (0: the node's own process; from
+/// 1 on: those of ctx:exec; workers have run "" and their own counter in `child`). When its engine
+/// goes away, a node's own process (child 0) lives on; workers and children of Lua nodes are ended,
+/// as nobody could go on with what they do.
 typedef struct fl_child_id {
   char run[32]; // run id
   uint32_t node, number, child;
@@ -23,13 +23,13 @@ typedef struct fl_child_id {
 /// What to start. Everything is copied. Identity of what runs: (boot id, pid, start time).
 typedef struct fl_spawn {
   fl_child_id id;
-  const char *node_name;    // for FLOWLUA_NODE, logs
-  const char *const *argv;  // NULL-terminated; argv[0] is looked up in the child's PATH
-  const char *const *env;   // NULL-terminated "K=V" added to the supervisor's environment
+  const char *node_name;   // for FLOWLUA_NODE, logs
+  const char *const *argv; // NULL-terminated; argv[0] is looked up in the child's PATH
+  const char *const *env;  // NULL-terminated "K=V" added to the supervisor's environment
   const char *cwd;
-  const char *stdin_data;   // NULL: /dev/null
+  const char *stdin_data; // NULL: /dev/null
   size_t stdin_size;
-  const char *context;      // JSON for FLOWLUA_CONTEXT; NULL: no such file
+  const char *context; // JSON for FLOWLUA_CONTEXT; NULL: no such file
   size_t context_size;
   const char *time;         // FLOWLUA_TIME
   bool queue;               // may wait in the supervisor for a free slot; else starts at once
@@ -39,43 +39,43 @@ typedef struct fl_spawn {
                             // (0: FL_VALUE_SIZE_MAX)
   int64_t timeout_ms;       // 0: none; TERM, CONT, grace, KILL, sweep when over
   int64_t grace_ms;
-  int64_t log_size_max;     // 0: FL_LOG_SIZE_DEFAULT
+  int64_t log_size_max;                                // 0: FL_LOG_SIZE_DEFAULT
   int64_t limit_memory, limit_cpu_s, limit_open_files; // 0: none (RLIMIT_AS, _CPU, _NOFILE)
-  int pass_fd;              // -1, or a descriptor the child gets as 3 (workers); stays the caller's
-  int pass_fd2;             // -1, or one it gets as 4
+  int pass_fd;  // -1, or a descriptor the child gets as 3 (workers); stays the caller's
+  int pass_fd2; // -1, or one it gets as 4
 } fl_spawn;
 
 typedef enum fl_child_end {
-  FL_CHILD_EXITED,       // exit_code or signal
-  FL_CHILD_NOT_STARTED,  // errnum says why; no process was made (ENOENT, EACCES, ...)
-  FL_CHILD_REVOKED,      // was still queued and will not be started
-  FL_CHILD_LOST,         // it is gone and nobody knows how it ended
+  FL_CHILD_EXITED,      // exit_code or signal
+  FL_CHILD_NOT_STARTED, // errnum says why; no process was made (ENOENT, EACCES, ...)
+  FL_CHILD_REVOKED,     // was still queued and will not be started
+  FL_CHILD_LOST,        // it is gone and nobody knows how it ended
 } fl_child_end;
 
 /// How a child ended. Strings are borrowed for the length of the callback.
 typedef struct fl_child_exit {
   fl_child_id id;
   fl_child_end end;
-  int exit_code; // -1: none
-  int signal;    // 0: none
-  int errnum;    // FL_CHILD_NOT_STARTED
+  int exit_code;             // -1: none
+  int signal;                // 0: none
+  int errnum;                // FL_CHILD_NOT_STARTED
   bool timed_out, cancelled; // ended by its timeout / by fl_supervisor_kill()
-  uint32_t left_behind;  // processes of its tree that were ended after it
-  bool unkillable;       // something of its tree could not be ended (alarm)
+  uint32_t left_behind;      // processes of its tree that were ended after it
+  bool unkillable;           // something of its tree could not be ended (alarm)
   int pid;
   int64_t started_ms, ended_ms; // wall clock
   int64_t cpu_us, rss_max_bytes;
-  const char *log_path;  // "" nothing was written
+  const char *log_path; // "" nothing was written
   int64_t log_offset, log_size, log_total;
-  int log_errno;         // the log could not be written whole: why
-  const char *tail;      // last bytes (up to 2 KiB) of its stderr, for the error text
+  int log_errno;    // the log could not be written whole: why
+  const char *tail; // last bytes (up to 2 KiB) of its stderr, for the error text
   size_t tail_size;
-  const char *capture;   // stdout, when asked for
+  const char *capture; // stdout, when asked for
   size_t capture_size;
   bool capture_overflow;
-  const char *output;    // content of FLOWLUA_OUTPUT
+  const char *output; // content of FLOWLUA_OUTPUT
   size_t output_size;
-  bool output_overflow;  // it was larger than FL_VALUE_SIZE_MAX
+  bool output_overflow;   // it was larger than FL_VALUE_SIZE_MAX
   const char *error_what; // FL_CHILD_NOT_STARTED: what was refused ("run '/bin/nope'"), or NULL
 } fl_child_exit;
 
@@ -102,8 +102,8 @@ int fl_supervisor_get_pid(const fl_supervisor *s);
 void fl_supervisor_spawn(fl_supervisor *s, const fl_spawn *spawn);
 /// How many queued children may run at once. (default: 1)
 void fl_supervisor_set_slots(fl_supervisor *s, uint32_t slots);
-/// TERM + CONT to the tree, `grace_ms`, KILL, sweep; grace 0: KILL at once. A queued one is revoked.
-/// Calling it again with a shorter grace shortens it.
+/// TERM + CONT to the tree, `grace_ms`, KILL, sweep; grace 0: KILL at once. A queued one is
+/// revoked. Calling it again with a shorter grace shortens it.
 void fl_supervisor_kill(fl_supervisor *s, const fl_child_id *id, int64_t grace_ms);
 /// Takes back queued children (all of `run`, or all when NULL) that have not started: `exited` with
 /// FL_CHILD_REVOKED.
@@ -114,19 +114,20 @@ void fl_supervisor_flush(fl_supervisor *s);
 /// `kill_all` it ends the children first (KILL at once).
 void fl_supervisor_close(fl_supervisor *s, bool kill_all);
 
-/// Everything that `exited` has told so far is recorded by the caller: a later attach will not ask for
-/// it. Lets the supervisor keep its journal small, and removes what large captures and outputs lay in.
-/// Not needed, but for an engine that lives long.
+/// Everything that `exited` has told so far is recorded by the caller: a later attach will not ask
+/// for it. Lets the supervisor keep its journal small, and removes what large captures and outputs
+/// lay in. Not needed, but for an engine that lives long.
 void fl_supervisor_settle(fl_supervisor *s);
 
-/// A journal stays after a crash, as fl_supervisor_attach() reads it. Whoever keeps the runs calls this
-/// when none of them can ask for that supervisor any more: removes the journal and what lies beside
-/// it. False, and nothing is removed, while the supervisor lives. (After a tidy end, with every exit
-/// told, fl_supervisor_close() leaves nothing behind.)
+/// A journal stays after a crash, as fl_supervisor_attach() reads it. Whoever keeps the runs calls
+/// this when none of them can ask for that supervisor any more: removes the journal and what lies
+/// beside it. False, and nothing is removed, while the supervisor lives. (After a tidy end, with
+/// every exit told, fl_supervisor_close() leaves nothing behind.)
 bool fl_supervisor_forget(const char *dir, const char *id);
 
-/// After a crash: what became of the children that supervisor `id` was given. Attaches to it when it
-/// still lives (its children of `run` are then reported through `events`, as if they were ours, and
+/// After a crash: what became of the children that supervisor `id` was given. Attaches to it when
+/// it still lives (its children of `run` are then reported through `events`, as if they were ours,
+/// and
 /// `*out` stays open for them); else reads its journal and ends what is left of their trees.
 typedef enum fl_child_fate {
   FL_FATE_RUNNING,     // adopted: `exited` will come

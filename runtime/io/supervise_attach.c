@@ -12,11 +12,15 @@
 #include "io/supervise_private.h"
 #include "io/tree.h"
 
-#define ANSWER_WAIT_MS 30000 // a living supervisor answers at once, but may have to end workers first
-#define SWEEP_WAIT_MS  3000  // SIGKILL takes milliseconds, but for a process in the middle of a disk wait
-#define SLEEP_MS_MAX   50
+#define ANSWER_WAIT_MS                                                                             \
+  30000 // a living supervisor answers at once, but may have to end workers first
+#define SWEEP_WAIT_MS                                                                              \
+  3000 // SIGKILL takes milliseconds, but for a process in the middle of a disk wait
+#define SLEEP_MS_MAX 50
 
-static void sleep_ms(int ms) { poll(NULL, 0, ms); }
+static void sleep_ms(int ms) {
+  poll(NULL, 0, ms);
+}
 
 // ------------------------------------------------------------------------------------- the dead
 

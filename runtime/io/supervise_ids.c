@@ -3,7 +3,9 @@
 
 #define FREE_MARK '\xff'
 
-static bool is_free(const fl_child_id *id) { return id->run[0] == FREE_MARK; }
+static bool is_free(const fl_child_id *id) {
+  return id->run[0] == FREE_MARK;
+}
 
 static fl_child_id *find(const fl_id_set *set, const fl_child_id *id) {
   for (size_t at = (size_t)fl_child_id_hash(id);; at++) {

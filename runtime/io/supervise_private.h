@@ -1,5 +1,5 @@
 // The engine's end of a supervisor, shared by its files: supervise.c (requests and reports),
-// supervise_start.c (the new process), supervise_attach.c (after a crash).
+// supervise_start.c (a new process), supervise_attach.c (after a crash).
 #pragma once
 #include "io/journal.h"
 #include "io/supervise.h"
@@ -53,11 +53,11 @@ struct fl_supervisor {
   uint64_t *told; // sequence numbers of exits since the last settle
   size_t told_count, told_capacity;
   bool told_files;
-  bool adopted;  // attached to, not started by us
-  bool greeted;  // it is at our service
-  int errnum;    // ... or why not
+  bool adopted; // attached to, not started by us
+  bool greeted; // it is at our service
+  int errnum;   // ... or why not
   char what[128];
-  bool dead, told_gone;
+  bool dead, told_gone, all_told;
   bool closed;
   int depth; // callbacks we are in
 };
@@ -69,16 +69,10 @@ fl_supervisor *fl_supervisor_new(fl_loop *loop, const char *dir, const char *id,
 FL_MUST fl_code fl_supervisor_connect(fl_supervisor *s, int fd, fl_error *err);
 void fl_supervisor_free(fl_supervisor *s);
 /// Calls `exited` with an exit as it was sent or kept; loads what lies in files. When those are not
-/// what they were, it says so by an overflow; or, with `whole_only` (after a power cut), does not call
-/// and returns false.
+/// what they were, it says so by an overflow; or, with `whole_only` (after a power cut), does not
+/// call and returns false.
 bool fl_supervisor_deliver(const fl_supervisor_events *events, const char *dir, const char *id,
                            fl_wire_exit *e, bool whole_only);
-
-// supervise_start.c
-/// Runs `helper --supervisor dir id` with `fd` as descriptor 3, as nobody's child: no SIGCHLD, nothing
-/// to reap. Returns an errno.
-FL_MUST int fl_supervisor_launch(const char *helper, const char *dir, const char *id, int fd,
-                                 int *pid);
 
 // supervise_attach.c
 /// What a dead supervisor leaves: ends it (if it is not dead), ends what is left of its trees, and

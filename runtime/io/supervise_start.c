@@ -1,15 +1,17 @@
 // Starts a supervisor so that the host does not notice.
 //
-// The engine may live in a host of many gigabytes, with many threads, and its own ideas about SIGCHLD.
-// So nothing is forked: a first clone shares our memory while we stand still, sends no signal when it
-// ends, and is waited for by a call that no other wait can take away (__WCLONE). It makes the second,
-// which becomes the supervisor and, as its parent ends at once, nobody's child.
+// The engine may live in a host of many gigabytes, with many threads, and its own ideas about
+// SIGCHLD. So nothing is forked: a first clone shares our memory while we stand still, sends no
+// signal when it ends, and is waited for by a call that no other wait can take away (__WCLONE). It
+// makes the second, which becomes the supervisor and, as its parent ends at once, nobody's child.
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "base/digest.h"
 #include "io/supervise_private.h"
 
 #define STACK_SIZE   (64 << 10)
@@ -27,8 +29,10 @@ typedef struct launch {
 NO_SANITIZER static int inner_main(void *ud) {
   launch *l = ud;
   setsid();
-  if (l->fd == LINK_FD) fcntl(l->fd, F_SETFD, 0);
-  else dup2(l->fd, LINK_FD);
+  if (l->fd == LINK_FD)
+    fcntl(l->fd, F_SETFD, 0);
+  else
+    dup2(l->fd, LINK_FD);
   execve(l->helper, l->argv, environ);
   l->errnum = errno;
   _exit(127);
@@ -42,7 +46,8 @@ NO_SANITIZER static int outer_main(void *ud) {
   _exit(0);
 }
 
-int fl_supervisor_launch(const char *helper, const char *dir, const char *id, int fd, int *pid) {
+// Runs `helper --supervisor dir id` with `fd` as descriptor 3, as nobody's child. Returns an errno.
+static int run_helper(const char *helper, const char *dir, const char *id, int fd, int *pid) {
   sigset_t all, before;
   char mode[] = "--supervisor";
   launch l = {.helper = helper, .fd = fd};
@@ -63,4 +68,42 @@ int fl_supervisor_launch(const char *helper, const char *dir, const char *id, in
   free(stacks);
   *pid = l.pid;
   return l.errnum;
+}
+
+static void make_id(char out[40]) {
+  unsigned char random[8];
+  fl_random_bytes(random, sizeof random);
+  for (size_t i = 0; i < sizeof random; i++) snprintf(out + 2 * i, 3, "%02x", random[i]);
+}
+
+fl_code fl_supervisor_start(fl_loop *loop, const char *dir, const char *helper,
+                            const fl_supervisor_events *events, fl_supervisor **out,
+                            fl_error *err) {
+  int ends[2] = {-1, -1};
+  char id[40];
+  fl_code code;
+  *out = NULL;
+  if (!helper) return fl_fail(err, FL_E_USAGE, "processes need the helper: none is configured");
+  make_id(id);
+  fl_supervisor *s = fl_supervisor_new(loop, dir, id, events);
+  s->helper = fl_strdup(helper);
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends)) {
+    code = fl_fail_errno(err, FL_E_SYSTEM, errno, "cannot make a socket for the supervisor");
+    goto out;
+  }
+  int errnum = run_helper(helper, s->dir, id, ends[1], &s->pid);
+  if (errnum) {
+    code = fl_fail_errno(err, FL_E_SPAWN, errnum, "cannot run the supervisor '%s'", helper);
+    goto out;
+  }
+  code = fl_supervisor_connect(s, ends[0], err);
+  ends[0] = -1; // the supervisor's now
+out:
+  if (ends[0] >= 0) close(ends[0]);
+  if (ends[1] >= 0) close(ends[1]);
+  if (code)
+    fl_supervisor_free(s);
+  else
+    *out = s;
+  return code;
 }

@@ -1,8 +1,8 @@
 // The supervisor's own state, shared by its files and by nobody else.
 //
 // One process, one thread, one loop (supervisor_main.c). A *link* is a connection to an engine; it
-// hands in *jobs*, which wait in its queue (supervisor_queue.c). A started job is a *child*: the root
-// of a tree of processes (supervisor_child.c). What its processes print goes through
+// hands in *jobs*, which wait in its queue (supervisor_queue.c). A started job is a *child*: the
+// root of a tree of processes (supervisor_child.c). What its processes print goes through
 // supervisor_output.c. A child whose root has ended is finished when nothing of its tree is left
 // (supervisor_reap.c, supervisor_kill.c); then its exit is written to the journal, then reported
 // (supervisor_exit.c).
@@ -84,9 +84,9 @@ typedef struct fl_sup_entry {
 typedef struct fl_sup_orphan {
   fl_sup_entry entry;
   uint64_t start_ticks;
-  fl_sup_child *tree;   // NULL: a stray, nobody knows whose
-  uint64_t before_seq;  // a stray belongs to one of the trees started before this
-  bool doomed;          // nothing more can be done: only to be reaped
+  fl_sup_child *tree;  // NULL: a stray, nobody knows whose
+  uint64_t before_seq; // a stray belongs to one of the trees started before this
+  bool doomed;         // nothing more can be done: only to be reaped
   struct fl_sup_orphan *prev, *next;
 } fl_sup_orphan;
 
@@ -148,9 +148,9 @@ typedef struct fl_sup_files {
 struct fl_sup {
   char *dir; // the state directory, absolute
   char id[40];
-  char *cwd;   // the folder it was started in: children's, unless they say otherwise
-  char **env;  // what every child gets
-  char *mark;  // "FLOWLUA_TREE=" and the marks of supervisors around us, for those of our children
+  char *cwd;    // the folder it was started in: children's, unless they say otherwise
+  char **env;   // what every child gets
+  char *mark;   // "FLOWLUA_TREE=" and the marks of supervisors around us, for those of our children
   uint64_t tag; // of its trees, plus the number of the tree; 0: none can be set
   int pid;
   int64_t alarm_ms;
@@ -158,8 +158,8 @@ struct fl_sup {
   uint64_t files_soft; // RLIMIT_NOFILE as children are to have it
   bool files_raised;
   fl_journal journal;
-  fl_buf record; // scratch for the journal
-  uint64_t seq;  // of the last child
+  fl_buf record;           // scratch for the journal
+  uint64_t seq;            // of the last child
   uint64_t exits, settled; // records of exits, and how many of them are dealt with
   uint64_t *settled_seqs;
   size_t settled_count, settled_capacity;
@@ -187,7 +187,13 @@ struct fl_sup {
 #define FL_SUP_PIECE_SIZE (64u << 10)
 
 // supervisor_main.c
-typedef enum fl_sup_tag { FL_SUP_LINK, FL_SUP_OUT, FL_SUP_ERR, FL_SUP_SIGNAL, FL_SUP_LISTEN } fl_sup_tag;
+typedef enum fl_sup_tag {
+  FL_SUP_LINK,
+  FL_SUP_OUT,
+  FL_SUP_ERR,
+  FL_SUP_SIGNAL,
+  FL_SUP_LISTEN
+} fl_sup_tag;
 /// Watches `fd`, on behalf of `what` (a link or a child, or NULL).
 void fl_sup_watch(fl_sup *sup, int fd, const void *what, fl_sup_tag tag);
 /// No more descriptors can be had: raises the limit, once. Children get back what it was.

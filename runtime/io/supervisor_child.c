@@ -17,7 +17,13 @@
 #define TICK_NS      10000000 // USER_HZ is 100 on every Linux: the unit of start times
 #define NO_SANITIZER __attribute__((no_sanitize("address", "undefined", "thread"), noinline))
 
-typedef enum exec_step { STEP_NONE, STEP_FOLDER, STEP_LIMITS, STEP_JOURNAL, STEP_PROGRAM } exec_step;
+typedef enum exec_step {
+  STEP_NONE,
+  STEP_FOLDER,
+  STEP_LIMITS,
+  STEP_JOURNAL,
+  STEP_PROGRAM
+} exec_step;
 
 // What the child needs, and where it says how far it came.
 typedef struct exec_plan {
@@ -93,8 +99,10 @@ NO_SANITIZER static int try_programs(const exec_plan *plan) {
       execve("/bin/sh", plan->argv - 1, plan->env->vars);
       return ENOEXEC;
     }
-    if (errno == EACCES) errnum = EACCES; // told when no other is found
-    else if (errno != ENOENT && errno != ENOTDIR) return errno;
+    if (errno == EACCES)
+      errnum = EACCES; // told when no other is found
+    else if (errno != ENOENT && errno != ENOTDIR)
+      return errno;
   }
   return errnum;
 }
@@ -296,7 +304,8 @@ fl_sup_start fl_sup_child_start(fl_sup *sup, fl_sup_job *job) {
   make_plan(sup, child, &plan);
   plan.out_fd = out[1];
   plan.err_fd = s->capture ? err[1] : out[1];
-  if (s->stdin_data && (plan.in_fd = memfd_with("flowlua-stdin", s->stdin_data, s->stdin_size)) < 0) {
+  if (s->stdin_data &&
+      (plan.in_fd = memfd_with("flowlua-stdin", s->stdin_data, s->stdin_size)) < 0) {
     errnum = errno;
     goto out;
   }

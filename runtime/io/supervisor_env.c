@@ -7,12 +7,14 @@
 #define MARK_OUTER_MAX 512 // marks of supervisors around us that are handed on
 
 // Set for each child; what the outer environment or a script says about them does not count.
-static const char *const reserved[] = {"FLOWLUA_RUN",     "FLOWLUA_NODE",   "FLOWLUA_ATTEMPT",
-                                       "FLOWLUA_TIME",    "FLOWLUA_CONTEXT", "FLOWLUA_OUTPUT",
+static const char *const reserved[] = {"FLOWLUA_RUN",  "FLOWLUA_NODE",    "FLOWLUA_ATTEMPT",
+                                       "FLOWLUA_TIME", "FLOWLUA_CONTEXT", "FLOWLUA_OUTPUT",
                                        "FLOWLUA_TREE"};
 #define RESERVED_COUNT (sizeof reserved / sizeof reserved[0])
 
-static size_t name_size(const char *var) { return strcspn(var, "="); }
+static size_t name_size(const char *var) {
+  return strcspn(var, "=");
+}
 
 static bool is_reserved(const char *var) {
   if (strncmp(var, "FLOWLUA_", 8) != 0) return false;

@@ -10,7 +10,7 @@
 #include "base/limits.h"
 #include "io/checksum.h"
 
-#define COMPACT_COUNT 16384u       // exits to be left out that make a new journal worth while
+#define COMPACT_COUNT 16384u // exits to be left out that make a new journal worth while
 #define COMPACT_SIZE  (8ll << 20)
 
 // The link to tell: its engine, unless it is gone or went to another.
@@ -27,8 +27,10 @@ static void release(fl_sup *sup, fl_sup_child *child) {
   fl_sup_child **ending = &sup->ending;
   while (*ending && *ending != child) ending = &(*ending)->next_ending;
   if (*ending) *ending = child->next_ending;
-  if (child->prev) child->prev->next = child->next;
-  else sup->children = child->next;
+  if (child->prev)
+    child->prev->next = child->next;
+  else
+    sup->children = child->next;
   if (child->next) child->next->prev = child->prev;
   sup->child_count--;
 }
@@ -114,8 +116,10 @@ static void put_output(fl_sup *sup, fl_sup_child *child, fl_wire_exit *e, fl_buf
     return;
   }
   if ((size_t)st.st_size > inline_max(child)) {
-    if (spill_output(sup, child, st.st_size, &e->output_sum)) e->output_spilled = st.st_size;
-    else e->exit.output_overflow = true;
+    if (spill_output(sup, child, st.st_size, &e->output_sum))
+      e->output_spilled = st.st_size;
+    else
+      e->exit.output_overflow = true;
     return;
   }
   fl_buf_reserve(text, (size_t)st.st_size);

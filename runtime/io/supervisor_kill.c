@@ -1,8 +1,8 @@
 // Ends trees of processes: TERM and CONT, the grace, KILL, and a sweep until nothing is left.
 //
 // A number of a process or group means something only while what it was given to exists. So groups
-// are signalled only when a child of ours, not reaped yet, is in them; everyone else through a pidfd
-// that is checked against the start time.
+// are signalled only when a child of ours, not reaped yet, is in them; everyone else through a
+// pidfd that is checked against the start time.
 #include "io/supervisor.h"
 #include <errno.h>
 #include <signal.h>

@@ -6,15 +6,17 @@
 #include <unistd.h>
 #include "base/limits.h"
 
-#define OUT_MAX    (1u << 30) // far above what the children of one engine can report
-#define PASSED_MAX 2          // descriptors with one message
+#define IN_MAX      (FL_FRAME_SIZE_MAX + (1u << 20)) // the largest request and what came with it
+#define IN_KEPT_MAX (1u << 20)                       // memory for requests that is kept
+#define OUT_MAX     (1u << 30) // far above what the children of one engine can report
+#define PASSED_MAX  2          // descriptors with one message
 
 fl_sup_link *fl_sup_link_add(fl_sup *sup, int fd) {
   fl_sup_link *link = fl_alloc_zero(1, sizeof *link);
   link->fd = fd;
   link->slots = 1;
   link->at_once_end = &link->at_once;
-  fl_buf_init(&link->in, FL_FRAME_SIZE_MAX + (1u << 20));
+  fl_buf_init(&link->in, IN_MAX);
   fl_buf_init(&link->out, OUT_MAX);
   fcntl(fd, F_SETFL, O_NONBLOCK);
   link->next = sup->links;
@@ -30,8 +32,10 @@ void fl_sup_link_accept(fl_sup *sup) {
     int fd = accept4(sup->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0 && errno == EINTR) continue;
     if (fd < 0) return;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) || peer.uid != geteuid()) close(fd);
-    else fl_sup_link_add(sup, fd);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) || peer.uid != geteuid())
+      close(fd);
+    else
+      fl_sup_link_add(sup, fd);
   }
 }
 
@@ -61,10 +65,8 @@ static ssize_t receive(fl_sup_link *link, char *into, size_t size) {
     char space[CMSG_SPACE(sizeof(int) * PASSED_MAX)];
   } control;
   struct iovec iov = {into, size};
-  struct msghdr message = {.msg_iov = &iov,
-                           .msg_iovlen = 1,
-                           .msg_control = &control,
-                           .msg_controllen = sizeof control};
+  struct msghdr message = {
+      .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
   ssize_t n = recvmsg(link->fd, &message, MSG_CMSG_CLOEXEC);
   if (n > 0 && message.msg_controllen && !take_passed(link, &message)) {
     errno = EPROTO;
@@ -83,6 +85,10 @@ static bool handle_frames(fl_sup *sup, fl_sup_link *link) {
     at += used;
   }
   fl_buf_consume(&link->in, at);
+  if (!link->in.size && link->in.capacity > IN_KEPT_MAX) { // one large request is no habit
+    fl_buf_deinit(&link->in);
+    fl_buf_init(&link->in, IN_MAX);
+  }
   // What is missing of a large frame comes into memory that is there already.
   if (got == 0 && used > link->in.size) fl_buf_reserve(&link->in, used - link->in.size);
   return got >= 0;
@@ -150,8 +156,10 @@ int64_t fl_sup_link_flush(fl_sup *sup) {
   int64_t next = INT64_MAX;
   for (fl_sup_link *link = sup->links; link; link = link->next) {
     if (!link->gathered || link->broken || link->writing) continue;
-    if (is_due(sup, link)) fl_sup_link_send(sup, link);
-    else if (link->report_due < next) next = link->report_due;
+    if (is_due(sup, link))
+      fl_sup_link_send(sup, link);
+    else if (link->report_due < next)
+      next = link->report_due;
   }
   return next;
 }

@@ -1,5 +1,6 @@
-// The process that owns all children: `flowlua --supervisor DIR ID`, its first engine on descriptor 3.
-// Here is its start, its loop and its end; supervisor.h tells what the other files do.
+// The process that owns all children: `flowlua --supervisor DIR ID`, its first engine on
+// descriptor 3. Here is its start, its loop and its end; supervisor.h tells what the other files
+// do.
 #include "io/supervisor.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -53,8 +54,8 @@ static int init_signals(fl_sup *sup) {
   return sup->signal_fd < 0 ? errno : 0;
 }
 
-// Leaves 0, 1 and 2 on /dev/null, occupies 3 and 4, and returns the engine's socket, moved above: so
-// that no descriptor of ours is ever in the way of one that a child is to have.
+// Leaves 0, 1 and 2 on /dev/null, occupies 3 and 4, and returns the engine's socket, moved above:
+// so that no descriptor of ours is ever in the way of one that a child is to have.
 static int init_descriptors(void) {
   syscall(SYS_close_range, LINK_FD + 1, ~0u, 0);
   int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -63,8 +64,10 @@ static int init_descriptors(void) {
 #ifdef FL_SANITIZED
     if (fd == 2) continue; // reports go there
 #endif
-    if (fd == null) fcntl(fd, F_SETFD, 0);
-    else dup2(null, fd);
+    if (fd == null)
+      fcntl(fd, F_SETFD, 0);
+    else
+      dup2(null, fd);
   }
   int link = fcntl(LINK_FD, F_DUPFD_CLOEXEC, LINK_FD + 7);
   dup3(null, LINK_FD, O_CLOEXEC);
@@ -137,9 +140,12 @@ static void dispatch(fl_sup *sup, const struct epoll_event *events, int count) {
   for (int i = 0; i < count; i++) {
     void *what = (void *)(uintptr_t)(events[i].data.u64 & ~(uint64_t)TAG_MASK);
     unsigned tag = events[i].data.u64 & TAG_MASK;
-    if (tag == FL_SUP_OUT || tag == FL_SUP_ERR) fl_sup_output_readable(sup, what, tag == FL_SUP_ERR);
-    else if (tag == FL_SUP_SIGNAL) child = true;
-    else if (tag == FL_SUP_LISTEN) visitor = true;
+    if (tag == FL_SUP_OUT || tag == FL_SUP_ERR)
+      fl_sup_output_readable(sup, what, tag == FL_SUP_ERR);
+    else if (tag == FL_SUP_SIGNAL)
+      child = true;
+    else if (tag == FL_SUP_LISTEN)
+      visitor = true;
   }
   for (int i = 0; i < count; i++) {
     fl_sup_link *link = (void *)(uintptr_t)(events[i].data.u64 & ~(uint64_t)TAG_MASK);

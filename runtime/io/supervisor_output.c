@@ -18,8 +18,10 @@ int fl_sup_file_take(fl_sup_files *files, const char *name) {
 
 void fl_sup_file_give(fl_sup_files *files, int fd) {
   if (fd < 0) return;
-  if (files->count < FL_SUP_SPARE_FILES) files->fds[files->count++] = fd;
-  else close(fd);
+  if (files->count < FL_SUP_SPARE_FILES)
+    files->fds[files->count++] = fd;
+  else
+    close(fd);
 }
 
 void fl_sup_files_close(fl_sup_files *files) {
@@ -73,12 +75,14 @@ static void open_sink(fl_sup *sup, fl_sup_child *child) {
   char name[512];
   // Children of a Lua node print beside its own log; no node has a "+" in its name.
   const char *node = s->node_name ? s->node_name : "node";
-  if (s->id.child && s->id.run[0]) snprintf(name, sizeof name, "%s+%u", node, s->id.child);
-  else snprintf(name, sizeof name, "%s", node);
+  if (s->id.child && s->id.run[0])
+    snprintf(name, sizeof name, "%s+%u", node, s->id.child);
+  else
+    snprintf(name, sizeof name, "%s", node);
   child->log = log_get(sup, s->id.run);
   child->log->refs++;
-  child->sink = fl_log_sink_open(child->log->writer, name, s->id.run[0] ? s->id.number : s->id.child,
-                                 s->log_size_max);
+  child->sink = fl_log_sink_open(child->log->writer, name,
+                                 s->id.run[0] ? s->id.number : s->id.child, s->log_size_max);
 }
 
 static void keep_tail(fl_sup_child *child, const char *data, size_t size) {
@@ -212,8 +216,10 @@ void fl_sup_output_flush(fl_sup *sup, fl_sup_child *child) {
 // A memfd that nobody wrote to serves the next child; else whoever has it open might write again.
 static void give_output(fl_sup *sup, fl_sup_child *child) {
   if (child->output_fd < 0) return;
-  if (child->output_written) close(child->output_fd);
-  else fl_sup_file_give(&sup->outputs, child->output_fd);
+  if (child->output_written)
+    close(child->output_fd);
+  else
+    fl_sup_file_give(&sup->outputs, child->output_fd);
   child->output_fd = -1;
 }
 

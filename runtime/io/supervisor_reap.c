@@ -32,17 +32,23 @@ static fl_sup_entry *entry_take(fl_sup *sup, int pid) {
 }
 
 void fl_sup_orphan_assign(fl_sup *sup, fl_sup_orphan *orphan, fl_sup_child *tree) {
-  if (orphan->tree) orphan->tree->orphan_count--;
-  else if (!orphan->doomed) sup->stray_count--;
+  if (orphan->tree)
+    orphan->tree->orphan_count--;
+  else if (!orphan->doomed)
+    sup->stray_count--;
   orphan->tree = tree;
-  if (tree) tree->orphan_count++;
-  else if (!orphan->doomed) sup->stray_count++;
+  if (tree)
+    tree->orphan_count++;
+  else if (!orphan->doomed)
+    sup->stray_count++;
 }
 
 void fl_sup_orphan_forget(fl_sup *sup, fl_sup_orphan *orphan) {
   orphan->doomed = true;
-  if (orphan->tree) orphan->tree->orphan_count--;
-  else sup->stray_count--;
+  if (orphan->tree)
+    orphan->tree->orphan_count--;
+  else
+    sup->stray_count--;
   orphan->tree = NULL;
 }
 
@@ -60,11 +66,15 @@ static fl_sup_orphan *orphan_new(fl_sup *sup, const fl_proc *proc) {
 }
 
 static void orphan_free(fl_sup *sup, fl_sup_orphan *o) {
-  if (o->prev) o->prev->next = o->next;
-  else sup->orphans = o->next;
+  if (o->prev)
+    o->prev->next = o->next;
+  else
+    sup->orphans = o->next;
   if (o->next) o->next->prev = o->prev;
-  if (o->tree) o->tree->orphan_count--;
-  else if (!o->doomed) sup->stray_count--;
+  if (o->tree)
+    o->tree->orphan_count--;
+  else if (!o->doomed)
+    sup->stray_count--;
   free(o);
 }
 
@@ -106,8 +116,10 @@ static fl_sup_child *find_tree(const fl_sup *sup, const fl_proc *p, uint64_t *se
   char mark[1024];
   uint64_t tag = fl_proc_get_tag(p->pid);
   *seq = 0;
-  if (sup->tag && tag - sup->tag <= UINT32_MAX) *seq = tag - sup->tag;
-  else if (fl_proc_get_mark(p->pid, mark, sizeof mark)) *seq = find_seq(sup, mark);
+  if (sup->tag && tag - sup->tag <= UINT32_MAX)
+    *seq = tag - sup->tag;
+  else if (fl_proc_get_mark(p->pid, mark, sizeof mark))
+    *seq = find_seq(sup, mark);
   if (*seq) return find_numbered(sup, *seq);
   for (fl_sup_child *c = sup->children; c; c = c->next) {
     if (c->entry.pid == p->pgid) return c;

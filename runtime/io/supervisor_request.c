@@ -65,8 +65,8 @@ static void let_go(fl_sup_child *child) {
   child->owner = NULL;
 }
 
-// A worker's and a Lua node's processes answer to an engine that is gone: nobody could use what they
-// do. A node's own process is worth as much as before.
+// A worker's and a Lua node's processes answer to an engine that is gone: nobody could use what
+// they do. A node's own process is worth as much as before.
 static bool can_go_on(const fl_sup_child *child) {
   return child->job->spawn.id.run[0] && child->job->spawn.id.child == 0;
 }
@@ -189,26 +189,18 @@ static bool request_attach(fl_sup *sup, fl_sup_link *link, fl_wire_in *in) {
 bool fl_sup_request(fl_sup *sup, fl_sup_link *link, const fl_wire_frame *frame) {
   fl_wire_in in = fl_wire_open(frame);
   switch ((int)frame->kind) {
-  case FL_WIRE_SPAWN:
-    return request_spawn(sup, link, frame);
-  case FL_WIRE_SLOTS:
-    link->slots = fl_wire_get_u32(&in);
-    return fl_wire_done(&in);
-  case FL_WIRE_KILL:
-    return request_kill(sup, link, &in);
+  case FL_WIRE_SPAWN: return request_spawn(sup, link, frame);
+  case FL_WIRE_SLOTS: link->slots = fl_wire_get_u32(&in); return fl_wire_done(&in);
+  case FL_WIRE_KILL: return request_kill(sup, link, &in);
   case FL_WIRE_REVOKE: {
     const char *run = fl_wire_get_text(&in);
     if (!fl_wire_done(&in)) return false;
     fl_sup_queue_revoke(sup, link, NULL, run);
     return true;
   }
-  case FL_WIRE_CLOSE:
-    return request_close(sup, link, &in);
-  case FL_WIRE_ATTACH:
-    return request_attach(sup, link, &in);
-  case FL_WIRE_SETTLE:
-    return request_settle(sup, link, frame);
-  default:
-    return false;
+  case FL_WIRE_CLOSE: return request_close(sup, link, &in);
+  case FL_WIRE_ATTACH: return request_attach(sup, link, &in);
+  case FL_WIRE_SETTLE: return request_settle(sup, link, frame);
+  default: return false;
   }
 }

@@ -16,7 +16,8 @@ static void sift(fl_sup *sup, size_t at, fl_sup_child *child) {
   for (;;) {
     size_t below = 2 * at + 1;
     if (below >= sup->timer_count) break;
-    if (below + 1 < sup->timer_count && sup->timers[below + 1]->due < sup->timers[below]->due) below++;
+    if (below + 1 < sup->timer_count && sup->timers[below + 1]->due < sup->timers[below]->due)
+      below++;
     if (sup->timers[below]->due >= child->due) break;
     place(sup, at, sup->timers[below]);
     at = below;

@@ -64,8 +64,10 @@ bool fl_proc_signal(int pid, uint64_t start_ticks, int signal) {
   // Checked after it was opened: from here on the descriptor means this process and no later one.
   bool same = fl_proc_is_alive(pid, start_ticks);
   bool sent = false;
-  if (same && fd >= 0) sent = syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0) == 0;
-  else if (same) sent = kill(pid, signal) == 0; // a kernel before 5.3
+  if (same && fd >= 0)
+    sent = syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0) == 0;
+  else if (same)
+    sent = kill(pid, signal) == 0; // a kernel before 5.3
   if (fd >= 0) close(fd);
   return sent;
 }
@@ -106,17 +108,19 @@ bool fl_proc_has_mark(int pid, const char *token) {
   return false;
 }
 
-#define TAG_BASE        (UINT64_C(1) << 62)
-#define TAG_DEPTH_AT    58
-#define TAG_DEPTH_MAX   15u
-#define TAG_OWNER_AT    32
-#define TAG_OWNER_MASK  ((UINT64_C(1) << 26) - 1)
+#define TAG_BASE       (UINT64_C(1) << 62)
+#define TAG_DEPTH_AT   58
+#define TAG_DEPTH_MAX  15u
+#define TAG_OWNER_AT   32
+#define TAG_OWNER_MASK ((UINT64_C(1) << 26) - 1)
 
 static uint64_t tag_owner(const char *id) {
   return fl_checksum(0, id, strlen(id)) & TAG_OWNER_MASK;
 }
 
-static bool is_tag(uint64_t limit) { return limit >= TAG_BASE && limit < 2 * TAG_BASE; }
+static bool is_tag(uint64_t limit) {
+  return limit >= TAG_BASE && limit < 2 * TAG_BASE;
+}
 
 uint64_t fl_tag_make(const char *id) {
   struct rlimit limit;
@@ -201,7 +205,9 @@ void fl_tree_scan(bool (*pick)(void *ud, const fl_proc *proc), void *ud, fl_proc
   closedir(dir);
 }
 
-static bool pick_child(void *ud, const fl_proc *p) { return p->ppid == *(const int *)ud; }
+static bool pick_child(void *ud, const fl_proc *p) {
+  return p->ppid == *(const int *)ud;
+}
 
 // A process is the child of the thread that made it, so every thread is asked.
 static bool append_children(int pid, fl_proc_set *set) {
@@ -240,7 +246,8 @@ void fl_tree_walk(int pid, fl_proc_set *set) {
   // Zombies stayed until here because their children had to be asked for.
   size_t kept = 0;
   for (size_t i = 0; i < set->count; i++) {
-    if (set->items[i].state != 'Z' && set->items[i].state != 'X') set->items[kept++] = set->items[i];
+    if (set->items[i].state != 'Z' && set->items[i].state != 'X')
+      set->items[kept++] = set->items[i];
   }
   if (kept < set->count) set->placed = SIZE_MAX; // the places are wrong now
   set->count = kept;

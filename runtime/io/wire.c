@@ -22,11 +22,21 @@ void fl_wire_end(fl_buf *b, size_t begin) {
   memcpy(b->data + begin, &size, sizeof size);
 }
 
-void fl_wire_put_u8(fl_buf *b, uint8_t v) { fl_buf_add(b, &v, sizeof v); }
-void fl_wire_put_u32(fl_buf *b, uint32_t v) { fl_buf_add(b, &v, sizeof v); }
-void fl_wire_put_i32(fl_buf *b, int32_t v) { fl_buf_add(b, &v, sizeof v); }
-void fl_wire_put_u64(fl_buf *b, uint64_t v) { fl_buf_add(b, &v, sizeof v); }
-void fl_wire_put_i64(fl_buf *b, int64_t v) { fl_buf_add(b, &v, sizeof v); }
+void fl_wire_put_u8(fl_buf *b, uint8_t v) {
+  fl_buf_add(b, &v, sizeof v);
+}
+void fl_wire_put_u32(fl_buf *b, uint32_t v) {
+  fl_buf_add(b, &v, sizeof v);
+}
+void fl_wire_put_i32(fl_buf *b, int32_t v) {
+  fl_buf_add(b, &v, sizeof v);
+}
+void fl_wire_put_u64(fl_buf *b, uint64_t v) {
+  fl_buf_add(b, &v, sizeof v);
+}
+void fl_wire_put_i64(fl_buf *b, int64_t v) {
+  fl_buf_add(b, &v, sizeof v);
+}
 
 void fl_wire_put_bytes(fl_buf *b, const void *data, size_t size) {
   if (!data) {
@@ -63,9 +73,9 @@ static void put_vector(fl_buf *b, const char *const *words) {
 void fl_wire_put_spawn(fl_buf *b, const fl_spawn *s) {
   size_t begin = fl_wire_begin(b, FL_WIRE_SPAWN);
   fl_wire_put_id(b, &s->id);
-  fl_wire_put_u8(b, (uint8_t)((s->queue ? SPAWN_QUEUE : 0) | (s->capture ? SPAWN_CAPTURE : 0) |
-                              (s->pass_fd >= 0 ? SPAWN_FD : 0) |
-                              (s->pass_fd2 >= 0 ? SPAWN_FD2 : 0)));
+  fl_wire_put_u8(b,
+                 (uint8_t)((s->queue ? SPAWN_QUEUE : 0) | (s->capture ? SPAWN_CAPTURE : 0) |
+                           (s->pass_fd >= 0 ? SPAWN_FD : 0) | (s->pass_fd2 >= 0 ? SPAWN_FD2 : 0)));
   fl_wire_put_text(b, s->node_name);
   fl_wire_put_text(b, s->cwd);
   fl_wire_put_text(b, s->time);
@@ -135,7 +145,9 @@ fl_wire_in fl_wire_open(const fl_wire_frame *frame) {
   return (fl_wire_in){frame->data, frame->data + frame->size, false};
 }
 
-bool fl_wire_done(const fl_wire_in *in) { return !in->failed && in->at == in->end; }
+bool fl_wire_done(const fl_wire_in *in) {
+  return !in->failed && in->at == in->end;
+}
 
 static bool get_fixed(fl_wire_in *in, void *out, size_t size) {
   if (in->failed || (size_t)(in->end - in->at) < size) {
@@ -148,11 +160,11 @@ static bool get_fixed(fl_wire_in *in, void *out, size_t size) {
   return true;
 }
 
-#define GETTER(name, type)                                                                        \
-  type fl_wire_get_##name(fl_wire_in *in) {                                                       \
-    type v;                                                                                       \
-    get_fixed(in, &v, sizeof v);                                                                  \
-    return v;                                                                                     \
+#define GETTER(name, type)                                                                         \
+  type fl_wire_get_##name(fl_wire_in *in) {                                                        \
+    type v;                                                                                        \
+    get_fixed(in, &v, sizeof v);                                                                   \
+    return v;                                                                                      \
   }
 GETTER(u8, uint8_t)
 GETTER(u32, uint32_t)
@@ -190,8 +202,10 @@ void fl_wire_get_id(fl_wire_in *in, fl_child_id *out) {
   const char *run = fl_wire_get_text(in);
   size_t size = run ? strlen(run) : sizeof out->run;
   memset(out, 0, sizeof *out);
-  if (size >= sizeof out->run) in->failed = true;
-  else memcpy(out->run, run, size);
+  if (size >= sizeof out->run)
+    in->failed = true;
+  else
+    memcpy(out->run, run, size);
   out->node = fl_wire_get_u32(in);
   out->number = fl_wire_get_u32(in);
   out->child = fl_wire_get_u32(in);

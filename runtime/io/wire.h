@@ -1,10 +1,10 @@
 // What an engine and its supervisor say to each other, and how it is laid out as bytes.
 //
-// A frame is a 32-bit size (of what follows), a byte that names the message, and its fields. Integers
-// are in the host's order: both ends run on one machine, and so does a journal that is read back
-// (its header says so). Text and bytes are a 32-bit size, the bytes and a NUL that is not counted.
-// The other end is the world, not our bug: every read is checked, a wrong frame is an answer, never
-// a crash, and nothing points outside the frame.
+// A frame is a 32-bit size (of what follows), a byte that names the message, and its fields.
+// Integers are in the host's order: both ends run on one machine, and so does a journal that is
+// read back (its header says so). Text and bytes are a 32-bit size, the bytes and a NUL that is not
+// counted. The other end is the world, not our bug: every read is checked, a wrong frame is an
+// answer, never a crash, and nothing points outside the frame.
 #pragma once
 #include "base/buf.h"
 #include "io/supervise.h"

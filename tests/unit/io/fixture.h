@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -69,7 +70,9 @@ static inline void keep_started(void *ud, const fl_child_id *id, int pid, int64_
   f->started[f->started_count++] = *id;
 }
 
-static inline void keep_gone(void *ud) { ((fixture *)ud)->gone_count++; }
+static inline void keep_gone(void *ud) {
+  ((fixture *)ud)->gone_count++;
+}
 
 static inline void keep_alarm(void *ud, const fl_child_id *id, const char *text) {
   (void)id;
@@ -107,7 +110,9 @@ static inline int setup(void **state) {
   return 0;
 }
 
-static inline void nap(int ms) { usleep((useconds_t)ms * 1000); }
+static inline void nap(int ms) {
+  poll(NULL, 0, ms);
+}
 
 static inline bool wait_dead(const char *identity) {
   for (int i = 0; i < WAIT_MS && fl_process_is_alive(identity); i++) nap(1);
@@ -203,7 +208,9 @@ static inline const fl_child_exit *run_shell(fixture *f, const char *text) {
 }
 
 /// The whole of a child's log.
-static inline void add_piece(void *ud, const char *data, size_t n) { fl_buf_add(ud, data, n); }
+static inline void add_piece(void *ud, const char *data, size_t n) {
+  fl_buf_add(ud, data, n);
+}
 
 static inline char *read_log(fixture *f, const fl_child_exit *e) {
   fl_buf b;
@@ -226,10 +233,12 @@ static inline int read_number(fixture *f, const char *name) {
   return 0;
 }
 
-// ------------------------------------------------------------------------------------- misbehaviour
+// -------------------------------------------------------------------------------------
+// misbehaviour
 
-// `how`: s setsid, d double fork, t ignores TERM, e clears its environment, c closes what it has open,
-// p stops itself. The one that stays writes its pid to `path`; the first one goes when it has.
+// `how`: s setsid, d double fork, t ignores TERM, e clears its environment, c closes what it has
+// open, p stops itself. The one that stays writes its pid to `path`; the first one goes when it
+// has.
 static inline int misbehave(const char *how, const char *path) {
   if (strchr(how, 'd')) {
     if (fork() > 0) {

@@ -157,8 +157,9 @@ static void a_record_that_was_cut_short_is_written_over(void **state) {
   fixture *f = *state;
   fl_journal_view view;
   begin_child(&f->journal, 1);
-  assert_int_equal(pwrite(f->journal.fd, "half a record, long enough to stick out behind the next", 55,
-                          f->journal.size), 55);
+  assert_int_equal(pwrite(f->journal.fd, "half a record, long enough to stick out behind the next",
+                          55, f->journal.size),
+                   55);
   load(f, &view);
   assert_int_equal(view.count, 1);
   fl_journal_unload(&view);

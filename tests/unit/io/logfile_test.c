@@ -49,7 +49,9 @@ static bool finish(fixture *f, fl_log_sink *s) {
   return fl_log_sink_finish(s, &f->path, &f->offset, &f->size, &f->total, &f->disk_errno);
 }
 
-static void add(void *ud, const char *data, size_t n) { fl_buf_add(ud, data, n); }
+static void add(void *ud, const char *data, size_t n) {
+  fl_buf_add(ud, data, n);
+}
 
 static char *read_back(fixture *f, int64_t position, int64_t *end) {
   fl_buf b;
@@ -263,7 +265,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(reading_from_within_the_gap_tells_the_rest_of_it, setup,
                                       teardown),
       cmocka_unit_test_setup_teardown(another_writer_goes_on_where_the_first_died, setup, teardown),
-      cmocka_unit_test_setup_teardown(reopening_what_was_never_written_begins_anew, setup, teardown),
+      cmocka_unit_test_setup_teardown(reopening_what_was_never_written_begins_anew, setup,
+                                      teardown),
       cmocka_unit_test_setup_teardown(a_disk_error_is_remembered_and_harmless, setup, teardown),
       cmocka_unit_test_setup_teardown(a_missing_file_reads_as_nothing, setup, teardown),
   };

@@ -24,7 +24,9 @@ static int teardown(void **state) {
   return 0;
 }
 
-static void count(void *ud) { ++*(int *)ud; }
+static void count(void *ud) {
+  ++*(int *)ud;
+}
 
 static void a_timer_fires_once(void **state) {
   int fired = 0;

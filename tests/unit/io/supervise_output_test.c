@@ -1,4 +1,5 @@
-// What children print and hand back: logs, captured stdout, FLOWLUA_OUTPUT, the last words of stderr.
+// What children print and hand back: logs, captured stdout, FLOWLUA_OUTPUT, the last words of
+// stderr.
 #include "fixture.h"
 #include "base/limits.h"
 
@@ -37,7 +38,8 @@ static void captured_stdout_is_given_back_and_logged(void **state) {
 
 static void a_large_capture_goes_through_a_file(void **state) {
   fixture *f = *state;
-  const fl_child_exit *e = run_capture(f, "head -c 3000000 /dev/zero | tr '\\0' x; echo end", 4000000);
+  const fl_child_exit *e =
+      run_capture(f, "head -c 3000000 /dev/zero | tr '\\0' x; echo end", 4000000);
   assert_int_equal(e->capture_size, 3000004);
   assert_memory_equal(e->capture, "xxxxx", 5);
   assert_memory_equal(e->capture + 2999998, "xxend\n", 6);
@@ -62,7 +64,8 @@ static void a_capture_past_its_limit_overflows(void **state) {
 
 static void output_is_handed_back_through_a_path(void **state) {
   fixture *f = *state;
-  const fl_child_exit *e = run_shell(f, "echo rows=3 > $FLOWLUA_OUTPUT; echo b=4 >> $FLOWLUA_OUTPUT");
+  const fl_child_exit *e =
+      run_shell(f, "echo rows=3 > $FLOWLUA_OUTPUT; echo b=4 >> $FLOWLUA_OUTPUT");
   assert_string_equal(e->output, "rows=3\nb=4\n");
   assert_null(run_shell(f, "true")->output); // the next one starts empty
   assert_null(run_shell(f, ": > $FLOWLUA_OUTPUT")->output);
@@ -114,7 +117,8 @@ static void a_file_that_is_gone_is_not_taken_for_no_output(void **state) {
 
 static void the_tail_is_the_end_of_stderr(void **state) {
   fixture *f = *state;
-  const fl_child_exit *e = run_shell(f, "i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done");
+  const fl_child_exit *e =
+      run_shell(f, "i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done");
   assert_int_equal(e->tail_size, 2048);
   assert_string_equal(e->tail + 2048 - 20, "line 1998\nline 1999\n");
 }

@@ -141,10 +141,11 @@ static void a_program_is_looked_up_in_the_path_of_the_child(void **state) {
 
 static void it_finds_who_it_is_in_its_environment(void **state) {
   fixture *f = *state;
-  const char *argv[] = {"/bin/sh", "-c",
-                        "echo $FLOWLUA_RUN/$FLOWLUA_NODE/$FLOWLUA_ATTEMPT/$FLOWLUA_TIME/$MINE/$HOME/"
-                        "${FLOWLUA_CONTEXT+context}; cat $FLOWLUA_CONTEXT; pwd",
-                        NULL};
+  const char *argv[] = {
+      "/bin/sh", "-c",
+      "echo $FLOWLUA_RUN/$FLOWLUA_NODE/$FLOWLUA_ATTEMPT/$FLOWLUA_TIME/$MINE/$HOME/"
+      "${FLOWLUA_CONTEXT+context}; cat $FLOWLUA_CONTEXT; pwd",
+      NULL};
   const char *env[] = {"MINE=1 2", "HOME=/elsewhere", "FLOWLUA_RUN=lie", NULL};
   fl_spawn s = spawn_of(3, argv);
   s.env = env;
@@ -164,8 +165,8 @@ static void it_finds_who_it_is_in_its_environment(void **state) {
 
 static void the_next_childs_context_is_its_own(void **state) {
   fixture *f = *state;
-  const char *argv[] = {"/bin/sh", "-c", "cat $FLOWLUA_CONTEXT; echo xxxxxxxxxxx >> $FLOWLUA_CONTEXT",
-                        NULL};
+  const char *argv[] = {"/bin/sh", "-c",
+                        "cat $FLOWLUA_CONTEXT; echo xxxxxxxxxxx >> $FLOWLUA_CONTEXT", NULL};
   const char *contexts[] = {"a longer one", "short", "", "again a longer one"};
   for (size_t i = 0; i < 4; i++) {
     fl_spawn s = spawn_of((uint32_t)i, argv);
@@ -179,10 +180,11 @@ static void the_next_childs_context_is_its_own(void **state) {
 static void it_is_given_nothing_but_three_descriptors(void **state) {
   fixture *f = *state;
   int leaky = open("/dev/null", O_RDONLY); // not close-on-exec: the host was careless
-  const char *argv[] = {"/bin/sh", "-c",
-                        "for d in /proc/self/fd/*; do case ${d##*/} in 0|1|2|10) ;; *) echo $d;; esac; "
-                        "done; readlink /proc/self/fd/0",
-                        NULL};
+  const char *argv[] = {
+      "/bin/sh", "-c",
+      "for d in /proc/self/fd/*; do case ${d##*/} in 0|1|2|10) ;; *) echo $d;; esac; "
+      "done; readlink /proc/self/fd/0",
+      NULL};
   const char *ls[] = {"/bin/ls", "/proc/self/fd", NULL};
   fl_spawn s = spawn_of(1, ls);
   s.capture = true;
@@ -344,8 +346,8 @@ static void a_folder_that_cannot_be_written_is_named(void **state) {
   fl_supervisor *mine = f->s;
   fl_error err;
   const char *argv[] = {"/bin/true", NULL};
-  assert_int_equal(fl_supervisor_start(f->loop, "/dev/null", "/proc/self/exe", &f->events, &f->s,
-                                       &err), FL_OK);
+  assert_int_equal(
+      fl_supervisor_start(f->loop, "/dev/null", "/proc/self/exe", &f->events, &f->s, &err), FL_OK);
   fl_spawn s = spawn_of(1, argv);
   const fl_child_exit *e = run_spawn(f, &s);
   assert_int_equal(e->end, FL_CHILD_NOT_STARTED);

@@ -80,8 +80,8 @@ static void a_timeout_ends_who_ignores_term(void **state) {
 
 static void a_timeout_leaves_time_to_clean_up(void **state) {
   fixture *f = *state;
-  const char *argv[] = {"/bin/sh", "-c", "trap 'echo cleaned; exit 7' TERM; while :; do sleep 0.01; done",
-                        NULL};
+  const char *argv[] = {"/bin/sh", "-c",
+                        "trap 'echo cleaned; exit 7' TERM; while :; do sleep 0.01; done", NULL};
   fl_spawn s = spawn_of(1, argv);
   s.timeout_ms = 100;
   const fl_child_exit *e = run_spawn(f, &s);
@@ -100,8 +100,8 @@ static void a_child_that_ends_in_time_is_not_timed_out(void **state) {
 
 static void a_stopped_child_sees_the_term(void **state) {
   fixture *f = *state;
-  const char *argv[] = {"/bin/sh", "-c", "trap 'exit 9' TERM; kill -STOP $$; while :; do sleep 0.01; done",
-                        NULL};
+  const char *argv[] = {"/bin/sh", "-c",
+                        "trap 'exit 9' TERM; kill -STOP $$; while :; do sleep 0.01; done", NULL};
   fl_spawn s = spawn_of(1, argv);
   fl_supervisor_spawn(f->s, &s);
   assert_true(wait_started(f, 1));
@@ -119,8 +119,9 @@ static void a_kill_reaches_the_whole_tree(void **state) {
   const char *const rows[] = {"s", "sd", "sdte", "sdtec"};
   for (uint32_t i = 0; i < 4; i++) {
     char text[4400];
-    snprintf(text, sizeof text, "%s --misbehave %s %s/k%u.pid & trap '' TERM; while :; do sleep 1; done",
-             self_path, rows[i], f->dir, i);
+    snprintf(text, sizeof text,
+             "%s --misbehave %s %s/k%u.pid & trap '' TERM; while :; do sleep 1; done", self_path,
+             rows[i], f->dir, i);
     const char *argv[] = {"/bin/sh", "-c", text, NULL};
     char name[32];
     fl_spawn s = spawn_of(i, argv);
@@ -153,8 +154,10 @@ static void a_second_kill_shortens_the_grace(void **state) {
 
 static void a_fork_bomb_is_ended(void **state) {
   fixture *f = *state;
-  const char *argv[] = {"/bin/sh", "-c", "b() { if [ $1 -gt 0 ]; then b $(($1-1)) & b $(($1-1)) & fi; wait; "
-                                         "sleep 100; }; b 6", NULL};
+  const char *argv[] = {"/bin/sh", "-c",
+                        "b() { if [ $1 -gt 0 ]; then b $(($1-1)) & b $(($1-1)) & fi; wait; "
+                        "sleep 100; }; b 6",
+                        NULL};
   fl_spawn s = spawn_of(1, argv);
   s.grace_ms = 0;
   fl_supervisor_spawn(f->s, &s);
@@ -233,8 +236,8 @@ static void slots_bound_what_is_queued_and_nothing_else(void **state) {
   fixture *f = *state;
   char text[300];
   // Each says how many are there; none may see more than two.
-  snprintf(text, sizeof text, "touch %s/r.$$; ls %s | grep -c '^r\\.'; sleep 0.02; rm %s/r.$$", f->dir,
-           f->dir, f->dir);
+  snprintf(text, sizeof text, "touch %s/r.$$; ls %s | grep -c '^r\\.'; sleep 0.02; rm %s/r.$$",
+           f->dir, f->dir, f->dir);
   const char *argv[] = {"/bin/sh", "-c", text, NULL}, *free_one[] = {"/bin/true", NULL};
   fl_supervisor_set_slots(f->s, 2);
   for (uint32_t i = 0; i < 10; i++) {

@@ -1,4 +1,5 @@
 // Looking at processes: who they are, whose they are, and that a signal never meets a stranger.
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -146,7 +147,7 @@ static void a_mark_is_found_word_by_word(void **state) {
     execve("/bin/sleep", argv, env);
     _exit(1);
   }
-  for (int i = 0; i < 5000 && !fl_proc_has_mark(pid, "outer/7"); i++) usleep(1000);
+  for (int i = 0; i < 5000 && !fl_proc_has_mark(pid, "outer/7"); i++) poll(NULL, 0, 1);
   expect_marks(pid);
   kill(pid, SIGKILL);
   waitpid(pid, NULL, 0);
@@ -166,7 +167,7 @@ static void a_tag_survives_a_cleared_environment_and_nests(void **state) {
     if (lower) execve("/bin/sleep", argv, env);
     _exit(1);
   }
-  for (int i = 0; i < 5000 && !fl_proc_get_tag(pid); i++) usleep(1000);
+  for (int i = 0; i < 5000 && !fl_proc_get_tag(pid); i++) poll(NULL, 0, 1);
   assert_int_equal(fl_proc_get_tag(pid), outer + 5);
   assert_true(fl_tag_is_of(fl_proc_get_tag(pid), "outer"));
   assert_false(fl_tag_is_of(fl_proc_get_tag(pid), "inner"));

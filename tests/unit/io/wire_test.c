@@ -1,4 +1,5 @@
-// The messages between engine and supervisor: what is read is what was put, and nothing else passes.
+// The messages between engine and supervisor: what is read is what was put, and nothing else
+// passes.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -125,8 +126,10 @@ static void no_cut_of_a_message_is_taken_for_one(void **state) {
   fl_wire_exit exit = sample_exit();
   for (int which = 0; which < 2; which++) {
     fl_buf_init(&b, 1 << 16);
-    if (which) fl_wire_put_exit(&b, &exit);
-    else fl_wire_put_spawn(&b, &spawn);
+    if (which)
+      fl_wire_put_exit(&b, &exit);
+    else
+      fl_wire_put_spawn(&b, &spawn);
     for (size_t cut = 0; cut < b.size; cut++) {
       fl_wire_frame frame;
       size_t used;
