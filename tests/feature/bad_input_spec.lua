@@ -1,0 +1,410 @@
+-- What bad input gets: the message, the exit code, and what the store holds afterwards.
+local support = require "tests.feature.support"
+
+local box
+local function each_test()
+  before_each(function() box = support.box() end)
+  after_each(function() box:close() end)
+end
+
+local function script(body, options)
+  return ('local flow = require "flow"\nlocal f = flow.dag("f", %s)\n%s\nreturn f\n')
+    :format(options or "{}", body)
+end
+
+-- How many runs the store holds; none when there is no store.
+local function runs()
+  if not box:exists("state/flowlua.db") then return 0 end
+  return tonumber(box:sql_value("select count(*) from run"))
+end
+
+-- A script that cannot be loaded: exit 2, the message on stderr, nothing on stdout, no run.
+local function refused(text, message, ...)
+  local done = box:script(text, ...)
+  assert.equal(2, done.code, done.out .. done.err)
+  assert.matches(message, done.err, 1, true)
+  assert.equal("", done.out)
+  assert.equal(0, runs())
+  return done
+end
+
+-- A node `bad` that fails: exit 1, its error, one node failed and the other succeeded.
+local function node_fails(body, message, options, ...)
+  local done = box:script(script(body .. '\nf.good = flow.shell { "true" }', options), ...)
+  assert.equal(1, done.code, done.out .. done.err)
+  local shown = box:show()
+  assert.equal("failed", shown.run.status)
+  local bad = shown.node.bad
+  assert.equal("failed", bad.status)
+  assert.matches(message, bad.error, 1, true)
+  assert.same({}, bad.outputs)
+  assert.equal("succeeded", shown.node.good.status)
+  box:assert_none_left()
+  return bad, done, shown
+end
+
+describe("a script", function()
+  each_test()
+
+  it("that is not there", function()
+    local done = box:run { "nope.lua" }
+    assert.equal(2, done.code)
+    assert.matches("cannot open script 'nope.lua': No such file or directory", done.err, 1, true)
+    assert.is_false(box:exists("state/flowlua.db"))
+  end)
+
+  it("that is a folder", function()
+    local done = box:run { "." }
+    assert.equal(2, done.code)
+    assert.equal(0, runs())
+  end)
+
+  local cases = {
+    { "with a syntax error", 'local flow = require "flow"\nlocal f = flow.dag("f"\nreturn f',
+      "flow.lua:3: ')' expected" },
+    { "that fails while it is loaded", "local x = nil\nx.y = 1",
+      "flow.lua:2: attempt to index local 'x' (a nil value)" },
+    { "that raises a table", "error({})", "error object is a table" },
+    { "with a flow without nodes", 'local flow = require "flow"\nreturn flow.dag("empty")',
+      "flow.lua:2: empty: expected at least one node, got none" },
+    { "that returns no flow", "return 42",
+      "flow.lua: expected the script to return a flow or a list of flows, got 42" },
+    { "with two flows of one key", [[local flow = require "flow"
+      local a = flow.dag("same") a.n = flow.shell { "true" }
+      local b = flow.dag("same") b.n = flow.shell { "true" }
+      return { a, b }]], "flow.lua:3: same: a flow of this key exists already, see flow.lua:2" },
+    { "with a flow key that is no name", 'require "flow".dag("a b")', "flow.lua:1: " },
+    { "with an unknown option", script [[f.a = flow.shell { "true", retires = 2 }]],
+      'flow.lua:3: f.a.retires: unknown option; did you mean "retries"?' },
+    { "with an unknown type", script [[f.a = flow.shel { "true" }]],
+      'flow.lua:3: flow.shel: unknown node type; did you mean "shell"?' },
+    { "with an unknown dependency",
+      script 'f.alpha = flow.shell { "true" }\nf.b = flow.shell { "true", after = "alpah" }',
+      'flow.lua:4: f.b.after: unknown node "alpah"; did you mean "alpha"?' },
+    { "with a cycle", script [[
+f.a = flow.shell { "true", after = "c" }
+f.b = flow.shell { "true", after = "a" }
+f.c = flow.shell { "true", after = "b" }]],
+      "f.a.after: nodes depend on each other in a cycle: a -> b -> c -> a" },
+    { "with a node that depends on itself", script [[f.a = flow.shell { "true", after = "a" }]],
+      "cycle: a -> a" },
+    { "with a name given twice", script 'f.a = flow.shell { "1" }\nf.a = flow.shell { "2" }',
+      "flow.lua:4: f.a: a node of this name exists already, see flow.lua:3" },
+    { "with a name that is none", script [[f["1 a"] = flow.shell { "true" }]],
+      'flow.lua:3: f["1 a"]: expected a name' },
+    { "with a node that is none", script [[f.a = "x"]], "flow.lua:3: f.a: expected a node" },
+    { "with a bad duration", script [[f.a = flow.shell { "true", timeout = "5 parsecs" }]],
+      "flow.lua:3: f.a.timeout: expected a duration such as" },
+    { "with a bad size", script [[f.a = flow.shell { "true", limits = { memory = "lots" } }]],
+      "flow.lua:3: f.a.limits.memory: expected a size such as" },
+    { "with a number that is none", script [[f.a = flow.shell { "true", retries = "two" }]],
+      'flow.lua:3: f.a.retries: expected an integer from 0 to 100, got "two"' },
+    { "with a trigger that is none", script [[f.a = flow.shell { "true", trigger = "all_sucess" }]],
+      "flow.lua:3: f.a.trigger: " },
+    { "with an empty command", script [[f.a = flow.shell { " " }]],
+      "flow.lua:3: f.a.text: expected a command, got an empty text" },
+    { "without what its type needs", script [[f.a = flow.sql { "select 1" }]], "flow.lua:3: f.a.db" },
+    { "with a template that is not closed", script [[f.a = flow.shell { "echo {{ run.id" }]],
+      "flow.lua:3: f.a.text: template" },
+    { "with a bad pattern", script [[f.a = flow.shell { "true", retry_on = "(" }]],
+      "flow.lua:3: f.a.retry_on: " },
+    { "with a module that is nowhere", 'require "nowhere"', "flow.lua:1: module 'nowhere' not found" },
+  }
+  for _, case in ipairs(cases) do
+    it(case[1], function()
+      refused(case[2], case[3])
+      -- check says the same without running.
+      local checked = box:run { "check", "flow.lua" }
+      assert.equal(2, checked.code)
+      assert.matches(case[3], checked.err, 1, true)
+    end)
+  end
+
+  it("that is bytecode or has none of Lua in it", function()
+    refused("\27LJ\2\10nothing", "flow.lua")
+    refused(("\0\255\128"):rep(100), "flow.lua")
+  end)
+
+  it("checks well when it is well", function()
+    box:write("flow.lua", script [[f.a = flow.shell { "true" }]])
+    local done = box:run { "check", "flow.lua" }
+    assert.equal(0, done.code, done.err)
+    assert.equal(0, runs())
+  end)
+end)
+
+describe("a command line", function()
+  each_test()
+  local good = script([[f.a = flow.shell { "true" }]], "{ params = { count = 1 } }")
+
+  it("with an unknown parameter", function()
+    refused(good, 'cuont: unknown parameter of flow f; did you mean "count"?', "--param", "cuont=1")
+  end)
+  it("with a parameter of another type", function()
+    refused(good, 'count: expected a number as JSON, got "abc"', "--param", "count=abc")
+  end)
+  it("with a parameter without a value", function()
+    refused(good, 'expected --param name=value, got "count"', "--param", "count")
+  end)
+  it("with an unknown flow", function()
+    refused(good, "flow.lua has no flow 'g'; it has: f", "--flow", "g")
+  end)
+  it("with an unknown node", function()
+    refused(good, "nothing", "--only", "nothing")
+    refused(good, "nothing", "--from", "nothing")
+  end)
+  it("that must choose among several flows", function()
+    refused([[local flow = require "flow"
+      local a = flow.dag("a") a.n = flow.shell { "true" }
+      local b = flow.dag("b") b.n = flow.shell { "true" }
+      return { a, b }]], "flow.lua has several flows; choose one with --flow: a, b")
+  end)
+  it("with a time that is none", function()
+    refused(good, '--at: expected a time like', "--at", "yesterday")
+  end)
+
+  for _, case in ipairs {
+    { { "rnu", "x.lua" }, "unknown verb 'rnu', did you mean 'run'?" },
+    { { "run", "x.lua", "--jbos", "3" }, "unknown option '--jbos' of run, did you mean '--jobs'?" },
+    { { "run", "x.lua", "--jobs", "none" }, "--jobs: expected a whole number" },
+    { { "run", "x.lua", "--jobs" }, "--jobs" },
+    { { "run", "x.lua", "--durability", "maybe" }, "durability" },
+    { { "run", "x.lua", "--pool", "p" }, "--pool: expected NAME=N" },
+    { { "show" }, "flowlua show RUN" },
+    { { "show", "last" }, "there is no state directory" },
+    { { "resume" }, "there is no run" },
+    { { "cancel", "last" }, "there is no run" },
+    { { "prune", "--keep", "long" }, "--keep" },
+    { { "graph", "x.lua", "--format", "png" }, "--format" },
+    { {}, "flowlua help" },
+  } do
+    it("such as: flowlua " .. table.concat(case[1], " "), function()
+      box:write("x.lua", good)
+      local done = box:run(case[1])
+      assert.equal(2, done.code, done.out .. done.err)
+      assert.matches(case[2], done.err, 1, true)
+      assert.equal("", done.out)
+      assert.equal(0, runs())
+    end)
+  end
+end)
+
+describe("a state directory", function()
+  each_test()
+  local good = script [[f.a = flow.shell { "true" }]]
+
+  -- Runs flowlua as a user who may not write what root owns; root itself may write everywhere.
+  local function as_nobody(command)
+    box:sh("chmod 755 . && chmod 777 io")
+    return box:sh(([[if [ "$(id -u)" = 0 ]; then
+      exec setpriv --reuid 65534 --regid 65534 --clear-groups %s; else exec %s; fi]])
+      :format(command, command))
+  end
+
+  it("that cannot be made", function()
+    box:write("flow.lua", good)
+    box:sh("mkdir closed && chmod 555 closed")
+    local done = as_nobody(support.binary .. " flow.lua --state closed/state")
+    assert.equal(3, done.code, done.err)
+    assert.matches("cannot make the state directory 'closed/state': Permission denied", done.err, 1,
+      true)
+    done = box:run { "flow.lua", "--state", "flow.lua" }
+    assert.equal(3, done.code)
+    assert.matches("Not a directory", done.err, 1, true)
+    assert.equal(good, box:read("flow.lua"))
+  end)
+
+  it("that is read-only is told on a run, and can be read", function()
+    assert.equal(0, box:script(good).code)
+    box:sh("chmod -R a=rX state")
+    local done = as_nobody(support.binary .. " flow.lua")
+    assert.equal(3, done.code, done.err)
+    assert.matches("read-only", done.err, 1, true)
+    done = as_nobody(support.binary .. " runs --json")
+    assert.equal(0, done.code, done.err)
+    assert.equal(1, #support.decode(done.out))
+    box:sh("chmod -R u+w state")
+    assert.equal(1, runs())
+  end)
+
+  it("whose disk is full: exit 3, nothing acknowledged is lost, and the run goes on", function()
+    box:write("flow.lua", script [[
+      for i = 1, 300 do f["n" .. i] = flow.shell { "echo {{run.id}}" .. ("x"):rep(60), capture = "text" } end
+    ]])
+    local done = box:sh(([[
+      mkdir small
+      unshare -m sh -c '
+        mount -t tmpfs -o size=600k tmpfs small 2>mount-error || exit 99
+        %s flow.lua --state small/state --json >events 2>errors
+        echo $? >code
+        mount -o remount,size=50m small
+        %s show last --state small/state --json >shown
+        %s resume last --state small/state >resumed 2>&1
+        echo $? >resumed-code
+        %s show last --state small/state --json >shown-after'
+    ]]):format(support.binary, support.binary, support.binary, support.binary))
+    if box:read("mount-error") ~= "" then
+      pending("no small file system can be mounted here: " .. (box:read("mount-error") or done.err))
+      return
+    end
+    assert.equal("3\n", box:read("code"))
+    assert.matches("no space left on the device", box:read("errors"), 1, true)
+    assert.matches("resume: flowlua resume", box:read("errors"), 1, true)
+    local acknowledged, shown = {}, support.decode(box:read("shown"))
+    for _, e in ipairs(support.decode_lines(box:read("events"))) do
+      if e.event == "node_finished" then acknowledged[e.node] = e.status end
+    end
+    local kept = 0
+    for _, node in ipairs(shown.nodes) do
+      if acknowledged[node.name] then
+        assert.equal(acknowledged[node.name], node.status, node.name)
+        kept = kept + 1
+      end
+    end
+    assert.is_true(kept > 0 and kept < 300, kept)
+    assert.equal("0\n", box:read("resumed-code"), box:read("resumed"))
+    for _, node in ipairs(support.decode(box:read("shown-after")).nodes) do
+      assert.equal("succeeded", node.status)
+      assert.is_true(node.attempts == 1 or not acknowledged[node.name], node.name)
+    end
+  end)
+
+  for _, case in ipairs {
+    { "that is no database", "head -c 20000 /dev/urandom > state/flowlua.db", "is not a database" },
+    { "that is empty", ": > state/flowlua.db", "is empty and no store" },
+    { "that lost its end", "truncate -s 5000 state/flowlua.db", "is damaged" },
+    { "of a newer version", "sqlite3 state/flowlua.db 'pragma user_version=9999'",
+      "was written by a newer FlowLua" },
+    { "of another program", "rm state/flowlua.db; sqlite3 state/flowlua.db 'create table t (a)'",
+      "flowlua.db" },
+  } do
+    it("with a store " .. case[1], function()
+      assert.equal(0, box:script(good).code)
+      box:sh(case[2] .. "; rm -f state/flowlua.db-*")
+      local before = box:read("state/flowlua.db")
+      for _, words in ipairs { { "flow.lua" }, { "runs" }, { "resume" } } do
+        local done = box:run(words)
+        assert.equal(3, done.code, table.concat(words, " ") .. done.out .. done.err)
+        assert.matches(case[3], done.err, 1, true)
+        assert.equal("", done.out)
+      end
+      assert.is_true(before == box:read("state/flowlua.db"), "the file was changed")
+    end)
+  end
+end)
+
+describe("a node", function()
+  each_test()
+
+  it("whose output is no JSON", function()
+    local bad = node_fails([[f.bad = flow.shell { "echo oops", capture = "json" }]],
+      "stdout is no JSON: expected a value at line 1, column 1")
+    assert.equal(0, bad.exit_code)
+    assert.matches("oops", box:run({ "logs", "last", "bad" }).out)
+  end)
+
+  it("whose FLOWLUA_OUTPUT is no JSON", function()
+    node_fails([[f.bad = flow.shell { "echo '{\"a\":' > $FLOWLUA_OUTPUT" }]], "FLOWLUA_OUTPUT")
+  end)
+
+  -- Each way by which 64 MiB may come.
+  for name, body in pairs {
+    capture = [[f.bad = flow.shell { "head -c 67108864 /dev/zero | tr '\\0' x", capture = "text" }]],
+    FLOWLUA_OUTPUT = [[f.bad = flow.shell { "head -c 67108864 /dev/zero > $FLOWLUA_OUTPUT" }]],
+    worker = [[f.bad = flow.lua { run = function() return ("x"):rep(67108864) end }]],
+    inline = [[f.bad = flow.lua { inline = true, run = function() return ("x"):rep(67108864) end }]],
+    vars = [[f.bad = flow.lua { run = function(ctx) ctx.vars.x = ("x"):rep(67108864) end }]],
+  } do
+    it("with 64 MiB of outputs by " .. name, function()
+      node_fails(body, "larger than 16 MiB (the limit of a value)")
+      assert.is_true(#box:read("state/flowlua.db") < 1048576)
+    end)
+  end
+
+  it("that prints bytes which are no UTF-8 keeps them", function()
+    local done = box:script(script [[
+      f.bytes = flow.shell { "printf 'x\\377\\000y'", capture = "text" }
+      f.back = flow.lua { after = "bytes", run = function(ctx) return { same = ctx.inputs.bytes == "x\255\0y" } end }
+      f.log = flow.shell { "printf 'a\\377\\033[2Jb\\n'" }
+    ]])
+    assert.equal(0, done.code, done.out)
+    assert.is_true(box:show().node.back.outputs.same)
+    assert.equal("a\255\27[2Jb\n", box:run({ "logs", "last", "log", "--raw" }).out)
+    local shown = box:run({ "logs", "last", "log" }).out
+    assert.is_nil(shown:find("[\27\255]"), "raw bytes on a terminal")
+  end)
+
+  it("whose worker segfaults", function()
+    node_fails([[
+      f.bad = flow.lua { run = function() require("ffi").cast("int *", 8)[0] = 1 end }
+      f.other = flow.lua { after = "good", run = function() return 1 end }
+    ]], "SIGSEGV")
+    assert.equal("succeeded", box:show().node.other.status)
+  end)
+
+  it("whose worker allocates without end", function()
+    node_fails([[
+      f.bad = flow.lua { run = function()
+        local t = {}
+        while true do t[#t + 1] = ("x"):rep(1e6) .. #t end
+      end }
+      f.other = flow.lua { after = "good", run = function() return 1 end }
+    ]], "memory")
+    assert.equal("succeeded", box:show().node.other.status)
+  end)
+
+  it("whose worker spins for ever is ended by its timeout", function()
+    node_fails([[
+      f.bad = flow.lua { timeout = "300ms", grace = "200ms", run = function()
+        while true do pcall(function() while true do end end) end
+      end }
+      f.other = flow.lua { after = "good", run = function() return 1 end }
+    ]], "timed out")
+    assert.equal("succeeded", box:show().node.other.status)
+  end)
+
+  it("whose command is not found", function()
+    local bad = node_fails([[f.bad = flow.shell { "no-such-command x" }]],
+      "cannot run 'no-such-command': No such file or directory")
+    assert.equal(support.null, bad.exit_code)
+    box:sh("rm -rf state")
+    bad = node_fails([[f.bad = flow.shell { "no-such-command x; exit" }]], "exited with code 127")
+    assert.equal(127, bad.exit_code)
+    box:sh("rm -rf state")
+    node_fails([[f.bad = flow.exec { "./flow.lua" }]], "Permission denied")
+  end)
+
+  it("whose folder is not there", function()
+    node_fails([[f.bad = flow.shell { "true", cwd = "no-such-folder" }]], "no-such-folder")
+  end)
+
+  it("that ignores TERM is killed after its grace", function()
+    local bad = node_fails([[
+      f.bad = flow.shell { "trap '' TERM; while :; do sleep 0.05; done", timeout = "200ms", grace = "300ms" }
+    ]], "timed out after 200ms")
+    assert.is_true(bad.duration_ms >= 500, bad.duration_ms)
+  end)
+
+  it("that leaves a daemon behind: it is ended, and somebody is told", function()
+    local done = box:script(script [[
+      f.a = flow.shell { "setsid sh -c 'sleep 65' >/dev/null 2>&1 & (setsid sleep 66 &); touch begun" }
+    ]])
+    assert.equal(0, done.code, done.out)
+    assert.matches("left %d+ process", done.out)
+    box:assert_none_left(5)
+    assert.equal("succeeded", box:states().a)
+  end)
+
+  it("that prints 200 MB grows nobody, and its log is capped", function()
+    local done = box:script(script [[
+      f.a = flow.shell { "yes 0123456789012345678901234567890123456789 | head -c 200000000; echo END",
+        limits = { output = "1M" } }
+    ]])
+    assert.equal(0, done.code, done.out)
+    local size = tonumber((box:sh("du -sb state/logs | cut -f1").out))
+    assert.is_true(size <= 1200000, size)
+    local log = box:run({ "logs", "last", "a" }).out
+    assert.matches("^0123456789", log)
+    assert.matches("END\n$", log)
+  end)
+end)
