@@ -214,7 +214,10 @@ static void describe(const fl_child_exit *x, const fl_command *c, int64_t timeou
   if (x->end == FL_CHILD_NOT_STARTED) {
     fl_error e;
     const char *program = c && c->argv[0] ? c->argv[0] : "?";
-    fl_fail_errno(&e, FL_E_SPAWN, x->errnum, "cannot start '%.500s'", program);
+    if (x->error_what && *x->error_what)
+      fl_fail_errno(&e, FL_E_SPAWN, x->errnum, "cannot %.600s", x->error_what);
+    else
+      fl_fail_errno(&e, FL_E_SPAWN, x->errnum, "cannot run '%.500s'", program);
     fl_buf_add_str(text, e.message);
   } else if (x->end == FL_CHILD_LOST) {
     fl_buf_add_str(text, "lost: its supervisor died, and nobody knows how it ended");
