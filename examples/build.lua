@@ -1,60 +1,66 @@
 -- Builds this project: a node for each source file and one that links them, as a flow.
 --   flowlua examples/build.lua --jobs 2             into build/flow/
 --   flowlua examples/build.lua --param cflags=-O0   other flags: everything is compiled again
--- A second run compiles only what is older than its source or any header.
+-- A second run compiles only what is older than its source, any header or the flags.
 local flow, fs = require "flow", require "fs"
 
 local root = fs.absolute(fs.join(fs.dirname(arg[0]), ".."))
-local packages = "luajit libuv sqlite3 libpcre2-8 jansson libsodium"
 
 local build = flow.dag("build", {
   params = {
     out = { "string", default = fs.join(root, "build/flow"), doc = "folder of the objects" },
     cc = "gcc", cflags = "-O1",
   },
-  defaults = { cwd = root, env = { OUT = "{{ params.out }}" } },
+  defaults = { cwd = root, env = {
+    OUT = "{{ params.out }}", PACKAGES = "luajit libuv sqlite3 libpcre2-8 jansson libsodium",
+  } },
 })
 
 build.flags = flow.shell { [[
-  mkdir -p "$OUT" && cd "$OUT" && { pkg-config --cflags ]] .. packages .. [[ && echo {{ params.cflags }}; } > flags.new
-  cmp -s flags.new flags || mv flags.new flags # keeps its time when nothing has changed
-]], capture = "text" }
+  mkdir -p "$OUT" && { pkg-config --cflags $PACKAGES && echo {{ params.cflags }}; } > "$OUT/new"
+  cmp -s "$OUT/new" "$OUT/flags" || mv "$OUT/new" "$OUT/flags" # keeps its time when it is the same
+]] }
 
 -- The language as bytecode, in one generated C file.
 build.embed = flow.shell { after = "flags", [[
-  luajit runtime/bind/embed.lua "$OUT/embedded.c" "$PWD" $(find "$PWD/lua" "$PWD/stdlib" -name '*.lua' ! -path '*/types/*')
+  luajit runtime/bind/embed.lua "$OUT/new.c" "$PWD" \
+    $(find "$PWD/lua" "$PWD/stdlib" -name '*.lua' ! -path '*/types/*' | sort)
+  cmp -s "$OUT/new.c" "$OUT/embedded.c" || mv "$OUT/new.c" "$OUT/embedded.c"
 ]] }
 
-local newest_header = 0
+local function changed(path) return (fs.stat(path) or { mtime = 0 }).mtime end
+
+local newest = 0 -- when the last header was changed
 for _, path in ipairs(fs.glob(root .. "/runtime/*/*.h")) do
-  newest_header = math.max(newest_header, fs.stat(path).mtime)
+  newest = math.max(newest, changed(path))
 end
 
 local names = {}
-local function compile(name, source, object, after)
+local function compile(name, source, after)
   names[#names + 1] = name
   build[name] = flow.shell {
     after = after,
     when = function(ctx)
-      local made = fs.stat(fs.join(ctx.params.out, object))
-      local from, flags = fs.stat(fs.absolute(source:gsub("^%$OUT", ctx.params.out), root)), fs.stat(ctx.params.out .. "/flags")
-      return not made or made.mtime < math.max(newest_header, from.mtime, flags.mtime)
+      local out = fs.absolute(ctx.params.out, root)
+      local from = fs.absolute(source:gsub("^%$OUT", out), root)
+      local needed = math.max(newest, changed(from), changed(out .. "/flags"))
+      return changed(out .. "/" .. name .. ".o") < needed
     end,
-    ('{{ params.cc }} -std=gnu11 -D_GNU_SOURCE -Iruntime -Iruntime/include $(cat "$OUT/flags")'
-      .. ' -include runtime/base/banned.h -c "%s" -o "$OUT/%s.part" && mv "$OUT/%s.part" "$OUT/%s"')
-      :format(source, object, object, object),
+    ([[
+      {{ params.cc }} -std=gnu11 -D_GNU_SOURCE -Iruntime -Iruntime/include $(cat "$OUT/flags") \
+        -include runtime/base/banned.h -c "%s" -o "$OUT/%s.part" && mv "$OUT/%s.part" "$OUT/%s.o"
+    ]]):format(source, name, name, name),
   }
 end
 
 for _, path in ipairs(fs.glob(root .. "/runtime/*/*.c")) do
-  local source = path:sub(#root + 2)
-  local name = source:gsub("^runtime/", ""):gsub("%.c$", ""):gsub("[^%w_]", ".")
-  compile(name, source, name .. ".o", "flags")
+  compile(path:match "runtime/(.*)%.c$":gsub("[^%w_]", "."), path:sub(#root + 2), "flags")
 end
-compile("embedded", "$OUT/embedded.c", "embedded.o", { "flags", "embed" })
+compile("embedded", "$OUT/embedded.c", "embed")
 
 build.link = flow.shell { after = names, trigger = "none_failed", -- what is skipped is up to date
-  [[cd "$OUT" && {{ params.cc }} -rdynamic *.o -o flowlua $(pkg-config --libs ]] .. packages .. [[) -pthread -lm -ldl && ./flowlua version]],
+  [[cd "$OUT" && {{ params.cc }} -rdynamic ]] .. table.concat(names, ".o ") .. [[.o -o flowlua \
+    $(pkg-config --libs $PACKAGES) -pthread -lm -ldl && ./flowlua version]],
 }
 
 return build

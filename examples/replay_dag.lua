@@ -1,18 +1,18 @@
 -- Replays a recorded workflow: a node for each of its nodes, which sleeps for as long as that took,
--- scaled down. The file is JSON: {"name", "nodes": [{"id", "deps": [id], "runtime_s", "priority"}]}.
---   flowlua examples/replay_dag.lua                                a small one of ours
+-- scaled down. The file, as JSON: {"nodes": [{"id", "deps": [id], "runtime_s", "priority"}]}.
+--   flowlua examples/replay_dag.lua                      a small one of ours
 --   REPLAY_DAG=montage.json flowlua examples/replay_dag.lua --param scale=0.01 --jobs 8
---   flowlua examples/replay_dag.lua -- montage.json                the same, for a run that is never resumed
+--   flowlua examples/replay_dag.lua -- montage.json      the same, but no resume finds the file
 local flow, fs, json = require "flow", require "fs", require "json"
 
--- The graph is needed while the script is loaded, when no params are known yet: so the file's name is
--- an argument or in the environment, where a resume finds it as well.
+-- The graph is needed while the script is loaded, when no params are known yet: so an argument or
+-- the environment names the file; a resume finds it in the environment only.
 local path = arg[1] or os.getenv "REPLAY_DAG"
   or fs.join(fs.dirname(arg[0]), "replay_dag", "diamond.json")
 local recorded = assert(json.decode(assert(fs.read(path))))
 
 local replay = flow.dag("replay_dag", {
-  params = { scale = { "number", default = 0.001, min = 0, doc = "our seconds for one of theirs" } },
+  params = { scale = { "number", default = 0.001, min = 0, doc = "our seconds for theirs" } },
   doc = recorded.name,
 })
 
@@ -32,7 +32,8 @@ end
 for _, node in ipairs(recorded.nodes) do
   local after = {}
   for i, id in ipairs(node.deps or {}) do
-    after[i] = assert(name_of[id], ("%s: node %s depends on %s, which is not there"):format(path, node.id, id))
+    after[i] = assert(name_of[id],
+      ("%s: node %s depends on %s, which is not there"):format(path, node.id, id))
   end
   replay[name_of[node.id]] = flow.exec {
     "sleep", ("{{ params.scale * %.6f }}"):format(node.runtime_s or 0),

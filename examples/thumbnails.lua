@@ -25,13 +25,11 @@ local function paint(number, width, height)
 end
 
 thumbnails.paint = flow.lua { run = function(ctx)
-  local done = 0
   assert(fs.mkdir(ctx.params.dir))
   for number = 1, ctx.params.count do
     local path = fs.join(ctx.params.dir, ("picture-%03d.ppm"):format(number))
-    if not fs.exists(path) then assert(fs.write(path, paint(number, 320, 240), { sync = false })) end
-    done = done + 1
-    ctx:progress(done, ctx.params.count)
+    if not fs.exists(path) then assert(fs.write(path, paint(number, 320, 240))) end
+    ctx:progress(number, ctx.params.count)
   end
   return fs.glob(fs.join(ctx.params.dir, "picture-*.ppm"))
 end }

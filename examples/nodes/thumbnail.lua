@@ -1,5 +1,5 @@
--- flow.thumbnail { src = "photo.ppm", out = "small.ppm", size = 64 }: a smaller copy of a binary PPM
--- image, at most `size` pixels wide and high; each of its pixels is the mean of those it stands for.
+-- flow.thumbnail { src = "photo.ppm", out = "small.ppm", size = 64 }: a smaller copy of an image.
+-- It is a binary PPM, at most `size` pixels wide and high; each pixel is the mean of what it shows.
 local flow, fs = require "flow", require "fs"
 
 local function read_ppm(path)

@@ -30,7 +30,6 @@ end
 function orders.load(ctx, path, target)
   local db = assert(sqlite.open(target))
   assert(db:exec [[
-    pragma journal_mode = wal;
     create table if not exists line(number integer primary key, order_id integer, ordered_at text,
       region text, customer text, product text, quantity text, unit_price real, channel text);
     create table if not exists loaded(lines integer);

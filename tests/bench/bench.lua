@@ -1,7 +1,8 @@
 -- Runs the cases of cases.lua, peers side by side in the same minutes, and prints one table.
 --
--- The rows of a case take turns (a b c, a b c, ...), so that what else the machine does falls on all
--- of them; the medians are told. State directories lie beside the binary: on a disk, not in memory.
+-- The rows of a case take turns (a b c, a b c, ...), so that what else the machine does falls on
+-- all of them; the medians are told. State directories lie beside the binary: on a disk, not in
+-- memory.
 local here = arg[1]
 package.path = here .. "/?.lua;" .. package.path
 local cases = require "cases"

@@ -1,9 +1,10 @@
--- The kill sweep: counts the durable system calls of a run of sweep_flow.lua, then, for each of many
--- of them, runs the flow anew with a SIGKILL of the engine at that call, resumes it, and compares.
+-- The kill sweep: an engine is killed at many of its durable system calls, resumed, and compared.
 --
--- Only the engine is killed: strace follows no child, so the supervisor and what it runs live on, as
--- they would. A point is judged by three witnesses: the exit codes, the store (read from a copy as
--- the kill left it, and at the end), and the ledger into which each node writes when it really runs.
+-- The calls of a whole run of sweep_flow.lua are counted; then, for each of many of them, the flow
+-- is run anew with a SIGKILL of the engine at that call. Only the engine is killed: strace follows
+-- no child, so the supervisor and what it runs live on, as they would. Three witnesses judge a
+-- point: the exit codes, the store (a copy as the kill left it, and at the end), and the ledger into
+-- which each node writes when it really runs.
 local here = arg[1]
 package.path = here .. "/?.lua;" .. package.path
 local witness = require "sweep_witness"
@@ -38,7 +39,8 @@ local function read_arguments()
     elseif word == "--lane" then -- for ourselves
       options.lane, options.folder = tonumber(text()), text()
     else
-      fail(("unknown option %s; there are --points N, --durability, --lanes N, --keep"):format(word))
+      fail(("unknown option %s; there are --points N, --durability full|group, --lanes N, --keep")
+        :format(word))
     end
     at = at + 1
   end
@@ -120,7 +122,7 @@ local function try_point(dir, call, expected)
   return wrong
 end
 
--- Calls vary a little from run to run: one that a run did not reach is tried again a little earlier.
+-- Calls vary a little from run to run: one that a run did not reach is tried again, an earlier one.
 local function try_near(dir, call, expected)
   for _ = 1, 20 do
     local wrong = try_point(dir, call, expected)
@@ -183,7 +185,8 @@ local function tell(folder)
   local good = points == options.points and count.lost + count.twice + count.left == 0
   if not good then print("kept: " .. folder) end
   if good and not options.keep then os.execute("rm -rf '" .. folder .. "'") end
-  print(("%d points, %d lost, %d twice, %d left"):format(points, count.lost, count.twice, count.left))
+  print(("%d points, %d lost, %d twice, %d left")
+    :format(points, count.lost, count.twice, count.left))
   return good
 end
 
@@ -192,7 +195,9 @@ local function sweep()
   local folder = pipe:read "*l" or fail "cannot make a folder"
   pipe:close()
   local code = start(make_dir(folder .. "/whole"))
-  if code ~= 0 then fail(("the flow itself ends with %d; see %s/whole/out"):format(code, folder)) end
+  if code ~= 0 then
+    fail(("the flow itself ends with %d; see %s/whole/out"):format(code, folder))
+  end
   local calls = list_calls(make_dir(folder .. "/trace"))
   choose_points(calls, folder)
   print(("%d durable calls in a run of %d nodes"):format(#calls,

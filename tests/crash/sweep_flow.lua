@@ -1,6 +1,7 @@
 -- The flow that the kill sweep breaks: 20 nodes of every kind. Each that runs adds a line with its
--- name and attempt to a ledger outside, so that what really ran can be compared with what is stored.
--- What a node leaves does not depend on the attempt: a run that was broken must end like one that was not.
+-- name and attempt to a ledger outside, so that what really ran can be compared with what is
+-- stored. What a node leaves does not depend on the attempt: a run that was broken must end like
+-- one that was not.
 local flow, fs = require "flow", require "fs"
 
 local inner = flow.dag("sweep_inner", { params = { ledger = { "string", required = true } } })
@@ -65,10 +66,12 @@ sweep.right_p = flow.shell { after = "choose_n", LINE }
 sweep.skip_q = flow.shell { after = "shell_a", when = function() return false end, LINE }
 inner.inner_a = flow.lua { inline = true, run = leave(1) }
 inner.inner_b = flow.shell { after = "inner_a", LINE, env = { LEDGER = "{{params.ledger}}" } }
-sweep.call_r = flow.call { after = "shell_a", flow = inner, params = { ledger = "{{params.ledger}}" } }
+sweep.call_r = flow.call { after = "shell_a", flow = inner,
+  params = { ledger = "{{params.ledger}}" } }
 sweep.join_s = flow.lua { after = { "left_o", "right_p", "skip_q" }, trigger = "none_failed",
   inline = true, run = leave(19) }
 sweep.end_t = flow.shell { LINE, trigger = "none_failed",
-  after = { "slow_d", "worker_g", "worker_h", "map_j", "map_k", "retry_l", "retry_m", "call_r", "join_s" } }
+  after = { "slow_d", "worker_g", "worker_h", "map_j", "map_k", "retry_l", "retry_m", "call_r",
+    "join_s" } }
 
 return sweep

@@ -1,4 +1,4 @@
--- What the kill sweep compares: the store, the ledger of what really ran, the processes that are left.
+-- What the kill sweep compares: the store, the ledger of what really ran, the processes left over.
 local witness = {}
 
 -- How often a node of sweep_flow.lua may fail by itself, and those that are processes: a supervisor
@@ -24,13 +24,14 @@ end
 -- Ids of runs differ from run to run, times and places too; what nodes saw and left does not.
 local CONTEXTS = [[
   select n.name, n.status, c.params, c.vars, c.vars_out, c.outputs, c.item
-  from v_node n left join v_attempt a on a.run = n.run and a.node = n.node and a.status = 'succeeded'
+  from v_node n
+  left join v_attempt a on a.run = n.run and a.node = n.node and a.status = 'succeeded'
   left join v_context c on c.run = a.run and c.node = a.node and c.number = a.number
   order by n.name
 ]]
 
---- What the store in `dir` says. `copy`: nobody may touch the files as a kill left them, so they are
---- read elsewhere (opening a database after a crash mends it).
+--- What the store in `dir` says. `copy`: nobody may touch the files as a kill left them, so they
+--- are read elsewhere (opening a database after a crash mends it).
 function witness.read_store(dir, copy)
   local path = dir .. "/state/flowlua.db"
   if copy then
@@ -46,7 +47,8 @@ function witness.read_store(dir, copy)
     succeeded = {},
     twice = ask(path, [[select name from v_attempt where status = 'succeeded' and not synthetic
       group by run, node having count(*) > 1]]),
-    attempts = ask(path, "select name, count(*) from v_attempt where not synthetic group by run, node"),
+    attempts = ask(path, [[select name, count(*) from v_attempt where not synthetic
+      group by run, node]]),
   }
   for _, name in ipairs(ask(path, "select name from v_node where status = 'succeeded'")) do
     store.succeeded[name] = true
@@ -97,8 +99,8 @@ function witness.check_attempts(final, crashes, found)
   end
 end
 
---- By the ledger: what was recorded as succeeded did not run after the kill, and what is a process ran
---- as often as if there had been none.
+--- By the ledger: what was recorded as succeeded did not run after the kill, and what is a process
+--- ran as often as if there had been none.
 function witness.check_ledger(path, broken, broken_lines, crashes, found)
   local number, runs = 0, {}
   for line in io.lines(path) do
@@ -115,7 +117,9 @@ function witness.check_ledger(path, broken, broken_lines, crashes, found)
   end
   for name, count in pairs(runs) do
     local allowed = processes[name] or 1 + crashes + (own_failures[name] or 0)
-    if count > allowed then found("twice", ("%s ran %d times, allowed are %d"):format(name, count, allowed)) end
+    if count > allowed then
+      found("twice", ("%s ran %d times, allowed are %d"):format(name, count, allowed))
+    end
   end
   for name in pairs(processes) do
     if not runs[name] then found("lost", name .. " never ran") end
@@ -131,7 +135,8 @@ function witness.check_left(dir, found)
     left = lines_of(command)
   until #left == 0 or os.time() > until_time
   for _, path in ipairs(left) do
-    local name = lines_of(("tr '\\0' ' ' < %s 2>/dev/null"):format((path:gsub("environ", "cmdline"))))[1]
+    local name = lines_of(("tr '\\0' ' ' < %s 2>/dev/null"):format(
+      (path:gsub("environ", "cmdline"))))[1]
     found("left", ("%s %s"):format(path:match "%d+", name or ""))
     os.execute("kill -9 " .. path:match "%d+" .. " 2>/dev/null")
   end
