@@ -251,8 +251,9 @@ end
 -- One value inside a text.
 local function show(part, result)
   if result == value.null then return "" end
-  local text, err = value.text(result), nil
+  local text = value.text(result)
   if not text and type(result) == "table" then
+    local err
     text, err = value.try_encode(result)
     if not text then fail(part, err) end
   end

@@ -1,5 +1,5 @@
-// flow.core.frame: which line of which function is being executed. What debug.getinfo() says, without
-// a table a question: a flow of a million nodes asks twice a node.
+// flow.core.frame: which line of which function is being executed. What debug.getinfo() says,
+// without a table a question: a flow of a million nodes asks twice a node.
 #include "bind/modules.h"
 #include <lauxlib.h>
 

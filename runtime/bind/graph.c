@@ -1,8 +1,8 @@
 // flow.core.graph: builds a graph from Lua. Wrong use raises; a graph that cannot be is `nil, err`.
 //
-// graph:options() takes a set of options as 19 values in the order of read_options() and answers with
-// a number for it: nodes with equal options are added by the same one. Enums are their numbers, which
-// `kinds`, `triggers`, `merges` and `hooks` of the module give by name.
+// graph:options() takes a set of options as 19 values in the order of read_options() and answers
+// with a number for it: nodes with equal options are added by the same one. Enums are their
+// numbers, which `kinds`, `triggers`, `merges` and `hooks` of the module give by name.
 #include "bind/graph.h"
 #include <lauxlib.h>
 #include "base/id.h"
@@ -13,7 +13,7 @@
 enum { FLAG_WHEN = 1, FLAG_RETRY_ON = 2, FLAG_ALLOW_FAILURE = 4, FLAGS_ALL = 7 };
 
 typedef struct graph_box {
-  fl_graph *graph; // NULL once collected
+  fl_graph *graph;              // NULL once collected
   const fl_node_options **sets; // what options() was given, by number
   uint32_t set_count, set_capacity;
   bool frozen;
@@ -270,13 +270,10 @@ static void set_all_names(lua_State *L) {
 
 int luaopen_flow_core_graph(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"options", l_graph_options}, {"add", l_graph_add},
-      {"inner", l_graph_inner}, {"after", l_graph_after},
-      {"freeze", l_graph_freeze}, {"count", l_graph_count},
-      {"name", l_graph_name}, {"type", l_graph_type},
-      {"find", l_graph_find}, {"parents", l_graph_parents},
-      {"children", l_graph_children},
-      {NULL, NULL},
+      {"options", l_graph_options}, {"add", l_graph_add},           {"inner", l_graph_inner},
+      {"after", l_graph_after},     {"freeze", l_graph_freeze},     {"count", l_graph_count},
+      {"name", l_graph_name},       {"type", l_graph_type},         {"find", l_graph_find},
+      {"parents", l_graph_parents}, {"children", l_graph_children}, {NULL, NULL},
   };
   luaL_newmetatable(L, GRAPH_TYPE);
   lua_pushcfunction(L, l_graph_gc);

@@ -106,7 +106,8 @@ local bodies = {
       .. 'bound '
       .. "parameter: write {{vars.x}}" },
   { "a condition without braces", 'f.a = flow.shell { "true", when = "vars.x > 1" }',
-    'pipeline.lua:3: f.a.when: expected a function of ctx or a {{ }} expression, got "vars.x > 1"' },
+    "pipeline.lua:3: f.a.when: expected a function of ctx or a {{ }} expression, "
+      .. 'got "vars.x > 1"' },
   { "a process inline", 'f.a = flow.shell { "true", inline = true }',
     "pipeline.lua:3: f.a.inline: a node of type shell cannot run inline" },
   { "a bad pattern", 'f.a = flow.shell { "true", retry_on = "(" }',
