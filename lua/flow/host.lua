@@ -52,25 +52,31 @@ local function path_of(flow, node)
   return flow.key .. "." .. (flow.hook_of[node + 1] or flow.graph:name(node))
 end
 
--- A failure while options were read is told with the line of the node and the option; what user
--- code raised has its own line.
-local function complete(flow, node, err, option)
-  option = option or render.option
+-- The whole message of a failure. What user code raised has its line or frames; what went wrong
+-- with an option, or with what user code returned, is told with the node's line.
+local function complete(flow, node, err, otherwise)
+  local option = render.option
   render.option = nil
   if type(err) ~= "string" then err = err.trace or err.text end
-  if not option then return err end
-  return trace.cut(fault.new(flow.places[node + 1], path_of(flow, node) .. "." .. option,
-    (err:gsub("\n  at .*$", ""))).message)
+  if option then
+    err = err:gsub("\n  at .*$", "")
+  elseif find(err, "^[^\n]-:%d+: ") or find(err, "\n  at ", 1, true) then
+    return err
+  end
+  option = option or otherwise
+  local path = path_of(flow, node)
+  if option then path = path .. "." .. option end
+  return trace.cut(fault.new(flow.places[node + 1], path, err).message)
 end
 
--- Calls a hook that may not fail softly: raises the whole message.
+-- Calls a hook that may not fail softly: raises the whole message, with `option` where nothing else
+-- says what it is about.
 local function demand(flow, node, option, fn, ...)
   local outer = context.current
   local ok, a, b, c = xpcall(fn, handler, ...)
   context.current = outer
   if ok then return a, b, c end
-  error(complete(flow, node, a, option ~= true and not trace.is_signal(a) and type(a) == "string"
-    and not a:find "^[^\n]-:%d+: " and option or nil), 0)
+  error(complete(flow, node, a, option), 0)
 end
 
 -- ------------------------------------------------------------------------------------ nodes in Lua
@@ -85,8 +91,9 @@ local function chosen_names(flow, node, chosen)
   end
   for _, name in ipairs(names) do
     if not is_child[name] then
-      error(("%s: expected the name of a node after it, got %s%s"):format(path_of(flow, node),
-        fault.describe(name), suggest.hint(name, children)), 0)
+      render.option = "choose"
+      error(("expected the name of a node after it, got %s%s"):format(fault.describe(name),
+        suggest.hint(name, children)), 0)
     end
   end
   return value.encode(value.list(names))
@@ -188,12 +195,7 @@ function host.command(flow_index, node, inner, task, backend)
     return spec
   end
   context.current = nil
-  if trace.is_signal(spec) then error(spec.trace or spec.text, 0) end
-  local message = complete(flow, node, spec)
-  if message == spec and not message:find "^[^\n]-:%d+: " then
-    message = fault.new(flow.places[node + 1], path_of(flow, node), message).message
-  end
-  error(message, 0)
+  error(complete(flow, node, spec), 0)
 end
 
 -- What a type's `command` said may be forgotten when another process started the child: ask again.
@@ -326,7 +328,7 @@ function host.expand(flow_index, node, task, backend)
     options)
 end
 
-local function call(flow, node, ctx, ty, options)
+local function call(ctx, ty, options)
   context.current = ctx
   local target, given = ty.hooks.call(ctx, render.params(ty, options, ctx))
   if known.is_flow(target) then target = known.flows[target].key end
@@ -337,8 +339,7 @@ local function call(flow, node, ctx, ty, options)
     found = found or other.key == target
   end
   if not found then
-    error(('%s: unknown flow "%s"%s'):format(path_of(flow, node), target,
-      suggest.hint(target, keys)), 0)
+    error(('unknown flow "%s"%s'):format(target, suggest.hint(target, keys)), 0)
   end
   if given ~= nil and (type(given) ~= "table" or value.is_list(given)) then
     error(fault.expected("names and values as params", given), 0)
@@ -351,7 +352,7 @@ function host.call(flow_index, node, task, backend)
   local flow = flows[flow_index]
   local options, ty, outer = subject(flow, node, true)
   local ctx = new_context(flow, options, outer, task, backend)
-  return demand(flow, node, "flow", call, flow, node, ctx, ty, options)
+  return demand(flow, node, "flow", call, ctx, ty, options)
 end
 
 -- ------------------------------------------------------------------------------------ flows

@@ -74,7 +74,7 @@ describe("ctx", function()
     assert.equal("{}", run("ctx.vars.x = nil", { vars = { x = 1 } }).vars)
     assert.equal('{"y":1}', run("ctx.vars = { y = 1 }", { vars = { x = 1 } }).vars)
     local result = run "ctx.vars.f = print"
-    assert.equal("ctx.vars.f: a function cannot be stored", result.error)
+    assert.equal("pipeline.lua:3: f.a: ctx.vars.f: a function cannot be stored", result.error)
   end)
 
   it("refuses changes of params, at once or at the end", function()

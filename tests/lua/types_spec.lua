@@ -102,11 +102,12 @@ describe("flow.branch", function()
   end)
 
   it("refuses what is no child", function()
-    assert.equal('f.b: expected the name of a node after it, got "z"',
+    assert.equal('pipeline.lua:3: f.b.choose: expected the name of a node after it, got "z"',
       choose("'z'").error:match "^[^\n]*")
-    assert.equal('f.b: expected the name of a node after it, got "xx"; did you mean "x"?',
+    assert.equal('pipeline.lua:3: f.b.choose: expected the name of a node after it, got "xx"; did '
+      .. 'you mean "x"?',
       choose("'xx'").error:match "^[^\n]*")
-    assert.equal("f.b: expected the name of a node after it, got 5",
+    assert.equal("pipeline.lua:3: f.b.choose: expected the name of a node after it, got 5",
       choose("5").error:match "^[^\n]*")
   end)
 end)
@@ -148,7 +149,7 @@ describe("flow.call", function()
       .. 'f.c = flow.call { flow = "{{params.which}}" }\nreturn { f, g }' }, function()
       local ok, message = pcall(host.call, 1, 0, nil, script.backend { params = { which = "gg" } })
       assert.is_false(ok)
-      assert.equal('pipeline.lua:4: f.c.flow: f.c: unknown flow "gg"; did you mean "g"?',
+      assert.equal('pipeline.lua:4: f.c.flow: unknown flow "gg"; did you mean "g"?',
         (message:gsub("^pipeline.lua:%d+", "pipeline.lua:4")))
     end)
   end)
