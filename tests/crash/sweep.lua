@@ -1,10 +1,10 @@
 -- The kill sweep: an engine is killed at many of its durable system calls, resumed, and compared.
 --
 -- The calls of a whole run of sweep_flow.lua are counted; then, for each of many of them, the flow
--- is run anew with a SIGKILL of the engine at that call. Only the engine is killed: strace follows
--- no child, so the supervisor and what it runs live on, as they would. Three witnesses judge a
--- point: the exit codes, the store (a copy as the kill left it, and at the end), and the ledger into
--- which each node writes when it really runs.
+-- is run anew with a SIGKILL of the engine at that call. Every third time the engine that resumes
+-- is killed as well. Only the engine is: strace follows no child, so the supervisor and what it
+-- runs live on, as they would. Three witnesses judge a point: the exit codes, the store (a copy as
+-- each kill left it, and at the end), and the ledger into which a node writes when it really runs.
 local here = arg[1]
 package.path = here .. "/?.lua;" .. package.path
 local witness = require "sweep_witness"
@@ -69,6 +69,11 @@ local function start(dir, before)
     :format(here, options.durability, dir), before)
 end
 
+local function kill_at(name, count)
+  return ("strace -qq -o /dev/null -e trace=%s -e inject=%s:signal=KILL:when=%d")
+    :format(name, name, count)
+end
+
 local function make_dir(dir)
   os.execute(("rm -rf '%s' && mkdir -p '%s'"):format(dir, dir))
   return dir
@@ -92,40 +97,50 @@ end
 
 -- ------------------------------------------------------------------------------------ a point
 
---- Kills a run at a call and resumes it. Returns what was found wrong: { kind, text } each.
-local function try_point(dir, call, expected)
-  make_dir(dir)
-  local wrong = {}
-  local function found(kind, text) wrong[#wrong + 1] = { kind, text } end
-  local code = start(dir, ("strace -qq -o /dev/null -e trace=%s -e inject=%s:signal=KILL:when=%d")
-    :format(call[1], call[1], call[2]))
-  if code ~= 137 then return code == 0 and "missed" or { { "lost", "ended with " .. code } } end
-  local broken = witness.read_store(dir, true)
-  local broken_lines = witness.count_lines(dir .. "/ledger")
-  local resumes = 0
-  if #broken.runs == 0 then
-    code = start(dir)
-  else
-    repeat
-      code = flowlua(dir, "resume")
-      resumes = resumes + 1
-    until code == 0 or resumes == RESUMES_MAX
-  end
+-- Resumes what a kill left until it succeeds; every third point's first resume is killed as well.
+local function recover(dir, number, found)
+  local crashes, resumes, code = 1, 0
+  repeat
+    local broken = witness.read_store(dir, true)
+    broken.lines = witness.count_lines(dir .. "/ledger")
+    local before = resumes == 0 and number % 3 == 0 and kill_at("pwrite64", 1 + number % 13) or nil
+    if #broken.runs == 0 then
+      code = start(dir, before)
+    else
+      code = flowlua(dir, "resume --durability " .. options.durability, before)
+    end
+    if code == 137 then crashes = crashes + 1 end
+    resumes = resumes + 1
+    witness.check_kept(dir .. "/ledger", broken, found)
+  until code == 0 or resumes == RESUMES_MAX
   if code ~= 0 then
     found("lost", ("does not succeed: exit code %d after %d resumes"):format(code, resumes))
   end
+  return crashes
+end
+
+--- Kills a run at a call and resumes it. Returns what was found wrong, { kind, text } each, or
+--- "missed" when the run ended before that call.
+local function try_point(dir, call, number, expected)
+  make_dir(dir)
+  local wrong = {}
+  local function found(kind, text) wrong[#wrong + 1] = { kind, text } end
+  local code = start(dir, kill_at(call[1], call[2]))
+  if code == 0 then return "missed" end
+  if code ~= 137 then found("lost", "ended with " .. code) end
+  local crashes = recover(dir, number, found)
   local final = witness.read_store(dir, false)
   witness.compare(expected, final, found)
-  witness.check_attempts(final, resumes, found)
-  witness.check_ledger(dir .. "/ledger", broken, broken_lines, resumes, found)
+  witness.check_attempts(final, crashes, found)
+  witness.check_ledger(dir .. "/ledger", crashes, found)
   witness.check_left(dir, found)
   return wrong
 end
 
 -- Calls vary a little from run to run: one that a run did not reach is tried again, an earlier one.
-local function try_near(dir, call, expected)
+local function try_near(dir, call, number, expected)
   for _ = 1, 20 do
-    local wrong = try_point(dir, call, expected)
+    local wrong = try_point(dir, call, number, expected)
     if wrong ~= "missed" then return wrong end
     call[2] = math.max(1, call[2] - math.ceil(call[2] / 20))
   end
@@ -150,7 +165,7 @@ local function run_lane()
     if number % options.lanes == lane % options.lanes then
       local name, count = line:match "^(%S+) (%d+)$"
       local call, dir = { name, tonumber(count) }, ("%s/point.%d"):format(folder, number)
-      local wrong = try_near(dir, call, expected)
+      local wrong = try_near(dir, call, number, expected)
       if #wrong == 0 then os.execute("rm -rf '" .. dir .. "'") end
       write_lane(results, call, wrong)
     end

@@ -99,21 +99,32 @@ function witness.check_attempts(final, crashes, found)
   end
 end
 
---- By the ledger: what was recorded as succeeded did not run after the kill, and what is a process
---- ran as often as if there had been none.
-function witness.check_ledger(path, broken, broken_lines, crashes, found)
-  local number, runs = 0, {}
-  for line in io.lines(path) do
-    number = number + 1
-    local name = line:match "^(%S+) %d+$"
-    if not name then
-      found("lost", "ledger: " .. line)
-    else
-      runs[name] = (runs[name] or 0) + 1
-      if number > broken_lines and broken.succeeded[name] then
-        found("twice", name .. " ran after its success was recorded")
-      end
+local function ledger_names(path)
+  local names = {}
+  local file = io.open(path, "rb")
+  if not file then return names end
+  for line in file:lines() do names[#names + 1] = line:match "^(%S+) %d+$" or "?" .. line end
+  file:close()
+  return names
+end
+
+--- By the ledger: what was recorded as succeeded when the engine was killed did not run after it.
+function witness.check_kept(path, broken, found)
+  local names = ledger_names(path)
+  for i = broken.lines + 1, #names do
+    if broken.succeeded[names[i]] then
+      found("twice", names[i] .. " ran after its success was recorded")
     end
+  end
+end
+
+--- By the ledger: what is a process ran as often as if no engine had been killed, the others no
+--- more often than the kills explain.
+function witness.check_ledger(path, crashes, found)
+  local runs = {}
+  for _, name in ipairs(ledger_names(path)) do
+    if name:find "^%?" then found("lost", "ledger: " .. name) end
+    runs[name] = (runs[name] or 0) + 1
   end
   for name, count in pairs(runs) do
     local allowed = processes[name] or 1 + crashes + (own_failures[name] or 0)
