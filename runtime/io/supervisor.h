@@ -196,6 +196,9 @@ typedef enum fl_sup_tag {
 } fl_sup_tag;
 /// Watches `fd`, on behalf of `what` (a link or a child, or NULL).
 void fl_sup_watch(fl_sup *sup, int fd, const void *what, fl_sup_tag tag);
+/// Closes what is watched. Closing alone would not end the watching: a child that is about to exec
+/// has every descriptor for an instant longer than we stand still for it.
+void fl_sup_unwatch(fl_sup *sup, int fd);
 /// No more descriptors can be had: raises the limit, once. Children get back what it was.
 bool fl_sup_raise_files(fl_sup *sup);
 /// Changes what a link waits for.

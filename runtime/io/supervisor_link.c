@@ -164,10 +164,10 @@ int64_t fl_sup_link_flush(fl_sup *sup) {
   return next;
 }
 
-static void link_free(fl_sup_link *link) {
+static void link_free(fl_sup *sup, fl_sup_link *link) {
   fl_sup_queue_drop(link);
   while (link->passed_count) close(link->passed[--link->passed_count]);
-  close(link->fd);
+  fl_sup_unwatch(sup, link->fd);
   fl_buf_deinit(&link->in);
   fl_buf_deinit(&link->out);
   for (size_t i = 0; i < link->fenced_count; i++) free(link->fenced[i]);
@@ -185,6 +185,6 @@ void fl_sup_link_drop_broken(fl_sup *sup) {
     }
     *at = link->next;
     if (link->attaching) sup->attach_count--;
-    link_free(link);
+    link_free(sup, link);
   }
 }

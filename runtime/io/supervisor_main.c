@@ -31,6 +31,11 @@ void fl_sup_watch(fl_sup *sup, int fd, const void *what, fl_sup_tag tag) {
   watch(sup, EPOLL_CTL_ADD, fd, EPOLLIN, what, tag);
 }
 
+void fl_sup_unwatch(fl_sup *sup, int fd) {
+  epoll_ctl(sup->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+  close(fd);
+}
+
 void fl_sup_watch_write(fl_sup *sup, fl_sup_link *link, bool want_write) {
   if (link->writing == want_write) return;
   link->writing = want_write;
@@ -177,7 +182,7 @@ static bool is_done(fl_sup *sup) {
   socket_name(sup, name, sizeof name);
   unlinkat(sup->dir_fd, name, 0);
   fl_sup_link_accept(sup);
-  close(sup->listen_fd);
+  fl_sup_unwatch(sup, sup->listen_fd);
   sup->listen_fd = -1;
   return !sup->links;
 }

@@ -183,7 +183,7 @@ void fl_sup_output_readable(fl_sup *sup, fl_sup_child *child, bool is_err) {
   if (n > 0) {
     take(sup, child, is_err, sup->piece, (size_t)n);
   } else if (n == 0 || errno != EINTR) {
-    close(*fd); // nobody has its other end any more
+    fl_sup_unwatch(sup, *fd); // nobody has its other end any more
     *fd = -1;
   }
 }
@@ -224,8 +224,14 @@ static void give_output(fl_sup *sup, fl_sup_child *child) {
 }
 
 void fl_sup_output_close(fl_sup *sup, fl_sup_child *child) {
-  if (child->out_fd >= 0) close(child->out_fd);
-  if (child->err_fd >= 0) close(child->err_fd);
+  const int pipes[] = {child->out_fd, child->err_fd};
+  for (int i = 0; i < 2; i++) {
+    if (pipes[i] < 0) continue;
+    if (child->watched)
+      fl_sup_unwatch(sup, pipes[i]);
+    else
+      close(pipes[i]);
+  }
   child->out_fd = child->err_fd = -1;
   if (child->capture_fd >= 0) close(child->capture_fd);
   child->capture_fd = -1;

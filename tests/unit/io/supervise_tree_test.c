@@ -36,7 +36,8 @@ static void what_a_child_leaves_behind_is_ended_before_it_is_told(void **state) 
     if (!is_gone(pid)) fail_msg("'%s' left process %d", rows[i], pid);
     assert_int_equal(e->exit_code, 0);
     assert_int_equal(e->signal, 0);
-    assert_int_equal(e->left_behind, 1);
+    // Who forked twice may still be on its way out when the second one is there.
+    assert_in_range(e->left_behind, 1, strchr(rows[i], 'd') ? 2 : 1);
     assert_false(e->cancelled || e->timed_out || e->unkillable);
   }
   fl_supervisor_kill(f->s, &other.id, 0);
@@ -54,7 +55,7 @@ static void what_ignores_term_is_killed_after_the_grace(void **state) {
     snprintf(name, sizeof name, "%s.pid", rows[i]);
     assert_true(is_gone(read_number(f, name)));
     assert_int_equal(e->exit_code, 0);
-    assert_int_equal(e->left_behind, 1);
+    assert_in_range(e->left_behind, 1, strchr(rows[i], 'd') ? 2 : 1);
   }
 }
 
@@ -183,6 +184,60 @@ static void orphans_of_a_living_child_live_on(void **state) {
   fl_supervisor_kill(f->s, &s.id, 10000);
   assert_true(wait_exits(f, before + 2));
   assert_true(is_gone(pid));
+}
+
+// ------------------------------------------------------------------------------------- unkillable
+
+#define FREEZER "/sys/fs/cgroup/freezer/flowlua-test"
+
+static bool freezer_write(const char *file, const char *text) {
+  char path[128];
+  snprintf(path, sizeof path, FREEZER "/%s", file);
+  int fd = open(path, O_WRONLY);
+  bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+  if (fd >= 0) close(fd);
+  return done;
+}
+
+// Nothing but a frozen process (of cgroups before the second version) is deaf to SIGKILL at will.
+static void what_cannot_be_ended_raises_an_alarm(void **state) {
+  fixture *f = *state;
+  char helper[128], text[300], pid[32];
+  if (mkdir(FREEZER, 0700) && errno != EEXIST) skip();
+  // The same supervisor, but one that waits for less than a minute.
+  snprintf(helper, sizeof helper, "%s/helper", f->dir);
+  FILE *file = fopen(helper, "w");
+  fprintf(file, "#!/bin/sh\nexec %s \"$@\" 200\n", self_path);
+  fclose(file);
+  chmod(helper, 0700);
+  fl_supervisor *mine = f->s, *s;
+  fl_error err;
+  assert_int_equal(fl_supervisor_start(f->loop, f->dir, helper, &f->events, &s, &err), FL_OK);
+  f->s = s;
+  snprintf(text, sizeof text,
+           "sleep 100 & echo $! > f.pid; while [ ! -e go ]; do sleep 0.005; done; "
+           "exit 3");
+  const char *argv[] = {"/bin/sh", "-c", text, NULL};
+  fl_spawn spawn = spawn_of(1, argv);
+  spawn.cwd = f->dir;
+  spawn.grace_ms = 10;
+  fl_supervisor_spawn(s, &spawn);
+  fl_supervisor_flush(s);
+  int frozen = read_number(f, "f.pid");
+  snprintf(pid, sizeof pid, "%d", frozen);
+  bool froze = freezer_write("cgroup.procs", pid) && freezer_write("freezer.state", "FROZEN");
+  snprintf(text, sizeof text, "%s/go", f->dir);
+  fclose(fopen(text, "w"));
+  assert_true(wait_exits(f, 1));
+  freezer_write("freezer.state", "THAWED");
+  assert_true(wait_pid_dead(frozen)); // the KILL was waiting for it
+  for (int i = 0; i < WAIT_MS && rmdir(FREEZER); i++) nap(1);
+  const fl_child_exit *e = &f->exits[0].e;
+  assert_int_equal(e->exit_code, 3);
+  assert_int_equal(e->unkillable, froze);
+  assert_int_equal(f->alarm_count, froze);
+  fl_supervisor_close(s, false);
+  f->s = mine;
 }
 
 static bool is_zombie_of(void *ud, const fl_proc *p) {
@@ -320,6 +375,7 @@ int main(int argc, char **argv) {
       TEST(a_second_kill_shortens_the_grace),
       TEST(a_fork_bomb_is_ended),
       TEST(orphans_of_a_living_child_live_on),
+      TEST(what_cannot_be_ended_raises_an_alarm),
       TEST(no_zombies_stay),
       TEST(the_queue_goes_by_priority_then_arrival),
       TEST(slots_bound_what_is_queued_and_nothing_else),
