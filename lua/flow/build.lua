@@ -194,6 +194,18 @@ local function first_of(state)
   return first
 end
 
+-- What a flow's defaults need beside their types.
+local function check_defaults(state)
+  for _, name in ipairs { "limits", "retry_on" } do
+    local v = state.options.defaults and state.options.defaults[name]
+    local problem = v ~= nil and #state.faults == 0 and extra_checks[name](v)
+    if problem then
+      return fault.new(state.place, state.key .. ".defaults." .. name .. (problem.path or ""),
+        schema.problem_text(problem))
+    end
+  end
+end
+
 -- The first fault among the nodes' own options.
 local function check_nodes(state)
   local nodes, names, places = state.nodes, state.names, state.places
@@ -369,7 +381,8 @@ end
 --- The first fault of a flow, or nil. `complete` false: the script broke off, so that a name that
 --- stands for no node may only not be there yet.
 function build.check(state, complete)
-  local first = earlier(first_of(state), check_nodes(state))
+  local first = earlier(first_of(state), check_defaults(state))
+  first = earlier(first, check_nodes(state))
   if complete then
     first = earlier(first, check_edges(state))
     if not first and #state.nodes == 0 then

@@ -13,6 +13,10 @@ local context = {}
 ---@type table? the ctx whose code runs now: where print() goes
 context.current = nil
 
+--- Where there is none: print() says nothing. A worker loads the script again, and what that prints
+--- was printed before.
+context.quiet = false
+
 local methods = {}
 
 -- ------------------------------------------------------------------------------------ reading
@@ -136,6 +140,7 @@ function methods.log(ctx, ...) log_line(ctx, join(...)) end
 function context.print(...)
   local ctx = context.current
   if ctx then return log_line(ctx, join(...)) end
+  if context.quiet then return end
   local parts = {}
   for i = 1, select("#", ...) do parts[i] = tostring((select(i, ...))) end
   io.stdout:write(table.concat(parts, "\t"), "\n")
@@ -144,7 +149,7 @@ end
 --- io.write() of scripts: whole lines go to the log of the node that runs, else to stdout.
 function context.write(...)
   local ctx = context.current
-  if not ctx then return io.stdout:write(...) end
+  if not ctx then return context.quiet or io.stdout:write(...) end
   local text = table.concat { ... }
   local lines, rest = text:match "^(.*)\n([^\n]*)$"
   if lines then log_line(ctx, lines) end

@@ -364,9 +364,7 @@ function host.params(flow_index, texts, json)
   local flow = flows[flow_index]
   local base
   if json ~= nil then
-    local problem
-    base, problem = value.parse(json)
-    if problem then error("params: not valid JSON: " .. problem, 0) end
+    base = value.decode(json)
     if type(base) ~= "table" or value.is_list(base) then
       error("params: expected a JSON object", 0)
     end

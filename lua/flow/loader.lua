@@ -60,6 +60,7 @@ local function install(options, sources)
   connect_modules()
   local undo_search = search.install(sources)
   _G.print, _G.pairs = context.print, template.pairs
+  context.quiet = options.worker or false
   io.write, os.exit = context.write, context.guard_exit(own_exit)
   local args = { [0] = options.path }
   for i, text in ipairs(options.args or {}) do args[i] = text end
@@ -69,6 +70,7 @@ local function install(options, sources)
     search.templates = templates
     _G.print, _G.pairs, _G.arg = own_print, own_pairs, own_arg
     io.write, os.exit = own_write, own_exit
+    context.quiet = false
     host.use {}
   end
   return args

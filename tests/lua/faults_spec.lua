@@ -154,6 +154,8 @@ local options = {
     'pipeline.lua:2: f.defaults.retrys: unknown option; did you mean "retries"?' },
   { "a default that each node must have", '{ defaults = { after = "x" } }',
     "pipeline.lua:2: f.defaults.after: cannot be a default: give it to each node" },
+  { "a limit by default that is none", "{ defaults = { limits = { memry = 1 } } }",
+    'pipeline.lua:2: f.defaults.limits.memry: unknown limit; did you mean "memory"?' },
   { "a bad capacity", "{ pools = { db = 0 } }",
     "pipeline.lua:2: f.pools.db: expected an integer from 1 to 1000000, got 0" },
   { "a bad name of a pool", '{ pools = { ["a b"] = 1 } }',

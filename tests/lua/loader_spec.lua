@@ -56,6 +56,7 @@ describe("a script", function()
     io.stdout = { write = function(_,
       ...) seen[#seen + 1] = table.concat { ... } end }
     local ok, err = pcall(script.load, "print('a', 1)")
+    if ok then ok, err = pcall(script.load, "print 'b' io.write 'c'", { worker = true }) end
     io.stdout = stdout
     assert.is_true(ok, err)
     assert.same({ "a\t1\n" }, seen)
