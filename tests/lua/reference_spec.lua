@@ -4,7 +4,7 @@ local flow = require "flow"
 local reference = require "support.reference"
 local registry = require "flow.registry"
 
-local root = debug.getinfo(1, "S").source:match "^@(.*)/tests/lua/[^/]*$" or "."
+local root = (debug.getinfo(1, "S").source:match "^@(.*)/[^/]*$" or ".") .. "/../.."
 
 describe("docs/reference.md", function()
   local page = reference.read(root .. "/docs/reference.md")
