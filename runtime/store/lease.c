@@ -41,13 +41,15 @@ static fl_code take(fl_store *s, const fl_run_row *row, const char *owner, bool 
   return fl_store_write(s, st, err);
 }
 
-fl_code fl_store_take_run(fl_store *s, int64_t run, const char *owner, bool owner_is_dead,
-                          bool resume, int64_t now_ms, uint32_t *epoch, fl_error *err) {
+fl_code fl_store_take_run(fl_store *s, int64_t run, const char *owner, uint32_t seen_epoch,
+                          bool owner_is_dead, bool resume, int64_t now_ms, uint32_t *epoch,
+                          fl_error *err) {
   fl_run_row row = {0};
   fl_code code = fl_store_begin_own(s, err);
   if (code) return code;
   code = fl_store_get_run(s, run, &row, err);
-  if (!code && row.lease_ms > now_ms && !owner_is_dead)
+  bool changed = !code && seen_epoch && row.epoch != seen_epoch;
+  if (changed || (!code && row.lease_ms > now_ms && !owner_is_dead))
     code = fl_fail(err, FL_E_BUSY, "run '%s' is being executed by %s", row.id, row.owner);
   if (!code) code = take(s, &row, owner, resume, now_ms, err);
   if (!code) code = fl_store_commit(s, err);

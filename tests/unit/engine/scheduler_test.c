@@ -187,7 +187,7 @@ static void an_engine_whose_run_was_taken_over_writes_nothing_more(void **state)
   fl_run_row row;
   assert_int_equal(fl_store_find_run(f.store, "last", &row, &err), FL_OK);
   assert_int_equal(
-      fl_store_take_run(f.store, row.row, "other#2", true, true, f.now_ms, &epoch, &err), FL_OK);
+      fl_store_take_run(f.store, row.row, "other#2", 0, true, true, f.now_ms, &epoch, &err), FL_OK);
   fl_attempt_end(f.live[0], &(fl_outcome){.state = FL_ATTEMPT_SUCCEEDED});
   assert_int_equal(fl_scheduler_step(f.scheduler, 10, &again, &err), FL_E_FENCED);
   assert_int_equal(state_of(&f), FL_RUN_RUNNING);

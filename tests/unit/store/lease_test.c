@@ -25,7 +25,7 @@ static void a_lease_is_taken_when_it_may_be(void **state) {
     add_run(s, "r1", &run);
     ok(fl_store_renew_lease(s, run.row, cases[i].lease_ms, &err));
     ok(fl_store_commit(s, &err));
-    fl_code code = fl_store_take_run(s, run.row, "engine-2", cases[i].dead, cases[i].resume,
+    fl_code code = fl_store_take_run(s, run.row, "engine-2", 0, cases[i].dead, cases[i].resume,
                                      cases[i].now_ms, &epoch, &err);
     if (code != cases[i].code) fail_msg("case %zu: %d", i, code);
     if (code) assert_non_null(strstr(err.message, "engine-1"));
@@ -46,9 +46,27 @@ static void a_run_that_is_not_there_cannot_be_taken(void **state) {
   uint32_t epoch;
   (void)state;
   fl_store *s = open_store(dir);
-  fails(fl_store_take_run(s, 5, "me", true, true, T0, &epoch, &err), FL_E_NOT_FOUND, "not in");
+  fails(fl_store_take_run(s, 5, "me", 0, true, true, T0, &epoch, &err), FL_E_NOT_FOUND, "not in");
   fails(fl_store_ask_cancel(s, 5, 1, &err), FL_E_NOT_FOUND, "not in");
   assert_false(fl_store_is_open(s));
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
+// Two engines find one dead owner: the second must not take the run from the first.
+static void a_lease_is_taken_from_the_owner_that_was_looked_at(void **state) {
+  char *dir = make_dir();
+  fl_run_row run;
+  uint32_t epoch = 0;
+  (void)state;
+  fl_store *s = open_store(dir);
+  add_run(s, "r1", &run);
+  ok(fl_store_commit(s, &err));
+  ok(fl_store_take_run(s, run.row, "engine-2", run.epoch, true, true, T0, &epoch, &err));
+  fails(fl_store_take_run(s, run.row, "engine-3", run.epoch, true, true, T0, &epoch, &err),
+        FL_E_BUSY, "engine-2");
+  assert_rows(s, "SELECT epoch,owner,resumes FROM run", "2|engine-2|1");
+  ok(fl_store_take_run(s, run.row, "engine-3", epoch, true, true, T0, &epoch, &err));
   fl_store_close(s);
   remove_dir(dir);
 }
@@ -62,7 +80,7 @@ static void an_engine_that_was_taken_over_writes_nothing_more(void **state) {
   add_run(old, "r1", &run);
   ok(fl_store_fence(old, run.row, 1, &err));
   ok(fl_store_commit(old, &err));
-  ok(fl_store_take_run(new, run.row, "engine-2", true, false, T0, &epoch, &err));
+  ok(fl_store_take_run(new, run.row, "engine-2", 0, true, false, T0, &epoch, &err));
   assert_int_equal(epoch, 2);
 
   fl_value *v = value_of("[\"late\"]");
@@ -94,7 +112,7 @@ static void what_is_open_is_committed_before_a_take_over(void **state) {
   (void)state;
   fl_store *s = open_store(dir);
   add_run(s, "r1", &run);
-  ok(fl_store_take_run(s, run.row, "engine-2", true, false, T0, &epoch, &err));
+  ok(fl_store_take_run(s, run.row, "engine-2", 0, true, false, T0, &epoch, &err));
   assert_int_equal(epoch, 2);
   put_text(s, "[1]");
   ok(fl_store_ask_cancel(s, run.row, 1, &err));
@@ -114,9 +132,9 @@ static void a_wish_to_cancel_grows_and_is_forgotten_by_a_resume(void **state) {
   ok(fl_store_ask_cancel(other, run.row, 2, &err));
   ok(fl_store_ask_cancel(other, run.row, 1, &err)); // kill was asked: it stays
   assert_int_equal(number_of(s, "SELECT cancel FROM run"), 2);
-  ok(fl_store_take_run(s, run.row, "engine-2", true, false, T0, &epoch, &err));
+  ok(fl_store_take_run(s, run.row, "engine-2", 0, true, false, T0, &epoch, &err));
   assert_int_equal(number_of(s, "SELECT cancel FROM run"), 2); // the dead owner had not obeyed yet
-  ok(fl_store_take_run(s, run.row, "engine-3", true, true, T0, &epoch, &err));
+  ok(fl_store_take_run(s, run.row, "engine-3", 0, true, true, T0, &epoch, &err));
   assert_int_equal(number_of(s, "SELECT cancel FROM run"), 0);
   fl_store_close(other);
   fl_store_close(s);
@@ -162,6 +180,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_lease_is_taken_when_it_may_be),
       cmocka_unit_test(a_run_that_is_not_there_cannot_be_taken),
+      cmocka_unit_test(a_lease_is_taken_from_the_owner_that_was_looked_at),
       cmocka_unit_test(an_engine_that_was_taken_over_writes_nothing_more),
       cmocka_unit_test(what_is_open_is_committed_before_a_take_over),
       cmocka_unit_test(a_wish_to_cancel_grows_and_is_forgotten_by_a_resume),

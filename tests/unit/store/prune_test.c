@@ -104,7 +104,7 @@ static void a_live_run_is_never_removed(void **state) {
   add_old(s, dir, "live", 0, 0);
   fl_run_row resumed = add_old(s, dir, "resumed", T0, 0), done = add_old(s, dir, "done", T0, 0);
   // Somebody has just taken it to resume it: it still says failed.
-  ok(fl_store_take_run(s, resumed.row, "me", false, true, fl_wall_ms(), &epoch, &err));
+  ok(fl_store_take_run(s, resumed.row, "me", 0, false, true, fl_wall_ms(), &epoch, &err));
   prune(s, INT64_MAX, 0, false, "[\"done\"]", &bytes);
   assert_rows(s, "SELECT id FROM run ORDER BY row", "live\nresumed");
   (void)done;

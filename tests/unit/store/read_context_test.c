@@ -35,7 +35,7 @@ static void an_attempt_shows_what_it_saw_at_its_time(void **state) {
   ok(fl_store_end_attempt(s, &a, &err));
   ok(fl_store_commit(s, &err));
   // Resumed with other params; extract runs again, so that clean sees other inputs.
-  ok(fl_store_take_run(s, run.row, "e2", true, true, T0, &epoch, &err));
+  ok(fl_store_take_run(s, run.row, "e2", 0, true, true, T0, &epoch, &err));
   ok(fl_store_set_run_inputs(s, run.row, run.definition, run.script, put_text(s, "{\"n\":2}"), 0,
                              &err));
   run.epoch = epoch;

@@ -179,7 +179,7 @@ static void changed_inputs_keep_their_history(void **state) {
   fl_store *s = open_store(dir);
   add_run(s, "r1", &run);
   ok(fl_store_commit(s, &err));
-  ok(fl_store_take_run(s, run.row, "engine-2", true, true, T0, &epoch, &err));
+  ok(fl_store_take_run(s, run.row, "engine-2", 0, true, true, T0, &epoch, &err));
   int64_t params = put_text(s, "{\"n\":2}"), script = put_script(s, "mended");
   int64_t definition = put_definition(s, script);
   ok(fl_store_set_run_inputs(s, run.row, definition, script, params, 0, &err));

@@ -16,7 +16,7 @@ static void views_join_all_into_names(void **state) {
   fl_epoch_row e = {.epoch = 1, .owner = (char *)"me", .at_ms = T0, .patch = 1};
   ok(fl_store_put_epoch(s, run.row, &e, &err));
   ok(fl_store_set_run_state(s, run.row, FL_RUN_FAILED, 0, T0 + 300, "clean failed", &err));
-  ok(fl_store_take_run(s, run.row, "other", true, true, T0, &epoch, &err));
+  ok(fl_store_take_run(s, run.row, "other", 0, true, true, T0, &epoch, &err));
 
   assert_rows(s,
               "SELECT id,flow,status,time,trigger,params,started_at,ended_at,duration_ms,resumes,"
