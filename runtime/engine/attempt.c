@@ -12,14 +12,16 @@ void fl_attempt_started(fl_attempt *a, int pid, int64_t started_ms) {
   fl_event more = {.attempt = a->number, .exit_code = -1, .wall_ms = a->started_ms};
   fl_event_node(a->run, a->node, FL_EVENT_NODE_STARTED, "running", &more);
   if (!fl_scheduler_begin(s)) return;
-  fl_attempt_row row = {.run = a->run->row.row,
-                        .node = a->node,
-                        .number = a->number,
-                        .state = FL_ATTEMPT_RUNNING,
-                        .started_ms = a->started_ms,
-                        .pid = pid};
+  fl_attempt_row row;
   fl_error err;
-  if (fl_store_start_attempt(s->store, &row, &err)) fl_scheduler_break(s, &err);
+  fl_attempt_fill_row(a, &row);
+  row.state = FL_ATTEMPT_RUNNING;
+  row.started_ms = a->started_ms;
+  row.pid = pid;
+  fl_code rc = a->recorded_row ? fl_store_start_attempt(s->store, &row, &err)
+                               : fl_store_add_attempt(s->store, &row, &err);
+  a->recorded_row = true;
+  if (rc) fl_scheduler_break(s, &err);
 }
 
 void fl_attempt_arm_timeout(fl_attempt *a) {
@@ -64,24 +66,23 @@ static bool record_end(fl_attempt *a, const fl_outcome *o, int64_t retry_at_ms) 
   fl_run *run = a->run;
   fl_node_run *n = fl_run_get_node(run, a->node);
   fl_error err;
-  fl_attempt_row row = {.run = run->row.row,
-                        .node = a->node,
-                        .number = a->number,
-                        .end_seq = ++run->seq,
-                        .state = o->state,
-                        .end_reason = o->reason,
-                        .started_ms = o->started_ms,
-                        .ended_ms = o->ended_ms,
-                        .exit_code = o->exit_code,
-                        .signal = o->signal,
-                        .error = o->error,
-                        .pid = o->pid,
-                        .retry_at_ms = retry_at_ms,
-                        .cpu_us = o->cpu_us,
-                        .rss_max_bytes = o->rss_max_bytes,
-                        .log = o->log,
-                        .child_run = a->child_run,
-                        .recorded = put_record(a)};
+  fl_attempt_row row;
+  fl_attempt_fill_row(a, &row);
+  row.end_seq = ++run->seq;
+  row.state = o->state;
+  row.end_reason = o->reason;
+  row.started_ms = o->started_ms;
+  row.ended_ms = o->ended_ms;
+  row.exit_code = o->exit_code;
+  row.signal = o->signal;
+  row.error = o->error;
+  row.pid = o->pid;
+  row.retry_at_ms = retry_at_ms;
+  row.cpu_us = o->cpu_us;
+  row.rss_max_bytes = o->rss_max_bytes;
+  row.log = o->log;
+  row.child_run = a->child_run;
+  row.recorded = put_record(a);
   if (!row.log.path) row.log.path = "";
   if (o->state == FL_ATTEMPT_SUCCEEDED) {
     if (fl_store_put_value(s->store, o->outputs, &err)) return fl_scheduler_break(s, &err);
@@ -95,8 +96,10 @@ static bool record_end(fl_attempt *a, const fl_outcome *o, int64_t retry_at_ms) 
   } else if (!n->vars) {
     n->vars = fl_vars_ref(a->vars_in);
   }
-  if (fl_store_end_attempt(s->store, &row, &err)) return fl_scheduler_break(s, &err);
-  return true;
+  if (!a->recorded_row) run->claims_changed = true;
+  fl_code rc = a->recorded_row ? fl_store_end_attempt(s->store, &row, &err)
+                               : fl_store_add_attempt(s->store, &row, &err);
+  return rc ? fl_scheduler_break(s, &err) : true;
 }
 
 // ------------------------------------------------------------------------------------- retries

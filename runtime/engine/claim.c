@@ -43,7 +43,7 @@ bool fl_command_is_ok(const fl_command *c, int exit_code) {
   return exit_code == 0 && (!c || !c->ok_code_count);
 }
 
-static fl_reason start_reason(fl_run *run, uint32_t node) {
+fl_reason fl_run_get_start_reason(fl_run *run, uint32_t node) {
   fl_node_run *n = fl_run_get_node(run, node);
   if (n->next_reason) return n->next_reason;
   if (node >= run->graph_count) return FL_REASON_INSTANCE;
@@ -69,26 +69,69 @@ static bool within_deadline(fl_attempt *a, fl_node_run *n) {
   return true;
 }
 
+void fl_attempt_fill_row(fl_attempt *a, fl_attempt_row *row) {
+  *row = (fl_attempt_row){.run = a->run->row.row,
+                          .node = a->node,
+                          .number = a->number,
+                          .epoch = a->run->row.epoch,
+                          .seq = a->seq,
+                          .state = FL_ATTEMPT_QUEUED,
+                          .reason = a->reason,
+                          .claimed_ms = a->claimed_ms,
+                          .exit_code = -1,
+                          .vars_in = a->vars_in->map->store_id,
+                          .log = {.path = ""}};
+}
+
+// Lua nodes mostly end at once: their claims share a row of the run, and they get their own when
+// they end, or when they turn out to last. A process may wait in the supervisor: it is shown.
+static bool ends_at_once(const fl_attempt *a) {
+  return a->options->kind == FL_KIND_INLINE || a->options->kind == FL_KIND_BRANCH ||
+         a->options->kind == FL_KIND_WORKER;
+}
+
 static bool record_claim(fl_attempt *a, fl_reason reason) {
   fl_scheduler *s = a->scheduler;
-  fl_run *run = a->run;
   fl_error err;
-  a->seq = ++run->seq;
+  a->seq = ++a->run->seq;
   a->claimed_ms = fl_now(s);
+  a->reason = reason;
   if (fl_store_put_value(s->store, a->vars_in->map, &err)) return fl_scheduler_break(s, &err);
-  fl_attempt_row row = {.run = run->row.row,
-                        .node = a->node,
-                        .number = a->number,
-                        .epoch = run->row.epoch,
-                        .seq = a->seq,
-                        .state = FL_ATTEMPT_QUEUED,
-                        .reason = reason,
-                        .claimed_ms = a->claimed_ms,
-                        .exit_code = -1,
-                        .vars_in = a->vars_in->map->store_id,
-                        .log = {.path = ""}};
+  if (ends_at_once(a)) return a->run->claims_changed = true;
+  fl_attempt_row row;
+  fl_attempt_fill_row(a, &row);
+  a->recorded_row = true;
   if (fl_store_add_attempt(s->store, &row, &err)) return fl_scheduler_break(s, &err);
   return true;
+}
+
+static void add_claims(fl_buf *list, const fl_run *run, const fl_attempt *live) {
+  for (const fl_attempt *a = live; a; a = a->next) {
+    if (a->run != run || a->recorded_row) continue;
+    fl_buf_addf(list, "%s[%u,%u]", list->size > 1 ? "," : "", a->node, a->number);
+  }
+}
+
+bool fl_scheduler_write_claims(fl_scheduler *s) {
+  fl_buf list;
+  fl_error err;
+  bool ok = true;
+  fl_buf_init(&list, 64u << 20);
+  for (size_t i = 0; i < s->run_count && ok; i++) {
+    fl_run *run = s->runs[i];
+    if (!run->claims_changed) continue;
+    run->claims_changed = false;
+    fl_buf_reset(&list);
+    fl_buf_add_char(&list, '[');
+    add_claims(&list, run, s->live_slots);
+    add_claims(&list, run, s->live_free);
+    fl_buf_add_char(&list, ']');
+    const char *text = list.size > 2 ? fl_buf_cstr(&list) : NULL;
+    if (fl_store_put_claims(s->store, run->row.row, fl_now(s), text, &err))
+      ok = fl_scheduler_break(s, &err);
+  }
+  fl_buf_deinit(&list);
+  return ok;
 }
 
 // Once a run: which supervisor owns its processes, so that a resume finds them.
@@ -159,7 +202,7 @@ void fl_run_claim(fl_run *run, uint32_t node) {
     fl_attempt_free(a);
     return;
   }
-  if (!record_claim(a, start_reason(run, node))) {
+  if (!record_claim(a, fl_run_get_start_reason(run, node))) {
     fl_attempt_free(a);
     return;
   }

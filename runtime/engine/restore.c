@@ -62,6 +62,25 @@ static bool see_decision(void *ud, const fl_decision_row *row) {
   return true;
 }
 
+// A claim without a row: recorded before it started, and nothing is known of its end.
+static bool see_claim(void *ud, uint32_t node, uint32_t number, int64_t at_ms) {
+  fl_restore *r = ud;
+  if (node >= r->count || number <= r->past[node].number) return true;
+  fl_node_past *p = &r->past[node];
+  *p = (fl_node_past){.seq = ++r->run->seq,
+                      .number = number,
+                      .epoch = r->run->row.epoch,
+                      .attempt = FL_ATTEMPT_QUEUED,
+                      .has_attempt = true,
+                      .unrecorded = true,
+                      .state = FL_NODE_QUEUED,
+                      .lost = p->lost,
+                      .claim_seq = r->run->seq,
+                      .claimed_ms = at_ms,
+                      .child_run = p->child_run};
+  return true;
+}
+
 static bool see_epoch(void *ud, const fl_epoch_row *row) {
   fl_restore *r = ud;
   r->epochs = fl_realloc(r->epochs, (r->epoch_count + 1) * sizeof *r->epochs);
@@ -97,6 +116,7 @@ static fl_code read_history(fl_restore *r, fl_error *err) {
   r->reasons = fl_alloc_zero(r->count + 1, sizeof *r->reasons);
   if (!rc) rc = fl_store_each_attempt(store, row, see_attempt, r, err);
   if (!rc) rc = fl_store_each_decision(store, row, see_decision, r, err);
+  if (!rc) rc = fl_store_each_claim(store, row, see_claim, r, err);
   if (!rc) rc = fl_store_each_epoch(store, row, see_epoch, r, err);
   return rc ? rc : read_overlays(r, err);
 }

@@ -120,19 +120,21 @@ static fl_attempt *revive(fl_restore *r, uint32_t node, fl_error *err) {
   fl_run *run = r->run;
   fl_attempt *a = fl_attempt_new(run, node, p->number);
   fl_value *map = NULL;
+  fl_vars *merged = NULL;
+  fl_error ignored;
   a->seq = p->claim_seq;
   a->claimed_ms = p->claimed_ms;
   a->started_ms = p->started_ms;
   a->adopted = a->started = true;
   a->told = p->attempt == FL_ATTEMPT_RUNNING;
+  a->recorded_row = !p->unrecorded;
+  a->reason = fl_run_get_start_reason(run, node);
   a->child_run = p->child_run;
   if (fl_store_get_value(r->scheduler->store, p->vars_in, &map, err))
     return fl_attempt_free(a), NULL;
   a->vars_in = fl_vars_new(map ? map : fl_value_empty_map(), fl_value_empty_map());
-  fl_vars *merged = NULL;
-  fl_error ignored;
   if (!fl_run_merge_vars(run, node, true, &merged, &ignored) &&
-      fl_value_equal(merged->map, a->vars_in->map)) {
+      (p->unrecorded || fl_value_equal(merged->map, a->vars_in->map))) {
     fl_vars_unref(a->vars_in);
     a->vars_in = merged;
   } else {

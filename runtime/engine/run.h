@@ -58,6 +58,7 @@ struct fl_run {
   bool interrupted;
   bool timed_out;
   bool fenced; // taken over by another engine: write nothing
+  bool claims_changed; // the list of claims without a row is to be written
   bool supervisor_known;
   fl_run_state outcome; // of the graph, for the hooks
   char *error;
@@ -167,6 +168,12 @@ FL_MUST fl_code fl_run_merge_vars(fl_run *run, uint32_t node, bool lenient, fl_v
 // claim.c
 /// Decides about one ready node: records an attempt, or why there is none.
 void fl_run_claim(fl_run *run, uint32_t node);
+/// Why the next attempt of `node` starts.
+fl_reason fl_run_get_start_reason(fl_run *run, uint32_t node);
+/// What is known of `a` from its claim on.
+void fl_attempt_fill_row(fl_attempt *a, fl_attempt_row *row);
+/// Writes which claims have no row of their own, where that has changed.
+bool fl_scheduler_write_claims(fl_scheduler *s);
 fl_attempt *fl_attempt_new(fl_run *run, uint32_t node, uint32_t number);
 void fl_attempt_free(fl_attempt *a);
 // map.c, call.c: the scheduler's own executors

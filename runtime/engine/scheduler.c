@@ -379,6 +379,7 @@ static void sweep_ended(fl_scheduler *s) {
 bool fl_scheduler_commit(fl_scheduler *s) {
   fl_error err;
   if (!s->dirty) return true;
+  if (!fl_scheduler_write_claims(s)) return false;
   s->dirty = false;
   if (fl_store_commit(s->store, &err)) return fl_scheduler_break(s, &err);
   return true;

@@ -164,6 +164,7 @@ struct fl_sup {
   uint64_t *settled_seqs;
   size_t settled_count, settled_capacity;
   int64_t journal_retry_at; // 0: nothing to retry
+  int64_t idle_since;       // nothing but the journal keeps it since then
   bool spilled;             // there are files beside the journal
   bool untidy;              // an engine went away without saying that all is dealt with
   fl_sup_link *links;

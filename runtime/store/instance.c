@@ -3,10 +3,11 @@
 
 fl_code fl_store_add_instance(fl_store *s, const fl_instance_row *row, fl_error *err) {
   sqlite3_stmt *st;
-  fl_code code = fl_store_prepare_write(s, FL_SLOT_INSTANCE_ADD,
-                                        "INSERT INTO instance(run,node,map_node,position,name,type,"
-                                        "item) VALUES(?1,?2,?3,?4,?5,?6,?7)",
-                                        &st, err);
+  fl_code code =
+      fl_store_prepare_write(s, FL_SLOT_INSTANCE_ADD,
+                             "INSERT OR REPLACE INTO instance(run,node,map_node,position,name,type,"
+                             "item) VALUES(?1,?2,?3,?4,?5,?6,?7)",
+                             &st, err);
   if (code) return code;
   sqlite3_bind_int64(st, 1, row->run);
   sqlite3_bind_int64(st, 2, row->node);

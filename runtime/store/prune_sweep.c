@@ -98,6 +98,7 @@ static fl_code sweep_rows(fl_store *s, fl_error *err) {
       OWNED("attempt", "run", "node", "row FROM run"),
       OWNED("decision", "run", "node", "row FROM run"),
       OWNED("instance", "run", "node", "row FROM run"),
+      OWNED_FEW("claim", "run", "row FROM run"),
       OWNED("step", "run", "node", "row FROM run"),
       OWNED("checkpoint", "run", "node", "row FROM run"),
       OWNED("progress", "run", "node", "row FROM run"),

@@ -62,6 +62,8 @@ const char fl_store_tables_sql[] =
     "CREATE TABLE decision(run INTEGER NOT NULL, node INTEGER NOT NULL, seq INTEGER NOT NULL,"
     " epoch INTEGER NOT NULL, state INTEGER NOT NULL, reason INTEGER NOT NULL, detail TEXT,"
     " at_ms INTEGER NOT NULL, PRIMARY KEY(run, node, seq)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE claim(run INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, list TEXT NOT NULL)"
+    " STRICT;"
     "CREATE TABLE instance(run INTEGER NOT NULL, node INTEGER NOT NULL,"
     " map_node INTEGER NOT NULL, position INTEGER NOT NULL, name TEXT NOT NULL, type TEXT,"
     " item INTEGER, PRIMARY KEY(run, node)) STRICT, WITHOUT ROWID;"

@@ -227,6 +227,16 @@ FL_MUST fl_code fl_store_each_attempt(fl_store *s, int64_t run,
                                       bool (*each)(void *ud, const fl_attempt_row *row), void *ud,
                                       fl_error *err);
 
+/// Attempts that are claimed and have no row yet, as "[[node,number],...]"; NULL: none. An attempt
+/// that ends within milliseconds is thus written once; what stands here when the engine dies was
+/// recorded before it started, and is lost.
+FL_MUST fl_code fl_store_put_claims(fl_store *s, int64_t run, int64_t at_ms, const char *list,
+                                    fl_error *err);
+FL_MUST fl_code fl_store_each_claim(fl_store *s, int64_t run,
+                                    bool (*each)(void *ud, uint32_t node, uint32_t number,
+                                                 int64_t at_ms),
+                                    void *ud, fl_error *err);
+
 /// A node that got a state without an attempt: skipped, omitted, upstream_failed, cancelled; or
 /// pending again (a resume re-queued it). The last decision after the last attempt holds.
 typedef struct fl_decision_row {

@@ -176,6 +176,24 @@ static void a_killed_engines_attempts_end_as_their_fate_says(void **state) {
   }
 }
 
+static void a_claim_without_a_row_counts_as_an_attempt_that_was_lost(void **state) {
+  (void)state;
+  fake_engine f;
+  fl_node_options o = process;
+  o.kind = FL_KIND_INLINE;
+  fake_open(&f, 2, "a b:a c", o);
+  fake_run(&f);
+  fake_end(&f, "c", FL_ATTEMPT_SUCCEEDED);
+  fake_crash(&f);
+  resume(&f, FL_FATE_IS_RUNNING);
+  assert_string_equal(f.started, "a ");
+  assert_int_equal(f.live[0]->number, 2);
+  fake_end(&f, "a", FL_ATTEMPT_SUCCEEDED);
+  fake_end(&f, "b", FL_ATTEMPT_SUCCEEDED);
+  assert_int_equal(state_of(&f), FL_RUN_SUCCEEDED);
+  fake_close(&f);
+}
+
 static void an_engine_whose_run_was_taken_over_writes_nothing_more(void **state) {
   (void)state;
   fake_engine f;
@@ -223,6 +241,7 @@ int main(void) {
       cmocka_unit_test(the_policy_stop_ends_the_run_at_the_first_failure),
       cmocka_unit_test(a_resume_keeps_what_succeeded_and_runs_the_rest),
       cmocka_unit_test(a_killed_engines_attempts_end_as_their_fate_says),
+      cmocka_unit_test(a_claim_without_a_row_counts_as_an_attempt_that_was_lost),
       cmocka_unit_test(an_engine_whose_run_was_taken_over_writes_nothing_more),
       cmocka_unit_test(an_interrupt_ends_the_run_so_that_it_can_be_resumed),
   };
