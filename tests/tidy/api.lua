@@ -17,7 +17,7 @@ local private = { ["json.encode_value"] = true, ["json.decode_value"] = true }
 
 -- What stdlib/ may require: what a user's own node type may.
 local modules = { flow = true }
-for name in pairs(public) do modules[name] = true end
+for name in pairs(public) do modules[name], modules["flow." .. name] = true, true end
 
 local manual = "docs/reference.md"
 local told = tidy.exists(manual) and tidy.read(manual)
