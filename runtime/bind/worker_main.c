@@ -280,6 +280,8 @@ int fl_worker_main(int argc, char **argv) {
   say_loaded(&self, rc ? &err : NULL);
   if (rc) return 1;
   self.rss_base = self.rss_seen = read_statm(1);
+  fl_worker_result loading;
+  measure(&self, &loading); // is not of the first task
   serve(&self);
   return 0;
 }

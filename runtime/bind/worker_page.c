@@ -55,7 +55,9 @@ bool fl_slot_take(fl_worker_slot *slot, uint32_t generation, int64_t now_ns) {
 }
 
 void fl_slot_finish(fl_worker_slot *slot, uint32_t generation) {
-  atomic_store_explicit(&slot->word, word_of(generation, FL_SLOT_DONE), memory_order_release);
+  // The result was said before: the engine may have queued the next task in this slot already.
+  uint32_t word = word_of(generation, FL_SLOT_RUNNING);
+  atomic_compare_exchange_strong(&slot->word, &word, word_of(generation, FL_SLOT_DONE));
 }
 
 fl_slot_state fl_slot_get_state(fl_worker_slot *slot, uint32_t generation) {
