@@ -138,10 +138,10 @@ FL_MUST fl_code fl_store_find_run(fl_store *s, const char *name, fl_run_row *out
 /// Within the open transaction: FL_E_FENCED (and rolled back) when the run's epoch is not `epoch`.
 FL_MUST fl_code fl_store_fence(fl_store *s, int64_t run, uint32_t epoch, fl_error *err);
 /// Takes the lease of a run: epoch + 1, owner, lease; FL_E_BUSY when its lease holds and
-/// `owner_is_dead` is false, and when its epoch is no more `seen_epoch` (0: whatever it is): another
-/// engine took it since the caller looked at its owner and its history. `resume`: counts one more
-/// resume and forgets a wish to cancel. Own transaction (what is open is committed first), committed
-/// durably.
+/// `owner_is_dead` is false, and when its epoch is no more `seen_epoch` (0: whatever it is), for
+/// then another engine took it since the caller looked at its owner and its history. `resume`:
+/// counts one more resume and forgets a wish to cancel. Own transaction (what is open is committed
+/// first), committed durably.
 FL_MUST fl_code fl_store_take_run(fl_store *s, int64_t run, const char *owner, uint32_t seen_epoch,
                                   bool owner_is_dead, bool resume, int64_t now_ms, uint32_t *epoch,
                                   fl_error *err);

@@ -103,12 +103,14 @@ f.c = flow.shell { "true", after = "b" }]],
       "flow.lua:3: f.a.trigger: " },
     { "with an empty command", script [[f.a = flow.shell { " " }]],
       "flow.lua:3: f.a.text: expected a command, got an empty text" },
-    { "without what its type needs", script [[f.a = flow.sql { "select 1" }]], "flow.lua:3: f.a.db" },
+    { "without what its type needs", script [[f.a = flow.sql { "select 1" }]],
+      "flow.lua:3: f.a.db" },
     { "with a template that is not closed", script [[f.a = flow.shell { "echo {{ run.id" }]],
       "flow.lua:3: f.a.text: template" },
     { "with a bad pattern", script [[f.a = flow.shell { "true", retry_on = "(" }]],
       "flow.lua:3: f.a.retry_on: " },
-    { "with a module that is nowhere", 'require "nowhere"', "flow.lua:1: module 'nowhere' not found" },
+    { "with a module that is nowhere", 'require "nowhere"',
+      "flow.lua:1: module 'nowhere' not found" },
   }
   for _, case in ipairs(cases) do
     it(case[1], function()
@@ -229,7 +231,8 @@ describe("a state directory", function()
 
   it("whose disk is full: exit 3, nothing acknowledged is lost, and the run goes on", function()
     box:write("flow.lua", script [[
-      for i = 1, 300 do f["n" .. i] = flow.shell { "echo {{run.id}}" .. ("x"):rep(60), capture = "text" } end
+      for i = 1, 300 do f["n" .. i] = flow.shell { "echo {{run.id}}" .. ("x"):rep(60),
+        capture = "text" } end
     ]])
     local done = box:sh(([[
       mkdir small
@@ -309,10 +312,12 @@ describe("a node", function()
 
   -- Each way by which 64 MiB may come.
   for name, body in pairs {
-    capture = [[f.bad = flow.shell { "head -c 67108864 /dev/zero | tr '\\0' x", capture = "text" }]],
+    capture = [[f.bad = flow.shell { "head -c 67108864 /dev/zero | tr '\\0' x",
+      capture = "text" }]],
     FLOWLUA_OUTPUT = [[f.bad = flow.shell { "head -c 67108864 /dev/zero > $FLOWLUA_OUTPUT" }]],
     worker = [[f.bad = flow.lua { run = function() return ("x"):rep(67108864) end }]],
-    inline = [[f.bad = flow.lua { inline = true, run = function() return ("x"):rep(67108864) end }]],
+    inline = [[f.bad = flow.lua { inline = true, run = function()
+      return ("x"):rep(67108864) end }]],
     vars = [[f.bad = flow.lua { run = function(ctx) ctx.vars.x = ("x"):rep(67108864) end }]],
   } do
     it("with 64 MiB of outputs by " .. name, function()
@@ -324,7 +329,8 @@ describe("a node", function()
   it("that prints bytes which are no UTF-8 keeps them", function()
     local done = box:script(script [[
       f.bytes = flow.shell { "printf 'x\\377\\000y'", capture = "text" }
-      f.back = flow.lua { after = "bytes", run = function(ctx) return { same = ctx.inputs.bytes == "x\255\0y" } end }
+      f.back = flow.lua { after = "bytes", run = function(ctx)
+        return { same = ctx.inputs.bytes == "x\255\0y" } end }
       f.log = flow.shell { "printf 'a\\377\\033[2Jb\\n'" }
     ]])
     assert.equal(0, done.code, done.out)
@@ -380,14 +386,16 @@ describe("a node", function()
 
   it("that ignores TERM is killed after its grace", function()
     local bad = node_fails([[
-      f.bad = flow.shell { "trap '' TERM; while :; do sleep 0.05; done", timeout = "200ms", grace = "300ms" }
+      f.bad = flow.shell { "trap '' TERM; while :; do sleep 0.05; done", timeout = "200ms",
+        grace = "300ms" }
     ]], "timed out after 200ms")
     assert.is_true(bad.duration_ms >= 500, bad.duration_ms)
   end)
 
   it("that leaves a daemon behind: it is ended, and somebody is told", function()
     local done = box:script(script [[
-      f.a = flow.shell { "setsid sh -c 'sleep 65' >/dev/null 2>&1 & (setsid sleep 66 &); touch begun" }
+      f.a = flow.shell { "setsid sh -c 'sleep 65' >/dev/null 2>&1 & (setsid sleep 66 &); "
+        .. "touch begun" }
     ]])
     assert.equal(0, done.code, done.out)
     assert.matches("left %d+ process", done.out)
@@ -397,7 +405,8 @@ describe("a node", function()
 
   it("that prints 200 MB grows nobody, and its log is capped", function()
     local done = box:script(script [[
-      f.a = flow.shell { "yes 0123456789012345678901234567890123456789 | head -c 200000000; echo END",
+      f.a = flow.shell { "yes 0123456789012345678901234567890123456789 | head -c 200000000; "
+        .. "echo END",
         limits = { output = "1M" } }
     ]])
     assert.equal(0, done.code, done.out)

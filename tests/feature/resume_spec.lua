@@ -39,8 +39,13 @@ end
 
 -- a -> b -> c -> d; b fails until the file `mended` is there.
 local chain = script([[
-  f.a = flow.lua { run = function(ctx) ctx:exec { "sh", "-c", "echo a >> trail" } ctx.vars.v = ctx.params.p return { o = 1 } end }
-  f.b = flow.shell { after = "a", "echo b-{{params.p}}-{{vars.v}}-{{inputs.a.o}} >> trail; test -e mended" }
+  f.a = flow.lua { run = function(ctx)
+    ctx:exec { "sh", "-c", "echo a >> trail" }
+    ctx.vars.v = ctx.params.p
+    return { o = 1 }
+  end }
+  f.b = flow.shell { after = "a", "echo b-{{params.p}}-{{vars.v}}-{{inputs.a.o}} >> trail; "
+    .. "test -e mended" }
   f.c = flow.shell { after = "b", "echo c-{{vars.v}} >> trail" }
   f.side = flow.shell { "echo side >> trail" }
 ]], [[{ params = { p = "x" } }]])
@@ -191,7 +196,8 @@ describe("resume after a failure", function()
 
   it("keeps the instances of a map that succeeded", function()
     box:script(script [[
-      f.each = flow.map { over = { 1, 2, 3 }, node = flow.shell { "echo {{item}} >> trail; test {{item}} != 2 || test -e mended" } }
+      f.each = flow.map { over = { 1, 2, 3 }, node = flow.shell {
+        "echo {{item}} >> trail; test {{item}} != 2 || test -e mended" } }
       f.after = flow.lua { after = "each", run = function(ctx) return { #ctx.inputs.each } end }
     ]])
     box:sh(": > trail")
@@ -225,7 +231,10 @@ describe("resume after a failure", function()
   it("gives a Lua node its checkpoint and the results of its steps", function()
     box:script(script [[
       f.a = flow.lua { run = function(ctx)
-        local s = ctx:step("once", function() ctx:exec { "sh", "-c", "echo once >> trail" } return 5 end)
+        local s = ctx:step("once", function()
+          ctx:exec { "sh", "-c", "echo once >> trail" }
+          return 5
+        end)
         local c = ctx:restored()
         if not c then ctx:checkpoint { at = 3 } error("broke") end
         return { s = s, at = c.at }
@@ -239,7 +248,8 @@ describe("resume after a failure", function()
   it("after an interrupt continues with what was interrupted", function()
     box:write("flow.lua", script [[
       f.a = flow.shell { "echo a >> trail" }
-      f.b = flow.shell { after = "a", "echo b >> trail; test -e mended || { touch begun; sleep 60; }" }
+      f.b = flow.shell { after = "a", "echo b >> trail; test -e mended || { touch begun; "
+        .. "sleep 60; }" }
       f.c = flow.shell { after = "b", "echo c >> trail" }
     ]])
     local process = box:start { "flow.lua" }
@@ -266,7 +276,8 @@ describe("resume after kill -9 of the engine", function()
 
   it("adopts what still runs", function()
     kill_when("begun", [[
-      f.a = flow.shell { "echo a >> trail; touch begun; until test -e go; do sleep 0.02; done; echo a-end >> trail; echo v=9 > $FLOWLUA_OUTPUT" }
+      f.a = flow.shell { "echo a >> trail; touch begun; until test -e go; do sleep 0.02; "
+        .. "done; echo a-end >> trail; echo v=9 > $FLOWLUA_OUTPUT" }
       f.b = flow.shell { after = "a", "echo b-{{inputs.a.v}} >> trail" }
     ]])
     local process = box:start { "resume", "--no-progress" }
@@ -280,17 +291,22 @@ describe("resume after kill -9 of the engine", function()
 
   it("harvests what ended meanwhile, with its true exit code", function()
     kill_when("begun", [[
-      f.good = flow.shell { "echo good >> trail; touch begun.good; until test -e go; do sleep 0.02; done; echo v=1 > $FLOWLUA_OUTPUT; touch good.done" }
-      f.bad = flow.shell { "echo bad >> trail; until test -e begun.good; do sleep 0.02; done; touch begun; until test -e go; do sleep 0.02; done; touch bad.done; exit 42" }
+      f.good = flow.shell { "echo good >> trail; touch begun.good; until test -e go; "
+        .. "do sleep 0.02; done; echo v=1 > $FLOWLUA_OUTPUT; touch good.done" }
+      f.bad = flow.shell { "echo bad >> trail; until test -e begun.good; do sleep 0.02; done; "
+        .. "touch begun; until test -e go; do sleep 0.02; done; touch bad.done; exit 42" }
       f.after = flow.shell { after = "good", "echo after-{{inputs.good.v}} >> trail" }
     ]], "--jobs", "2")
     box:write("go", "")
-    support.wait_until("the ends", function() return box:exists("good.done") and box:exists("bad.done") end)
+    support.wait_until("the ends", function()
+      return box:exists("good.done") and box:exists("bad.done")
+    end)
     box:assert_none_left()
     local done = resume()
     assert.equal(1, done.code, done.out .. done.err)
     local node = box:show().node
-    assert.same({ "succeeded", 1, 0 }, { node.good.status, node.good.attempts, node.good.exit_code })
+    assert.same({ "succeeded", 1, 0 }, { node.good.status, node.good.attempts,
+      node.good.exit_code })
     assert.same({ "failed", 1, 42 }, { node.bad.status, node.bad.attempts, node.bad.exit_code })
     assert.equal("succeeded", node.after.status)
     assert.matches("^%a+ %a+ after%-1$", trail())
@@ -299,7 +315,8 @@ describe("resume after kill -9 of the engine", function()
   it("runs again what was lost with the supervisor, and counts it as lost", function()
     kill_when("begun", [[
       f.done = flow.shell { "echo done >> trail" }
-      f.a = flow.shell { after = "done", "echo a >> trail; touch begun; test -e mended || sleep 61" }
+      f.a = flow.shell { after = "done", "echo a >> trail; touch begun; "
+        .. "test -e mended || sleep 61" }
     ]])
     for pid, words in pairs(box:left()) do
       if words:find("--supervisor", 1, true) then os.execute("kill -9 " .. pid) end
@@ -327,7 +344,8 @@ describe("resume after kill -9 of the engine", function()
   end)
 
   it("is refused while another engine owns the run", function()
-    box:write("flow.lua", script [[f.a = flow.shell { "touch begun; until test -e go; do sleep 0.02; done" }]])
+    box:write("flow.lua", script [[f.a = flow.shell {
+      "touch begun; until test -e go; do sleep 0.02; done" }]])
     local process = box:start { "flow.lua", "--no-progress" }
     support.wait_until("the node", function() return box:exists("begun") end)
     local done = resume()
@@ -343,7 +361,8 @@ describe("resume after kill -9 of the engine", function()
       f.a = flow.shell { "echo a >> trail; touch begun; until test -e go; do sleep 0.02; done" }
       f.b = flow.shell { after = "a", "echo b >> trail; sleep 0.2" }
     ]])
-    local one, other = box:start { "resume", "--no-progress" }, box:start { "resume", "--no-progress" }
+    local one = box:start { "resume", "--no-progress" }
+    local other = box:start { "resume", "--no-progress" }
     pcall(support.wait_until, "both to look", function() return false end, 0.5)
     box:write("go", "")
     local a, b = one:wait(), other:wait()

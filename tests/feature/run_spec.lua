@@ -1,4 +1,4 @@
--- What a run does: order, inheritance, maps, branches, sub-flows, hooks, retries, triggers, limits.
+-- What a run does: order, priorities, conditions, retries, limits, interrupts.
 local support = require "tests.feature.support"
 
 -- A script of one flow `f`; the lines in `body` declare its nodes.
@@ -155,7 +155,10 @@ describe("a run", function()
       local flow = require "flow"
       return flow.node_type {
         name = "greet",
-        params = { who = { "string", required = true }, times = { "integer", default = 2, min = 1 } },
+        params = {
+          who = { "string", required = true },
+          times = { "integer", default = 2, min = 1 },
+        },
         run = function(ctx, p) return { text = ("hi %s;"):format(p.who):rep(p.times) } end,
       }
     ]])
@@ -176,171 +179,6 @@ describe("a run", function()
       assert.equal(0, done.code, done.out .. done.err)
     end
     assert.equal("84", box:sql_value("select count(*) from v_attempt where status='succeeded'"))
-  end)
-end)
-
-describe("params", function()
-  each_test()
-  local body = [[f.a = flow.lua { run = function(ctx) return { p = ctx.params } end }]]
-  local options = [[{ params = { text = "t", n = 1, list = { 1 }, on = false,
-    limited = { "integer", default = 3, min = 1, doc = "how many" } } }]]
-
-  it("have defaults that the command line overrides by their type", function()
-    local n = succeeds(body, options, "--param", "text=42", "--param", "n=42", "--param",
-      'list=["x","y"]', "--param", "on=true", "--param", "limited=7")
-    assert.same({ text = "42", n = 42, list = { "x", "y" }, on = true, limited = 7 },
-      n.node.a.outputs.p)
-  end)
-
-  it("are read only", function()
-    local n = fails [[f.a = flow.lua { run = function(ctx) ctx.params.x = 1 end }]]
-    assert.matches("flow.lua:3: ", n.node.a.error, 1, true)
-    assert.matches("read only", n.node.a.error, 1, true)
-  end)
-end)
-
-describe("vars", function()
-  each_test()
-
-  it("are inherited by children and theirs, not by others", function()
-    local n = succeeds [[
-      f.a = flow.lua { run = function(ctx) ctx.vars.a = { 1, { deep = "x" } } end }
-      f.b = flow.lua { after = "a", inline = true, run = function(ctx) ctx.vars.b = ctx.vars.a[1] end }
-      f.c = flow.shell { after = "b", "echo {{vars.b}}-{{vars.a[2].deep}} > said" }
-      f.other = flow.lua { run = function(ctx) return { sees = ctx.vars.a ~= nil } end }
-    ]]
-    assert.same({ a = { 1, { deep = "x" } }, b = 1 }, n.node.c.vars)
-    assert.equal("1-x\n", box:read("said"))
-    assert.is_false(n.node.other.outputs.sees)
-  end)
-
-  it("of the flow are what a root starts with", function()
-    local n = succeeds([[f.a = flow.lua { run = function(ctx) return { k = ctx.vars.k } end }]],
-      [[{ vars = { k = "v" } }]])
-    assert.same({ k = "v" }, n.node.a.outputs)
-  end)
-
-  local diamond = [[
-    f.l = flow.lua { inline = true, run = function(ctx) ctx.vars.k = %s end }
-    f.r = flow.lua { inline = true, run = function(ctx) ctx.vars.k = %s end }
-    f.join = flow.lua { inline = true, after = { "l", "r" }, %s run = function(ctx) return { k = ctx.vars.k } end }
-  ]]
-
-  it("that two parents set to different values are an error naming both and the key", function()
-    local n = fails(diamond:format("1", "2", ""))
-    local text = n.node.join.error
-    assert.equal("failed", n.node.join.status)
-    for _, word in ipairs { "k", "l", "r" } do assert.matches("%f[%w]" .. word .. "%f[%W]", text) end
-  end)
-
-  it("that two parents set to one value are no conflict", function()
-    assert.equal(7, succeeds(diamond:format("7", "7", "")).node.join.outputs.k)
-  end)
-
-  it("merge first, last or by a function", function()
-    assert.equal(1, succeeds(diamond:format("1", "2", 'merge = "first",')).node.join.outputs.k)
-    assert.equal(2, succeeds(diamond:format("1", "2", 'merge = "last",')).node.join.outputs.k)
-    assert.equal(3, succeeds(diamond:format("1", "2",
-      "merge = function(key, values) return values[1] + values[2] end,")).node.join.outputs.k)
-  end)
-
-  it("of a failed attempt are not published", function()
-    local n = succeeds [[
-      f.a = flow.lua { retries = 1, retry_delay = 0, run = function(ctx)
-        if ctx.run.attempt == 1 then ctx.vars.bad = 1 error("first") end
-        ctx.vars.good = ctx.vars.bad == nil
-      end }
-    ]]
-    assert.same({ good = true }, n.node.a.vars)
-  end)
-end)
-
-describe("outputs of processes", function()
-  each_test()
-
-  it("come from FLOWLUA_OUTPUT as lines or as one JSON object", function()
-    local n = succeeds [=[
-      f.lines = flow.shell { 'printf "a=1\nb=x=y\n" > "$FLOWLUA_OUTPUT"' }
-      f.json = flow.shell { [[echo '{"a":1,"l":[true]}' > $FLOWLUA_OUTPUT]] }
-      f.none = flow.shell { "true" }
-    ]=]
-    assert.same({ a = "1", b = "x=y" }, n.node.lines.outputs)
-    assert.same({ a = 1, l = { true } }, n.node.json.outputs)
-    assert.same({}, n.node.none.outputs)
-  end)
-
-  it("of a failed attempt are not published", function()
-    local n = fails [[f.a = flow.shell { "echo a=1 > $FLOWLUA_OUTPUT; exit 1" }]]
-    assert.same({}, n.node.a.outputs)
-  end)
-
-  it("come from stdout with capture", function()
-    local n = succeeds [[
-      f.text = flow.shell { "echo one; echo two", capture = "text" }
-      f.lines = flow.shell { "echo one; echo two", capture = "lines" }
-      f.json = flow.shell { "echo '{\"k\":[1,2]}'", capture = "json" }
-      f.user = flow.lua { after = { "text", "lines", "json" }, run = function(ctx)
-        local i = ctx.inputs
-        return { i.text, i.lines[2], i.json.k[2] }
-      end }
-    ]]
-    assert.equal("one\ntwo", n.node.text.outputs)
-    assert.same({ "one", "two" }, n.node.lines.outputs)
-    assert.same({ k = { 1, 2 } }, n.node.json.outputs)
-    assert.same({ "one\ntwo", "two", 2 }, n.node.user.outputs)
-  end)
-
-  it("know their run, node, attempt, time and context", function()
-    succeeds([[
-      f.a = flow.lua { run = function(ctx) ctx.vars.v = 1 return { o = 2 } end }
-      f.b = flow.shell { after = "a", 'echo "$FLOWLUA_RUN $FLOWLUA_NODE $FLOWLUA_ATTEMPT $FLOWLUA_TIME" > env; cat "$FLOWLUA_CONTEXT" > context' }
-    ]], "{ params = { p = 3 } }", "--at", "2026-01-31")
-    assert.equal(box:show().run.id .. " b 1 2026-01-31T00:00:00.000Z\n", box:read("env"))
-    local context = support.decode(box:read("context"))
-    assert.equal("f", context.run.flow)
-    assert.same({ p = 3 }, context.params)
-    assert.same({ v = 1 }, context.vars)
-    assert.same({ o = 2 }, context.inputs.a)
-  end)
-
-  it("inherit env and cwd, and nothing of the engine's descriptors", function()
-    box:write("sub/here", "")
-    succeeds [[
-      f.a = flow.shell { 'echo "$GREETING" > said; ls > ../seen; ls /proc/self/fd > ../fds', cwd = "sub",
-        env = { GREETING = "hi {{run.flow}}" } }
-    ]]
-    assert.equal("hi f\n", box:read("sub/said"))
-    assert.matches("here", box:read("seen"))
-    -- 0, 1, 2, and the one that ls reads the folder with; FLOWLUA_CONTEXT and FLOWLUA_OUTPUT may
-    -- lie under /dev/fd.
-    assert.is_true(#support.lines(box:read("fds")) <= 6, box:read("fds"))
-  end)
-end)
-
-describe("templates", function()
-  each_test()
-
-  it("quote for the shell, expand lists, and insert raw with three braces", function()
-    succeeds([[
-      f.a = flow.shell { "printf '%s|' {{params.words}} {{params.evil}} > said; printf '%s|' {{{params.raw}}} > raw" }
-    ]], [[{ params = { words = { "a b", "c" }, evil = "$(touch hacked)'\"", raw = "x y" } }]])
-    assert.equal("a b|c|$(touch hacked)'\"|", box:read("said"))
-    assert.equal("x|y|", box:read("raw"))
-    assert.is_false(box:exists("hacked"))
-  end)
-
-  it("know run, env, date and the time units", function()
-    box.env.COLOUR = "red"
-    succeeds([[
-      f.a = flow.shell { "echo {{run.date}} {{date(run.time - day, '%Y%m%d')}} {{env.COLOUR}} > said" }
-    ]], [[{ tz = "Asia/Shanghai" }]], "--at", "2026-03-01T20:00:00Z")
-    assert.equal("2026-03-02 20260301 red\n", box:read("said"))
-  end)
-
-  it("with an unknown name fail the node with its place", function()
-    local n = fails [[f.a = flow.shell { "echo {{vars.nothing}}" }]]
-    assert.matches("nothing", n.node.a.error)
-    assert.equal(0, n.node.a.attempts > 1 and 1 or 0)
   end)
 end)
 
@@ -454,7 +292,8 @@ describe("retries", function()
 
   it("try again after the delay, and count attempts", function()
     local n = succeeds [[
-      f.a = flow.shell { "test $FLOWLUA_ATTEMPT = 3", retries = 5, retry_delay = "20ms", retry_backoff = 2 }
+      f.a = flow.shell { "test $FLOWLUA_ATTEMPT = 3", retries = 5, retry_delay = "20ms",
+        retry_backoff = 2 }
     ]]
     assert.equal(3, n.node.a.attempts)
     local rows = box:sql("select status from v_attempt order by number")
@@ -469,9 +308,12 @@ describe("retries", function()
     local n = fails [[
       f.code = flow.shell { "exit 9", retries = 2, retry_delay = 0, retry_on = { 4, 5 } }
       f.codes = flow.shell { "exit 5", retries = 2, retry_delay = 0, retry_on = { 4, 5 } }
-      f.text = flow.lua { retries = 2, retry_delay = 0, retry_on = "time.?out", run = function() error("a timeout") end }
-      f.texts = flow.lua { retries = 2, retry_delay = 0, retry_on = "time.?out", run = function() error("other") end }
-      f.fn = flow.lua { retries = 3, retry_delay = 0, retry_on = function(failure) return failure.attempt < 2 end,
+      f.text = flow.lua { retries = 2, retry_delay = 0, retry_on = "time.?out", run = function()
+        error("a timeout") end }
+      f.texts = flow.lua { retries = 2, retry_delay = 0, retry_on = "time.?out", run = function()
+        error("other") end }
+      f.fn = flow.lua { retries = 3, retry_delay = 0, retry_on = function(failure)
+        return failure.attempt < 2 end,
         run = function() error("x") end }
     ]]
     assert.same({ 1, 3, 3, 1, 2 }, { n.node.code.attempts, n.node.codes.attempts,
@@ -503,7 +345,8 @@ describe("time limits", function()
 
   it("deadline ends all attempts together", function()
     local n = fails [[
-      f.a = flow.shell { "sleep 0.2; false", retries = 100, retry_delay = "50ms", deadline = "600ms" }
+      f.a = flow.shell { "sleep 0.2; false", retries = 100, retry_delay = "50ms",
+        deadline = "600ms" }
     ]]
     assert.is_true(n.node.a.attempts >= 1 and n.node.a.attempts <= 4, n.node.a.attempts)
   end)
@@ -514,7 +357,8 @@ describe("time limits", function()
   end)
 
   it("nothing that ran in time is touched", function()
-    assert.equal("succeeded", succeeds([[f.a = flow.shell { "sleep 0.1", timeout = "30s" }]]).node.a.status)
+    local n = succeeds [[f.a = flow.shell { "sleep 0.1", timeout = "30s" }]]
+    assert.equal("succeeded", n.node.a.status)
   end)
 end)
 
@@ -556,236 +400,6 @@ describe("pools", function()
   end)
 end)
 
-describe("map", function()
-  each_test()
-
-  it("makes an instance of each item and collects their outputs in order", function()
-    local n = succeeds [[
-      f.list = flow.lua { run = function() return { items = { "c", "a", "b" } } end }
-      f.each = flow.map { after = "list", over = function(ctx) return ctx.inputs.list.items end, limit = 2,
-        run = function(ctx, item, index) return { item .. index } end }
-      f.join = flow.lua { after = "each", run = function(ctx)
-        local all = {}
-        for i, o in ipairs(ctx.inputs.each) do all[i] = o[1] end
-        return { all = table.concat(all, " ") }
-      end }
-    ]]
-    assert.equal("c1 a2 b3", n.node.join.outputs.all)
-    for i = 1, 3 do assert.equal("succeeded", n.node["each[" .. i .. "]"].status) end
-  end)
-
-  it("runs a node of any type, and knows item and index in its templates", function()
-    succeeds([[
-      f.each = flow.map { over = "{{params.names}}", node = flow.shell { "echo {{index}}:{{item}} > out.{{index}}" } }
-    ]], [[{ params = { names = { "x y", "z" } } }]])
-    assert.equal("1:x y\n", box:read("out.1"))
-    assert.equal("2:z\n", box:read("out.2"))
-  end)
-
-  it("chunks, and takes an empty list", function()
-    local n = succeeds [[
-      f.chunked = flow.map { over = { 1, 2, 3, 4, 5 }, chunk = 2, run = function(ctx, items) return { #items } end }
-      f.empty = flow.map { over = {}, run = function() error("never") end }
-      f.after = flow.lua { after = { "chunked", "empty" }, run = function(ctx)
-        return { #ctx.inputs.chunked, #ctx.inputs.empty, ctx.inputs.chunked[3][1] }
-      end }
-    ]]
-    assert.same({ 3, 0, 1 }, n.node.after.outputs)
-  end)
-
-  it("retries and fails instance by instance", function()
-    local n = fails [[
-      f.each = flow.map { over = { "ok", "flaky", "bad" }, retries = 1, retry_delay = 0, run = function(ctx, item)
-        if item == "bad" or item == "flaky" and ctx.run.attempt == 1 then error(item) end
-        return item
-      end }
-      f.after = flow.shell { "true", after = "each" }
-    ]]
-    assert.same({ 1, 2, 2 }, { n.node["each[1]"].attempts, n.node["each[2]"].attempts,
-      n.node["each[3]"].attempts })
-    assert.equal("failed", n.node["each[3]"].status)
-    assert.equal("failed", n.node.each.status)
-    assert.equal("upstream_failed", n.node.after.status)
-  end)
-end)
-
-describe("branch", function()
-  each_test()
-
-  it("omits the children that were not chosen", function()
-    succeeds([[
-      f.pick = flow.branch { choose = function(ctx) return ctx.params.way end }
-      f.left = flow.shell { "touch left", after = "pick" }
-      f.right = flow.shell { "touch right", after = "pick" }
-      f.beyond = flow.shell { "true", after = "right" }
-      f.join = flow.shell { "touch join", after = { "left", "right" }, trigger = "none_failed" }
-    ]], [[{ params = { way = "left" } }]])
-    local states = box:states()
-    assert.same({ "succeeded", "succeeded", "omitted", "succeeded" },
-      { states.pick, states.left, states.right, states.join })
-    assert.is_true(states.beyond == "omitted" or states.beyond == "skipped", states.beyond)
-    assert.is_false(box:exists("right"))
-  end)
-
-  it("refuses a name that is no child", function()
-    local n = fails [[
-      f.pick = flow.branch { choose = function() return "nowhere" end }
-      f.left = flow.shell { "true", after = "pick" }
-    ]]
-    assert.matches("nowhere", n.node.pick.error)
-  end)
-end)
-
-describe("call", function()
-  each_test()
-  local function text(inner)
-    return ([[
-      local flow = require "flow"
-      local sub = flow.dag("sub", { params = { n = 0 } })
-      sub.twice = flow.lua { run = function(ctx) %s return { n = ctx.params.n * 2 } end }
-      local main = flow.dag("main")
-      main.go = flow.call { flow = sub, params = { n = 21 } }
-      main.after = flow.shell { "true", after = "go" }
-      return { main, sub }
-    ]]):format(inner)
-  end
-
-  it("runs a flow as a run of its own, linked", function()
-    local done = box:script(text "", "--flow", "main")
-    assert.equal(0, done.code, done.out .. done.err)
-    local rows = box:sql("select flow, status, \"trigger\", parent_node from v_run order by flow")
-    assert.same({ { "main", "succeeded", "manual", "" }, { "sub", "succeeded", "flow", "go" } },
-      rows)
-    local id = box:sql_value("select id from v_run where flow='sub'")
-    assert.same({ n = 42 }, box:show(id).node.twice.outputs)
-  end)
-
-  it("fails with its run", function()
-    local done = box:script(text "error('inner')", "--flow", "main")
-    assert.equal(1, done.code)
-    local id = box:sql_value("select id from v_run where flow='main'")
-    local n = box:show(id).node
-    assert.same({ "failed", "upstream_failed" }, { n.go.status, n.after.status })
-    assert.matches("inner", n.go.error)
-  end)
-end)
-
-describe("hooks", function()
-  each_test()
-  local hooks = [[{ on_success = flow.shell { "echo success >> trail" },
-    on_failure = flow.shell { "echo failure >> trail" },
-    on_cancel = flow.shell { "echo cancel >> trail" }, on_exit = flow.shell { "echo exit >> trail" } }]]
-
-  it("run at the end of a run that succeeded", function()
-    succeeds([[f.a = flow.shell { "echo node >> trail" }]], hooks)
-    assert.equal("node success exit", trail())
-  end)
-
-  it("run at the end of a run that failed", function()
-    fails([[f.a = flow.shell { "false" }]], hooks)
-    assert.equal("failure exit", trail())
-  end)
-
-  it("run at the end of a run that was cancelled", function()
-    box:write("flow.lua", script([[f.a = flow.shell { "touch begun; sleep 60", grace = "1s" }]],
-      hooks))
-    local process = box:start { "flow.lua" }
-    support.wait_until("the node", function() return box:exists("begun") end)
-    local id = box:sql_value("select id from v_run")
-    local done = box:run { "cancel", id }
-    assert.equal(0, done.code, done.err)
-    assert.equal(1, process:wait().code)
-    assert.equal("cancelled", box:show(id).run.status)
-    assert.equal("cancel exit", trail())
-  end)
-end)
-
-describe("a context", function()
-  each_test()
-
-  it("keeps steps across attempts: each runs once in the life of a node", function()
-    local n = succeeds [[
-      f.a = flow.lua { retries = 2, retry_delay = 0, run = function(ctx)
-        local x = ctx:step("one", function() ctx:exec { "sh", "-c", "echo one >> trail" } return 11 end)
-        if ctx.run.attempt < 3 then error("again") end
-        return { x = x }
-      end }
-    ]]
-    assert.equal(11, n.node.a.outputs.x)
-    assert.equal("one", trail())
-  end)
-
-  it("keeps a checkpoint for the next attempt", function()
-    local n = succeeds [[
-      f.a = flow.lua { retries = 1, retry_delay = 0, run = function(ctx)
-        local before = ctx:restored()
-        if not before then ctx:checkpoint { at = 5 } error("broke") end
-        return before
-      end }
-    ]]
-    assert.same({ at = 5 }, n.node.a.outputs)
-    assert.same({ at = 5 }, n.node.a.checkpoint)
-  end)
-
-  for _, where in ipairs { "worker", "inline" } do
-    it("offers the same to a " .. where .. " node", function()
-      local n = succeeds(([[
-        f.p = flow.shell { "echo k=v > $FLOWLUA_OUTPUT" }
-        f.a = flow.lua { inline = %s, after = "p", run = function(ctx)
-          ctx:log("line", { 1 })
-          print("printed")
-          ctx:progress(1, 2, "half")
-          local r = ctx:exec { "sh", "-c", "echo out; echo err >&2; exit 3", capture = "text", ok_codes = { 3 } }
-          local bad = ctx:exec { "sh", "-c", "exit 9", check = false }
-          ctx:sleep("5ms")
-          ctx.vars.seen = ctx.inputs.p.k
-          return { r.ok, r.code, r.outputs, bad.ok, bad.code, ctx.run.flow, ctx.run.attempt, ctx:cancelled(),
-            #ctx:uuid(), type(ctx:now()), ctx:random(3, 3) }
-        end }
-      ]]):format(tostring(where == "inline")))
-      assert.same({ true, 3, "out", false, 9, "f", 1, false, 36, "number", 3 }, n.node.a.outputs)
-      assert.same({ seen = "v" }, n.node.a.vars)
-      local log = box:run({ "logs", "last", "a" }).out
-      assert.matches("line\t[1]", log, 1, true)
-      assert.matches("printed", log, 1, true)
-    end)
-  end
-
-  it("names the path of a value that cannot be kept", function()
-    local n = fails [[
-      f.fn = flow.lua { run = function() return { a = { b = print } } end }
-      f.nan = flow.lua { run = function() return { x = 0 / 0 } end }
-      f.loop = flow.lua { inline = true, run = function(ctx) local t = {} t.t = t ctx.vars.loop = t end }
-    ]]
-    assert.matches("a.b", n.node.fn.error, 1, true)
-    assert.matches("function", n.node.fn.error, 1, true)
-    assert.matches("x", n.node.nan.error, 1, true)
-    assert.matches("loop.t", n.node.loop.error, 1, true)
-  end)
-end)
-
-describe("sql", function()
-  each_test()
-
-  it("binds templates as parameters and gives rows", function()
-    local n = succeeds([[
-      f.make = flow.sql { db = "t.db", "create table t (a, b)", "insert into t values ({{params.evil}}, 2)" }
-      f.read = flow.sql { after = "make", db = "t.db", "select a, b from t" }
-    ]], [[{ params = { evil = "x'); drop table t; --" } }]])
-    assert.same({ { a = "x'); drop table t; --", b = 2 } }, n.node.read.outputs.rows)
-    assert.equal(1, n.node.make.outputs.changes)
-  end)
-
-  it("is one transaction: a statement that fails leaves nothing", function()
-    fails [[
-      f.make = flow.sql { db = "t.db", "create table t (a unique)" }
-      f.bad = flow.sql { after = "make", db = "t.db", "insert into t values (1)", "insert into t values (1)" }
-    ]]
-    assert.equal("0\n", box:sh("sqlite3 t.db 'select count(*) from t'").out)
-    assert.matches("UNIQUE", box:show().node.bad.error)
-  end)
-end)
-
 describe("an interrupt", function()
   each_test()
 
@@ -793,7 +407,8 @@ describe("an interrupt", function()
     it(name .. " ends the nodes, saves the state and says how to resume", function()
       box:write("flow.lua", script [[
         f.done = flow.shell { "echo done >> trail" }
-        f.a = flow.shell { "trap 'echo term >> trail; exit 0' TERM; touch begun; while :; do sleep 0.05; done", after = "done" }
+        f.a = flow.shell { "trap 'echo term >> trail; exit 0' TERM; touch begun; while :; "
+          .. "do sleep 0.05; done", after = "done" }
         f.next = flow.shell { "echo next >> trail", after = "a" }
       ]])
       local process = box:start { "flow.lua", "--no-progress" }
@@ -813,7 +428,8 @@ describe("an interrupt", function()
 
   it("twice ends at once", function()
     box:write("flow.lua", script [[
-      f.a = flow.shell { "trap '' TERM INT; touch begun; while :; do sleep 0.05; done", grace = "1h" }
+      f.a = flow.shell { "trap '' TERM INT; touch begun; while :; do sleep 0.05; done",
+        grace = "1h" }
     ]])
     local process = box:start { "flow.lua", "--no-progress" }
     support.wait_until("the node", function() return box:exists("begun") end)

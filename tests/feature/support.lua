@@ -1,8 +1,8 @@
--- What feature specs share: a box (a folder of its own) in which the built binary is run and watched.
+-- What feature specs share: a box, a folder of its own where the built binary is run and watched.
 --
--- A spec says `box = support.box()` before each test and `box:close()` after it. Everything that a box
--- starts carries the box's mark in its environment: close() finds what is still running, fails the
--- test for it, and ends it. With FLOWLUA_KEEP=1 the folder stays for a look.
+-- A spec says `box = support.box()` before each test and `box:close()` after it. Everything that a
+-- box starts carries the box's mark in its environment: close() finds what is still running, fails
+-- the test for it, and ends it. With FLOWLUA_KEEP=1 the folder stays for a look.
 local ffi = require "ffi"
 local json = require "dkjson"
 
@@ -297,8 +297,8 @@ end
 ---@param query string
 ---@return string[][]
 function Box:sql(query)
-  local done = spawn(self, { "/usr/bin/sqlite3", "-readonly", "-batch", "-separator", "\31",
-    "-newline", "\30", self.state .. "/flowlua.db", query }, {}):wait()
+  local done = spawn(self, { "/usr/bin/sqlite3", "-readonly", "-batch", "-cmd", ".timeout 10000",
+    "-separator", "\31", "-newline", "\30", self.state .. "/flowlua.db", query }, {}):wait()
   if done.code ~= 0 then error("sqlite3: " .. done.err, 2) end
   local rows = {}
   for line in done.out:gmatch("([^\30]*)\30") do

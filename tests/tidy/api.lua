@@ -1,4 +1,4 @@
--- Checks that what Lua code can call is typed and told: every C function has its stub and its manual.
+-- Checks that what Lua code can call is typed and told: each C function has its stub and manual.
 local tidy = require "tests.support.tidy"
 
 -- The C modules that users require, each with the files that register its functions. A C module not

@@ -12,7 +12,9 @@ for _, path in ipairs(files) do
   local n = 1
   if lines[1] and lines[1]:find("^#!") then n = 2 end
   -- A types file says `---@meta` and refuses to be required before all else.
-  if lines[n] and lines[n]:find("^%-%-%-@meta") then n = n + 3 end
+  if lines[n] and lines[n]:find("^%-%-%-@meta") then
+    repeat n = n + 1 until not lines[n] or lines[n]:find("^%-%-")
+  end
   local opener = openers[path:match("%.(%w+)$") or "sh"] or "#"
   local said = lines[n] and lines[n]:match("^" .. opener .. "%s*(.*)$")
   if not said then

@@ -1,6 +1,7 @@
 ---@meta
 error "meta file: not to be required"
 
+--- What went wrong, in one word: the `code` of the errors that functions of these modules return.
 ---@alias flow.ErrorCode
 ---| "usage" # an argument or a text is wrong
 ---| "script" # the user's script is wrong
