@@ -2,14 +2,16 @@
 #include "cli.h"
 #include <poll.h>
 
-#define FOLLOW_MS 200
-#define TAIL_MAX  1000000000
+#define FOLLOW_MS      200
+#define TAIL_MAX       1000000000
+#define LINE_MAX_BYTES 1048576 // of JSON: a longer one is told in pieces
 
 static const fl_cli_option options[] = {
     {"follow", NULL, "go on until the run has ended", NULL},
     {"tail", "N", "the last N lines only", NULL},
     {"attempt", "N", "which attempt (default: the last)", NULL},
     {"raw", NULL, "the very bytes, not made safe for a terminal", NULL},
+    {"json", NULL, "one JSON object a line: node, attempt, text", NULL},
     {NULL, NULL, NULL, NULL},
 };
 
@@ -30,11 +32,13 @@ typedef struct log_view {
   char run_id[32];
   uint32_t attempt; // asked for, 0: the last
   int64_t tail;
-  bool raw, follow, prefixed;
+  bool raw, follow, json, prefixed;
   bool run_ended;
   bool found, out_of_line; // a wanted node exists; the last piece did not end its line
-  char *current;           // name of the node whose text comes now
-  log_stream *streams;     // in declaration order, each for its newest attempt
+  char *current;           // name of the node whose text comes now ...
+  uint32_t current_attempt;
+  fl_cli_text line;    // ... and, for JSON, the line that is not complete yet
+  log_stream *streams; // in declaration order, each for its newest attempt
   size_t count, capacity;
   uint32_t *by_index; // of nodes: number of the stream, from 1
   size_t index_count;
@@ -47,10 +51,36 @@ static void end_line(log_view *view) {
   view->out_of_line = false;
 }
 
+static void print_json_line(log_view *view) {
+  fl_cli_text *out = fl_cli_out();
+  fl_cli_text_add_str(out, "{\"node\":");
+  fl_cli_text_json(out, view->current);
+  fl_cli_text_addf(out, ",\"attempt\":%u,\"text\":", view->current_attempt);
+  fl_cli_text_json(out, fl_cli_text_cstr(&view->line));
+  fl_cli_text_add(out, "}\n", 2);
+  view->line.size = 0;
+  fl_cli_flush_some();
+}
+
+static void write_json(log_view *view, const char *data, size_t size) {
+  while (size > 0) {
+    const char *end = memchr(data, '\n', size);
+    size_t room = LINE_MAX_BYTES - view->line.size, n = end ? (size_t)(end - data) : size;
+    bool whole = end && n <= room;
+    if (n > room) n = room;
+    fl_cli_text_add(&view->line, data, n);
+    data += n + whole;
+    size -= n + whole;
+    if (whole || view->line.size == LINE_MAX_BYTES) print_json_line(view);
+  }
+}
+
 static void begin_node(void *ud, const char *node, uint32_t attempt) {
-  (void)attempt;
   log_view *view = ud;
-  if (view->current && strcmp(view->current, node) == 0) return;
+  bool same = view->current && strcmp(view->current, node) == 0;
+  if (view->line.size > 0 && !(same && view->current_attempt == attempt)) print_json_line(view);
+  view->current_attempt = attempt;
+  if (same) return;
   if (view->prefixed) end_line(view);
   free(view->current);
   view->current = strdup(node);
@@ -60,6 +90,10 @@ static void begin_node(void *ud, const char *node, uint32_t attempt) {
 static void write_piece(void *ud, const char *data, size_t size) {
   log_view *view = ud;
   fl_cli_text *out = fl_cli_out();
+  if (view->json) {
+    write_json(view, data, size);
+    return;
+  }
   if (!view->prefixed) {
     fl_cli_text_add(out, data, size);
     fl_cli_flush_some();
@@ -151,7 +185,7 @@ static fl_code follow(log_view *view, fl_error *err) {
     // What is read after the run had ended is all there will be.
     fl_code code = fl_read_status(view->engine, view->run_id, take_run, take_node, view, err);
     bool last = view->run_ended;
-    view->prefixed = !view->raw && (!view->wanted || view->count > 1);
+    view->prefixed = !view->raw && !view->json && (!view->wanted || view->count > 1);
     for (size_t i = 0; i < view->count && code == FL_OK; i++) {
       log_stream *s = &view->streams[i];
       if (s->complete) continue;
@@ -179,7 +213,7 @@ static fl_code print_all(log_view *view, fl_error *err) {
 static fl_code print_wanted(log_view *view, fl_error *err) {
   fl_code code = fl_read_status(view->engine, view->run_id, take_run, take_node, view, err);
   if (code != FL_OK) return code;
-  view->prefixed = view->count > 1 && !view->raw;
+  view->prefixed = view->count > 1 && !view->raw && !view->json;
   for (size_t i = 0; i < view->count && code == FL_OK; i++)
     code = read_stream(view, &view->streams[i], err);
   return code;
@@ -192,6 +226,7 @@ static int show_logs(log_view *view) {
     code = follow(view, &err);
   else if (code == FL_OK)
     code = view->wanted ? print_wanted(view, &err) : print_all(view, &err);
+  if (view->line.size > 0) print_json_line(view);
   if (view->prefixed) end_line(view);
   if (code != FL_OK) return fl_cli_fail(&err);
   if (view->wanted && !view->found)
@@ -208,18 +243,22 @@ static int logs_run(const fl_cli *cli) {
   if (!fl_cli_get_number(cli, "attempt", 1, UINT32_MAX, &attempt) ||
       !fl_cli_get_number(cli, "tail", 0, TAIL_MAX, &tail))
     return FL_EXIT_USAGE;
+  if (fl_cli_has(cli, "json") && fl_cli_has(cli, "raw"))
+    return fl_cli_usage("--raw: JSON cannot hold any bytes; use either --raw or --json");
   int code = fl_cli_engine_open(cli, FL_CLI_READ, NULL, &engine);
   if (code != FL_EXIT_OK) return code;
   log_view view = {.cli = cli, .engine = engine.engine, .attempt = (uint32_t)attempt, .tail = tail};
   view.wanted = cli->word_count > 1 ? cli->words[1] : NULL;
   view.raw = fl_cli_has(cli, "raw");
   view.follow = fl_cli_has(cli, "follow");
-  view.prefixed = !view.wanted && !view.raw;
+  view.json = fl_cli_has(cli, "json");
+  view.prefixed = !view.wanted && !view.raw && !view.json;
   code = show_logs(&view);
   for (size_t i = 0; i < view.count; i++) free(view.streams[i].name);
   free(view.streams);
   free(view.by_index);
   free(view.current);
+  fl_cli_text_deinit(&view.line);
   fl_cli_engine_close(&engine);
   return code;
 }

@@ -234,11 +234,31 @@ describe("other readers as JSON", function()
     assert.equal(1, first.attempt)
   end)
 
+  it("logs are a line of JSON for each of theirs, with node and attempt", function()
+    box:script [[
+      local flow = require "flow"
+      local f = flow.dag("f")
+      f.a = flow.shell { "echo try $FLOWLUA_ATTEMPT; printf 'no\\377\\033 end'; "
+        .. "test $FLOWLUA_ATTEMPT = 2",
+        retries = 1, retry_delay = 0 }
+      f.b = flow.shell { "echo b", after = "a" }
+      return f
+    ]]
+    local done = box:run { "logs", "last", "--json" }
+    assert.same({ { node = "a", attempt = 2, text = "try 2" },
+      { node = "a", attempt = 2, text = "no\\xff\\x1b end" }, { node = "b", attempt = 1,
+        text = "b" },
+    }, support.decode_lines(done.out))
+    done = box:run { "logs", "last", "a", "--attempt", "1", "--json", "--tail", "1" }
+    assert.same({ { node = "a", attempt = 1, text = "no\\xff\\x1b end" } },
+      support.decode_lines(done.out))
+  end)
+
   it("every reader takes --json", function()
     box:script(story)
     for _, words in ipairs { { "runs" }, { "show", "last" }, { "explain", "last" },
       { "explain", "last", "third" }, { "context", "last", "first" }, { "logs", "last" },
-      { "version" }, { "prune", "--keep", "30d", "--dry-run" }, { "resume", "--plan" } } do
+      { "prune", "--keep", "30d", "--dry-run" }, { "resume", "--plan" } } do
       words[#words + 1] = "--json"
       local done = box:run(words)
       assert.equal(0, done.code, table.concat(words, " ") .. ": " .. done.err)
