@@ -38,15 +38,23 @@ void fl_worker_task_remove(fl_worker_task *t) {
   if (t->place == FL_PLACE_WAITING) t->pool->waiting_count--;
 }
 
+static bool goes_before(const fl_worker_task *a, const fl_worker_task *b) {
+  int32_t pa = a->attempt->options->priority, pb = b->attempt->options->priority;
+  return pa != pb ? pa > pb : a->order < b->order;
+}
+
+// New ones go to the end and those that were taken back to the front, as a rule: neither walks far.
+static fl_worker_task *find_before(const fl_worker_list *waiting, const fl_worker_task *t) {
+  fl_worker_task *before = waiting->last;
+  if (waiting->first && goes_before(t, waiting->first)) return NULL;
+  while (before && goes_before(t, before)) before = before->prev;
+  return before;
+}
+
 void fl_worker_task_put(fl_worker_task *t, fl_worker_place place) {
   t->place = place;
   fl_worker_list *list = list_of(t);
-  fl_worker_task *before = list->last;
-  // New ones go to the end, those that were taken back to the front: neither walks far.
-  if (place == FL_PLACE_WAITING && before && before->order > t->order) {
-    before = NULL;
-    for (fl_worker_task *at = list->first; at && at->order < t->order; at = at->next) before = at;
-  }
+  fl_worker_task *before = place == FL_PLACE_WAITING ? find_before(list, t) : list->last;
   t->prev = before;
   t->next = before ? before->next : list->first;
   if (t->prev)
@@ -130,7 +138,7 @@ static bool make_room(fl_worker_pool *pool, const fl_worker_group *g) {
 }
 
 static bool wants_worker(fl_worker_pool *pool, fl_worker_group *g, int64_t now) {
-  uint32_t own = 0, queued = g->waiting.count;
+  uint32_t own = 0, quick = 0, queued = g->waiting.count;
   if (!g->waiting.count) {
     g->stuck_ns = 0;
     return false;
@@ -138,12 +146,14 @@ static bool wants_worker(fl_worker_pool *pool, fl_worker_group *g, int64_t now) 
   for (fl_worker *w = pool->workers; w; w = w->next) {
     if (w->group != g || w->state == FL_WORKER_CLOSED || w->retiring || w->killed) continue;
     own++;
+    quick += !w->slow;
     queued += w->task_count;
   }
   if (!own) return true;
   if (!g->stuck_ns) g->stuck_ns = now;
-  if (g->mean_us > 0 && g->mean_us < FAST_US) return queued * g->mean_us > own * BACKLOG_US;
-  if (g->waiting.count > FEW_TASKS) return true;
+  if (quick && g->mean_us > 0 && g->mean_us < FAST_US)
+    return queued * g->mean_us > quick * BACKLOG_US;
+  if (!quick || g->waiting.count > FEW_TASKS) return true;
   if (now - g->stuck_ns >= STUCK_NS) return true;
   fl_worker_pool_arm(pool, g->stuck_ns + STUCK_NS);
   return false;
@@ -189,20 +199,20 @@ static void dispatch_group(fl_worker_pool *pool, fl_worker_group *g) {
   }
 }
 
-// Groups whose first task came earlier go first: they get the room there is.
-static fl_worker_group *next_group(fl_worker_pool *pool, uint64_t after) {
+// The group whose first task goes before those of the others, among those not marked with `round`.
+static fl_worker_group *next_group(fl_worker_pool *pool, uint64_t round) {
   fl_worker_group *best = NULL;
   for (fl_worker_group *g = pool->groups; g; g = g->next) {
-    if (!g->waiting.first || g->waiting.first->order <= after) continue;
-    if (!best || g->waiting.first->order < best->waiting.first->order) best = g;
+    if (!g->waiting.first || g->round == round) continue;
+    if (!best || goes_before(g->waiting.first, best->waiting.first)) best = g;
   }
   return best;
 }
 
 void fl_worker_pool_dispatch(fl_worker_pool *pool) {
-  uint64_t after = 0;
-  for (fl_worker_group *g; (g = next_group(pool, after));) {
-    after = g->waiting.first->order;
+  uint64_t round = ++pool->round;
+  for (fl_worker_group *g; (g = next_group(pool, round));) {
+    g->round = round;
     dispatch_group(pool, g);
   }
   for (fl_worker *w = pool->workers; w; w = w->next)
@@ -312,6 +322,7 @@ fl_executor fl_worker_pool_get_executor(fl_worker_pool *pool) {
 
 static void free_task(fl_worker_task *t) {
   fl_log_sink_close(t->log);
+  free(t->tail);
   fl_value_unref(t->outcome.outputs);
   fl_value_unref(t->outcome.vars);
   free(t->error);

@@ -16,15 +16,22 @@ static fl_worker_job *check_job(lua_State *L) {
   return lua_touserdata(L, 1);
 }
 
+// Without a place: the language says which line of the user's code it was.
+static _Noreturn void raise_text(lua_State *L, const char *text) {
+  lua_pushstring(L, text);
+  lua_error(L);
+  abort();
+}
+
 static void push_json(lua_State *L, const char *text, size_t size) {
   fl_error err;
-  if (fl_lua_decode(L, text, size, &err)) luaL_error(L, "%s", err.message);
+  if (fl_lua_decode(L, text, size, &err)) raise_text(L, err.message);
 }
 
 static fl_wire_in await(lua_State *L, size_t begin) {
   fl_wire_in in;
   fl_error err;
-  if (fl_worker_await(get_self(L), begin, &in, &err)) luaL_error(L, "%s", err.message);
+  if (fl_worker_await(get_self(L), begin, &in, &err)) raise_text(L, err.message);
   return in;
 }
 
@@ -123,7 +130,7 @@ static int l_log(lua_State *L) {
   if (!whole) fl_buf_add_char(&self->frame, '\n');
   fl_buf_add_char(&self->frame, '\0');
   if (!fl_worker_frame_say(self, begin, LOG_DELAY_MS))
-    luaL_error(L, "the text is too large for the log");
+    raise_text(L, "the text is too large for the log");
   return 0;
 }
 
@@ -197,7 +204,7 @@ static int l_record(lua_State *L) {
   size_t begin = fl_worker_frame_begin(self, check_job(L), FL_WORKER_RECORD);
   fl_wire_put_text(&self->frame, kind);
   fl_wire_put_bytes(&self->frame, json, size);
-  if (!fl_worker_frame_say(self, begin, LOG_DELAY_MS)) luaL_error(L, "the value is too large");
+  if (!fl_worker_frame_say(self, begin, LOG_DELAY_MS)) raise_text(L, "the value is too large");
   return 0;
 }
 
@@ -236,7 +243,7 @@ static int l_sleep(lua_State *L) {
   fl_worker_out_flush(self->out);
   for (;;) {
     // To go on as if the time were over could do harm: the code ends here.
-    if (is_cancelled(L)) return luaL_error(L, "cancelled");
+    if (is_cancelled(L)) raise_text(L, "cancelled");
     int64_t left = until - fl_worker_now_ns();
     if (left <= 0) return 0;
     fl_worker_wait(self, (left + 999999) / 1000000);

@@ -24,6 +24,7 @@ static void report(fl_worker_task *t, fl_outcome *o) {
   if (t->saving) fl_scheduler_forget(a->scheduler, t);
   fl_attempt_end(a, o);
   fl_log_sink_close(log);
+  free(t->tail);
   free(t->error);
   free(t);
 }

@@ -43,7 +43,7 @@ typedef struct fl_worker_task {
   int64_t started_ns; // seen running; 0: not seen
   int64_t kill_ns;    // its worker is killed then; 0: not
   fl_log_sink *log;
-  char tail[FL_WORKER_TAIL_MAX]; // what it printed last
+  char *tail; // what it printed last, or NULL
   size_t tail_size;
   uint32_t request; // that it waits for
   bool saving;      // for a checkpoint or step to be durable
@@ -61,7 +61,8 @@ typedef struct fl_worker_list {
 struct fl_worker_group {
   fl_worker_group *next;
   fl_script *script;
-  fl_worker_list waiting; // by order
+  fl_worker_list waiting; // by priority, then order
+  uint64_t round;         // of the last dispatch that saw it
   double mean_us;         // of a task; 0: not known
   int64_t stuck_ns;       // since when tasks wait with no worker to take them; 0: they do not
   const char **natives;   // types in C that its flows use
@@ -114,7 +115,7 @@ struct fl_worker_pool {
   uint32_t worker_count; // those not closed
   uint32_t slots;        // workers at most
   uint32_t child_counter;
-  uint64_t order_counter;
+  uint64_t order_counter, round;
   fl_worker_group *groups;
   uint32_t waiting_count;
   fl_worker_list dropped, ending;

@@ -169,6 +169,7 @@ void fl_worker_task_log(fl_worker_task *t, bool printed, const char *data, size_
   // A task that runs for long has somebody who looks at its log meanwhile.
   if (t->log && t->attempt->told) fl_log_sink_flush(t->log);
   if (!printed) return;
+  if (!t->tail) t->tail = fl_alloc(FL_WORKER_TAIL_MAX);
   size_t keep = size < FL_WORKER_TAIL_MAX ? size : FL_WORKER_TAIL_MAX;
   size_t room = FL_WORKER_TAIL_MAX - keep, old = t->tail_size < room ? t->tail_size : room;
   memmove(t->tail, t->tail + t->tail_size - old, old);

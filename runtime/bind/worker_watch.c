@@ -54,6 +54,12 @@ void fl_worker_revoke_queued(fl_worker *w) {
 
 // ------------------------------------------------------------------------------------- looking
 
+// From now on somebody may look at it, and at what it said so far.
+static void tell(fl_worker *w, fl_worker_task *t, int64_t ran_ns) {
+  fl_attempt_started(t->attempt, w->pid, fl_wall_ms() - ran_ns / 1000000);
+  if (t->log) fl_log_sink_flush(t->log);
+}
+
 // When it must be looked at again.
 static int64_t look_at_running(fl_worker *w, fl_worker_task *t, int64_t now) {
   fl_attempt *a = t->attempt;
@@ -65,7 +71,7 @@ static int64_t look_at_running(fl_worker *w, fl_worker_task *t, int64_t now) {
   int64_t ran_ns = now - t->started_ns;
   if (ran_ns >= FL_WORKER_LONG_NS) {
     w->slow = true;
-    if (!a->told) fl_attempt_started(a, w->pid, fl_wall_ms() - ran_ns / 1000000);
+    if (!a->told) tell(w, t, ran_ns);
     if (w->task_count > 1) fl_worker_revoke_queued(w);
   } else {
     due = t->started_ns + FL_WORKER_LONG_NS;
