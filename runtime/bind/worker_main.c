@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <lauxlib.h>
 #include <malloc.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -31,16 +32,22 @@ static int64_t read_statm(int field) {
   return (int64_t)pages[field] * sysconf(_SC_PAGESIZE);
 }
 
-// Not under sanitizers: their shadow memory is most of the address space. Only the soft limit, so
-// that a program started by node code can raise it again.
+// Only the soft limit, so that a program started by node code can raise it again.
 static void limit_memory(void) {
-#ifndef FL_SANITIZED
   struct rlimit limit;
   if (getrlimit(RLIMIT_AS, &limit)) return;
   rlim_t wanted = (rlim_t)read_statm(0) + FL_WORKER_MEMORY_DEFAULT;
   if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < wanted) return;
   limit.rlim_cur = wanted;
   setrlimit(RLIMIT_AS, &limit);
+}
+
+// What node code does to its process is no finding about ours: it dies as it does without them.
+static void leave_signals_alone(void) {
+#ifdef FL_SANITIZED
+  signal(SIGSEGV, SIG_DFL);
+  signal(SIGBUS, SIG_DFL);
+  signal(SIGFPE, SIG_DFL);
 #endif
 }
 
@@ -274,6 +281,7 @@ int fl_worker_main(int argc, char **argv) {
     return 70;
   }
   limit_memory();
+  leave_signals_alone();
   rc = load(&self, &init, &err);
   free(init.natives);
   free(init.snapshot.sources);
