@@ -82,7 +82,8 @@ static fl_code hook_collect(const fl_flow *flow, fl_attempt *a, const char *capt
   lua_pushlightuserdata(L, a);
   push_optional(L, capture, capture_size);
   push_optional(L, output, output_size);
-  fl_code rc = fl_lua_call(L, 6, 1, false, err);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, script->backend_ref);
+  fl_code rc = fl_lua_call(L, 7, 1, false, err);
   return rc ? rc : take_value(L, out, err);
 }
 
