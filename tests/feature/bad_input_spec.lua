@@ -341,6 +341,7 @@ describe("a node", function()
   end)
 
   it("whose worker segfaults", function()
+    box:sanitizer("handle_segv=0")
     node_fails([[
       f.bad = flow.lua { run = function() require("ffi").cast("int *", 8)[0] = 1 end }
       f.other = flow.lua { after = "good", run = function() return 1 end }

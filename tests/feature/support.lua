@@ -250,6 +250,12 @@ function support.write(path, text)
   return path
 end
 
+--- For what is meant to crash or to leave without a word: the sanitizers would report it.
+---@param options string of ASAN_OPTIONS
+function Box:sanitizer(options)
+  self.env.ASAN_OPTIONS = (self.env.ASAN_OPTIONS or "") .. ":" .. options
+end
+
 --- Writes a file of the box, folders included; returns its whole path.
 function Box:write(name, text)
   local path = self.path .. "/" .. name
