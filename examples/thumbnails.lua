@@ -25,13 +25,14 @@ local function paint(number, width, height)
 end
 
 thumbnails.paint = flow.lua { run = function(ctx)
-  assert(fs.mkdir(ctx.params.dir))
+  local dir = ctx:path(ctx.params.dir)
+  assert(fs.mkdir(dir))
   for number = 1, ctx.params.count do
-    local path = fs.join(ctx.params.dir, ("picture-%03d.ppm"):format(number))
+    local path = fs.join(dir, ("picture-%03d.ppm"):format(number))
     if not fs.exists(path) then assert(fs.write(path, paint(number, 320, 240))) end
     ctx:progress(number, ctx.params.count)
   end
-  return fs.glob(fs.join(ctx.params.dir, "picture-*.ppm"))
+  return fs.glob(fs.join(dir, "picture-*.ppm"))
 end }
 
 -- An instance a file: small[1], small[2], ... Each is recorded, retried and resumed by itself.

@@ -106,7 +106,7 @@ local function tell(case, rows, count)
     if row.who == case.against then reference = row.result end
   end
   local text = tostring(count):reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", "")
-  print(("\n%s: %s %s"):format(case.name, count > 1 and text or "", case.title):gsub("  ", " "), "")
+  print(("\n%s: %s%s"):format(case.name, count > 1 and text .. " " or "", case.title))
   print(("  %-24s %9s %7s %9s %7s %8s  %s"):format("", "wall s", "ratio", "us each", "cpu s",
     "peak MB", "bar"))
   for _, row in ipairs(rows) do

@@ -107,7 +107,7 @@ cases[8] = {
 }
 
 cases[9] = {
-  name = "resume", title = "a run of 10,000 nodes that is done, once more", count = 10000,
+  name = "resume", title = "nodes of a run that is done, once more", count = 10000,
   against = "ninja -j2",
   rows = function(bench, dir, n)
     graphs.write_flow(dir .. "/flow.lua", "independent", n,
