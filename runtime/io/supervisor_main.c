@@ -18,7 +18,8 @@
 
 #define LINK_FD      3
 #define EVENTS_MAX   64
-#define JOURNAL_WAIT 1000 // ms between two tries to write what the disk refused
+#define JOURNAL_WAIT 1000             // ms between two tries to write what the disk refused ...
+#define JOURNAL_LAST (60 * 60 * 1000) // ... and how long they go on when all else has ended
 
 #define TAG_MASK 7u // pointers are aligned: the tag fits below
 
@@ -174,8 +175,19 @@ static int64_t retry_journal(fl_sup *sup) {
   return sup->journal_retry_at;
 }
 
+// Once an engine went without a good-bye, another may come and ask what became of its children, and
+// of those that were never started.
+static bool keeps_journal(const fl_sup *sup) {
+  return sup->untidy || sup->exits != sup->settled;
+}
+
 static bool is_done(fl_sup *sup) {
-  if (sup->links || sup->children || sup->journal.backlog.size) return false;
+  if (sup->links || sup->children) {
+    sup->idle_since = sup->now;
+    return false;
+  }
+  bool unwritten = sup->journal.backlog.size && keeps_journal(sup);
+  if (unwritten && sup->now - sup->idle_since < JOURNAL_LAST) return false;
   if (sup->listen_fd < 0) return true;
   // No one can connect any more; who did before this is still served.
   char name[64];
@@ -217,8 +229,7 @@ static void deinit(fl_sup *sup) {
   fl_sup_files_close(&sup->outputs);
   fl_sup_files_close(&sup->contexts);
   if (sup->journal.name[0]) {
-    // Once an engine went without a good-bye, another may come and ask what was never started.
-    if (!sup->untidy && sup->exits == sup->settled && sup->journal.fd >= 0) remove_journal(sup);
+    if (!keeps_journal(sup) && sup->journal.fd >= 0) remove_journal(sup);
     fl_journal_close(&sup->journal);
   }
   fl_own_children_close(&sup->own);
