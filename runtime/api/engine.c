@@ -149,7 +149,8 @@ fl_code fl_engine_open(const fl_config *config, fl_engine **out, fl_error *err) 
   if (!config->read_only) mkdir(config->state_dir, 0777);
   e->state_dir = fl_strdup(realpath(config->state_dir, full) ? full : config->state_dir);
   e->helper = config->helper ? fl_strdup(config->helper) : NULL;
-  e->lua_dir = config->lua_dir ? fl_strdup(config->lua_dir) : NULL;
+  if (config->lua_dir)
+    e->lua_dir = fl_strdup(realpath(config->lua_dir, full) ? full : config->lua_dir);
   name_engine(e);
   rc = open_parts(e, err);
   if (rc)

@@ -49,9 +49,33 @@ static void put_init(fl_worker *w) {
   fl_worker_put_init(&w->out, &init);
 }
 
+// Search paths may name folders beside where the engine was started; a worker stands elsewhere.
+// "K=V" with every relative piece made absolute, or NULL when the variable is not set.
+static char *make_search_path(const char *name) {
+  const char *value = getenv(name);
+  char cwd[4096];
+  fl_buf text;
+  if (!value || !getcwd(cwd, sizeof cwd)) return NULL;
+  fl_buf_init(&text, 1u << 20);
+  fl_buf_addf(&text, "%s=", name);
+  for (const char *piece = value; *piece;) {
+    size_t size = strcspn(piece, ";");
+    if (size && *piece != '/') fl_buf_addf(&text, "%s/", cwd);
+    fl_buf_add(&text, piece, size);
+    piece += size;
+    if (*piece) fl_buf_add_char(&text, *piece++);
+  }
+  return fl_buf_take(&text);
+}
+
 static void spawn(fl_worker *w, fl_supervisor *supervisor) {
+  static const char *const paths[] = {"FLOWLUA_PATH", "LUA_PATH", "LUA_CPATH"};
   const char *argv[] = {w->pool->services->helper, "--worker", NULL};
-  const char *env[] = {NULL};
+  char *owned[3];
+  const char *env[4] = {NULL};
+  size_t count = 0;
+  for (size_t i = 0; i < 3; i++)
+    if ((owned[count] = make_search_path(paths[i]))) env[count] = owned[count], count++;
   fl_spawn s = {.id = {.child = w->child},
                 .node_name = "worker",
                 .argv = argv,
@@ -62,6 +86,7 @@ static void spawn(fl_worker *w, fl_supervisor *supervisor) {
                 .pass_fd2 = w->page_fd};
   fl_supervisor_spawn(supervisor, &s);
   fl_supervisor_flush(supervisor);
+  while (count) free(owned[--count]);
 }
 
 fl_code fl_worker_start(fl_worker_pool *pool, fl_worker_group *group, fl_error *err) {
