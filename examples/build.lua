@@ -21,12 +21,16 @@ build.flags = flow.shell { [[
   cmp -s "$OUT/new" "$OUT/flags" || mv "$OUT/new" "$OUT/flags" # keeps its time when it is the same
 ]] }
 
+local COMPILE = '{{ params.cc }} -std=gnu11 -D_GNU_SOURCE -Iruntime -Iruntime/include '
+  .. '$(cat "$OUT/flags") -include runtime/base/banned.h -c %s -o "$OUT/%s.part" && '
+  .. 'mv "$OUT/%s.part" "$OUT/%s.o"'
+
 -- The language as bytecode, in one generated C file.
-build.embed = flow.shell { after = "flags", [[
-  luajit runtime/bind/embed.lua "$OUT/new.c" "$PWD" \
-    $(find "$PWD/lua" "$PWD/stdlib" -name '*.lua' ! -path '*/types/*' | sort)
-  cmp -s "$OUT/new.c" "$OUT/embedded.c" || mv "$OUT/new.c" "$OUT/embedded.c"
-]] }
+build.embedded = flow.shell { after = "flags", [[
+  test -z "$(find lua stdlib "$OUT/flags" -newer "$OUT/embedded.o" 2>&1)" || {
+    luajit runtime/bind/embed.lua "$OUT/embedded.c" "$PWD" \
+      $(find "$PWD/lua" "$PWD/stdlib" -name '*.lua' ! -path '*/types/*' | sort) &&
+    ]] .. COMPILE:format('"$OUT/embedded.c"', "embedded", "embedded", "embedded") .. "\n}" }
 
 local function changed(path) return (fs.stat(path) or { mtime = 0 }).mtime end
 
@@ -35,28 +39,19 @@ for _, path in ipairs(fs.glob(root .. "/runtime/*/*.h")) do
   newest = math.max(newest, changed(path))
 end
 
-local names = {}
-local function compile(name, source, after)
+local names = { "embedded" }
+for _, path in ipairs(fs.glob(root .. "/runtime/*/*.c")) do
+  local name = path:match "runtime/(.*)%.c$":gsub("/", ".")
   names[#names + 1] = name
   build[name] = flow.shell {
-    after = after,
+    after = "flags",
     when = function(ctx)
-      local out = fs.absolute(ctx.params.out, root)
-      local from = fs.absolute(source:gsub("^%$OUT", out), root)
-      local needed = math.max(newest, changed(from), changed(out .. "/flags"))
-      return changed(out .. "/" .. name .. ".o") < needed
+      local out = fs.absolute(ctx.params.out, root) .. "/"
+      return changed(out .. name .. ".o") < math.max(newest, changed(path), changed(out .. "flags"))
     end,
-    ([[
-      {{ params.cc }} -std=gnu11 -D_GNU_SOURCE -Iruntime -Iruntime/include $(cat "$OUT/flags") \
-        -include runtime/base/banned.h -c "%s" -o "$OUT/%s.part" && mv "$OUT/%s.part" "$OUT/%s.o"
-    ]]):format(source, name, name, name),
+    COMPILE:format(path:sub(#root + 2), name, name, name),
   }
 end
-
-for _, path in ipairs(fs.glob(root .. "/runtime/*/*.c")) do
-  compile(path:match "runtime/(.*)%.c$":gsub("[^%w_]", "."), path:sub(#root + 2), "flags")
-end
-compile("embedded", "$OUT/embedded.c", "embed")
 
 build.link = flow.shell { after = names, trigger = "none_failed", -- what is skipped is up to date
   [[cd "$OUT" && {{ params.cc }} -rdynamic ]] .. table.concat(names, ".o ") .. [[.o -o flowlua \
