@@ -40,6 +40,7 @@ static fl_code mark_range(const fl_flow *flow, const char *name, bool up, uint8_
 static fl_code select_nodes(const fl_flow *flow, const fl_run_options *o, uint8_t **out,
                             fl_error *err) {
   *out = NULL;
+  FL_ASSERT(flow);
   if (!o->only_count && !o->from && !o->until) return FL_OK;
   uint32_t count = fl_graph_get_count(flow->graph);
   uint8_t *all = fl_alloc_zero(count + 1, 1), *part = fl_alloc_zero(count + 1, 1);
@@ -101,6 +102,7 @@ fl_code fl_run_start(fl_script *script, const fl_run_options *options, char run_
     rc = fl_script_make_params(script, flow, o.params, o.param_count, o.params_json, &params, err);
   if (!rc) rc = select_nodes(flow, &o, &selected, err);
   if (rc || o.dry_run) goto out;
+  FL_ASSERT(flow);
   if (e->config.read_only) {
     rc = fl_fail(err, FL_E_USAGE, "the engine was opened for reading only");
     goto out;
@@ -157,7 +159,7 @@ static fl_code patch_vars(patching *p, const fl_patch *patch, fl_error *err) {
   if (!patch->var_count) return FL_OK;
   json_t *vars = json_object();
   for (size_t i = 0; i < patch->var_count; i++) {
-    char *key;
+    char *key = NULL;
     const char *value;
     fl_code rc = split(patch->vars[i], "--set", &key, &value, err);
     if (rc) return json_decref(vars), rc;
@@ -183,7 +185,7 @@ static bool see_outputs(void *ud, const fl_attempt_row *row) {
 
 // NODE.k=v: one key of what the node gave; the rest stays.
 static fl_code patch_output(patching *p, const char *text, fl_error *err) {
-  char *path;
+  char *path = NULL;
   const char *value;
   fl_code rc = split(text, "--output", &path, &value, err);
   if (rc) return rc;
@@ -297,7 +299,7 @@ static fl_code load_script(patching *p, const fl_patch *patch, fl_error *err) {
                    p->row.flow);
   }
   if (!rc && patch->script) rc = check_same_nodes(p, before, err);
-  if (!rc && !patch->script) {
+  if (!rc && p->flow && !patch->script) {
     p->flow->script_store_id = p->row.script;
     p->flow->definition_store_id = p->row.definition;
   }

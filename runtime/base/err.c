@@ -22,7 +22,7 @@ static void set_message(fl_error *err, const char *fmt, va_list args) {
   if (size < 0) err->message[0] = '\0';
 }
 
-fl_code fl_fail(fl_error *err, fl_code code, const char *fmt, ...) {
+fl_code(fl_fail)(fl_error *err, fl_code code, const char *fmt, ...) {
   if (!err) return code;
   err->code = code;
   va_list args;

@@ -12,6 +12,9 @@ fl_code fl_wrap(fl_error *err, const char *fmt, ...) FL_PRINTF(2, 3);
 /// Like fl_fail() with ": <strerror> (<NAME>)" of `errnum` appended.
 fl_code fl_fail_errno(fl_error *err, fl_code code, int errnum, const char *fmt, ...)
     FL_PRINTF(4, 5);
+#ifdef __clang_analyzer__ // it does not look into other files: what is returned is `code`
+#define fl_fail(err, code, ...) ((void)(fl_fail)((err), (code), __VA_ARGS__), (code))
+#endif
 /// "ENOENT" for ENOENT; "errno N" for an unknown one. Static storage.
 const char *fl_errno_name(int errnum);
 

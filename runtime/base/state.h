@@ -41,44 +41,44 @@ typedef enum fl_attempt_state {
 } fl_attempt_state;
 
 // name in JSON, sentence for people
-#define FL_REASONS(X)                                                                             \
-  X(NONE, "none", "")                                                                             \
-  X(READY, "ready", "all it depends on is done")                                                  \
-  X(ROOT, "root", "depends on nothing")                                                           \
-  X(TRIGGER, "trigger", "its trigger rule is met")                                                \
-  X(RETRY, "retry", "the attempt before it failed and retries were left")                         \
-  X(RETRY_LOST, "retry_lost", "the attempt before it was lost with its process")                  \
-  X(RESUME_FAILED, "resume_failed", "it had failed when the run was resumed")                     \
-  X(RESUME_UNFINISHED, "resume_unfinished", "it had not finished when the run was resumed")       \
-  X(RERUN_ASKED, "rerun_asked", "it was asked to run again")                                      \
-  X(RERUN_UPSTREAM, "rerun_upstream", "something it depends on runs again")                       \
-  X(ADOPTED, "adopted", "its process was still running and was adopted")                          \
-  X(HARVESTED, "harvested", "its process had ended while no engine was there")                    \
-  X(WHEN_FALSE, "when_false", "its `when` was false")                                             \
-  X(SKIPPED_ITSELF, "skipped_itself", "its code called ctx:skip")                                 \
-  X(UPSTREAM_SKIPPED, "upstream_skipped", "something it depends on was skipped")                  \
-  X(SKIP_ASKED, "skip_asked", "it was asked to be skipped")                                       \
-  X(NOT_SELECTED, "not_selected", "it is not among the selected nodes")                           \
-  X(BRANCH_NOT_CHOSEN, "branch_not_chosen", "the branch before it chose others")                  \
-  X(UPSTREAM_OMITTED, "upstream_omitted", "something it depends on was omitted")                  \
-  X(UPSTREAM_FAILED, "upstream_failed", "something it depends on failed")                         \
-  X(TRIGGER_NOT_MET, "trigger_not_met", "its trigger rule can no longer be met")                  \
-  X(RUN_STOPPED, "run_stopped", "the run stops at the first failure")                             \
-  X(CANCEL_ASKED, "cancel_asked", "cancelling was asked for")                                     \
-  X(INTERRUPTED, "interrupted", "the engine was interrupted")                                     \
-  X(RUN_TIMEOUT, "run_timeout", "the run's timeout was over")                                     \
-  X(DEADLINE, "deadline", "the node's deadline was over")                                         \
-  X(RETRIES_USED, "retries_used", "no retries are left")                                          \
-  X(NOT_RETRYABLE, "not_retryable", "its failure is not one to retry")                            \
-  X(LOST_TOO_OFTEN, "lost_too_often", "its process was lost too often")                           \
-  X(MERGE_CONFLICT, "merge_conflict", "two parents set one var to different values")              \
-  X(WAITS_FOR_NODES, "waits_for_nodes", "waits for what it depends on")                           \
-  X(WAITS_FOR_SLOT, "waits_for_slot", "waits for a free slot (--jobs)")                           \
-  X(WAITS_FOR_POOL, "waits_for_pool", "waits for its pool")                                       \
-  X(WAITS_FOR_RETRY, "waits_for_retry", "waits for its retry delay")                              \
-  X(KEPT, "kept", "it has succeeded; its result is kept")                                         \
-  X(SYNTHETIC, "synthetic", "its outputs were set by hand")                                       \
-  X(HOOK, "hook", "the run has ended")                                                            \
+#define FL_REASONS(X)                                                                              \
+  X(NONE, "none", "")                                                                              \
+  X(READY, "ready", "all it depends on is done")                                                   \
+  X(ROOT, "root", "depends on nothing")                                                            \
+  X(TRIGGER, "trigger", "its trigger rule is met")                                                 \
+  X(RETRY, "retry", "the attempt before it failed and retries were left")                          \
+  X(RETRY_LOST, "retry_lost", "the attempt before it was lost with its process")                   \
+  X(RESUME_FAILED, "resume_failed", "it had failed when the run was resumed")                      \
+  X(RESUME_UNFINISHED, "resume_unfinished", "it had not finished when the run was resumed")        \
+  X(RERUN_ASKED, "rerun_asked", "it was asked to run again")                                       \
+  X(RERUN_UPSTREAM, "rerun_upstream", "something it depends on runs again")                        \
+  X(ADOPTED, "adopted", "its process was still running and was adopted")                           \
+  X(HARVESTED, "harvested", "its process had ended while no engine was there")                     \
+  X(WHEN_FALSE, "when_false", "its `when` was false")                                              \
+  X(SKIPPED_ITSELF, "skipped_itself", "its code called ctx:skip")                                  \
+  X(UPSTREAM_SKIPPED, "upstream_skipped", "something it depends on was skipped")                   \
+  X(SKIP_ASKED, "skip_asked", "it was asked to be skipped")                                        \
+  X(NOT_SELECTED, "not_selected", "it is not among the selected nodes")                            \
+  X(BRANCH_NOT_CHOSEN, "branch_not_chosen", "the branch before it chose others")                   \
+  X(UPSTREAM_OMITTED, "upstream_omitted", "something it depends on was omitted")                   \
+  X(UPSTREAM_FAILED, "upstream_failed", "something it depends on failed")                          \
+  X(TRIGGER_NOT_MET, "trigger_not_met", "its trigger rule can no longer be met")                   \
+  X(RUN_STOPPED, "run_stopped", "the run stops at the first failure")                              \
+  X(CANCEL_ASKED, "cancel_asked", "cancelling was asked for")                                      \
+  X(INTERRUPTED, "interrupted", "the engine was interrupted")                                      \
+  X(RUN_TIMEOUT, "run_timeout", "the run's timeout was over")                                      \
+  X(DEADLINE, "deadline", "the node's deadline was over")                                          \
+  X(RETRIES_USED, "retries_used", "no retries are left")                                           \
+  X(NOT_RETRYABLE, "not_retryable", "its failure is not one to retry")                             \
+  X(LOST_TOO_OFTEN, "lost_too_often", "its process was lost too often")                            \
+  X(MERGE_CONFLICT, "merge_conflict", "two parents set one var to different values")               \
+  X(WAITS_FOR_NODES, "waits_for_nodes", "waits for what it depends on")                            \
+  X(WAITS_FOR_SLOT, "waits_for_slot", "waits for a free slot (--jobs)")                            \
+  X(WAITS_FOR_POOL, "waits_for_pool", "waits for its pool")                                        \
+  X(WAITS_FOR_RETRY, "waits_for_retry", "waits for its retry delay")                               \
+  X(KEPT, "kept", "it has succeeded; its result is kept")                                          \
+  X(SYNTHETIC, "synthetic", "its outputs were set by hand")                                        \
+  X(HOOK, "hook", "the run has ended")                                                             \
   X(INSTANCE, "instance", "an item of its map")
 
 typedef enum fl_reason {

@@ -36,4 +36,6 @@ json_t *fl_value_to_json(const fl_value *v);
 /// "{}" and "null", shared by the whole process (FL_VALUE_SHARED): ref and unref do nothing.
 fl_value *fl_value_empty_map(void);
 fl_value *fl_value_null(void);
-static inline bool fl_value_is_shared(const fl_value *v) { return v->refs == FL_VALUE_SHARED; }
+static inline bool fl_value_is_shared(const fl_value *v) {
+  return v->refs == FL_VALUE_SHARED;
+}

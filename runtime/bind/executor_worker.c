@@ -330,8 +330,9 @@ static void free_task(fl_worker_task *t) {
 }
 
 static void free_tasks(fl_worker_list *list) {
-  while (list->first) {
-    fl_worker_task *t = list->first;
+  fl_worker_task *next;
+  for (fl_worker_task *t = list->first; t; t = next) {
+    next = t->next;
     fl_worker_task_remove(t);
     free_task(t);
   }

@@ -161,7 +161,7 @@ static fl_code hook_call(const fl_flow *flow, fl_attempt *a, const fl_flow **sub
     rc = fl_fail(err, FL_E_SCRIPT, "call: there is no flow '%s' in this script", key ? key : "");
   char *json = fl_strdup(lua_tostring(L, -1) ? lua_tostring(L, -1) : "{}");
   lua_pop(L, 2);
-  if (!rc) {
+  if (found) {
     *sub = found;
     found->script_store_id = flow->script_store_id;
     rc = fl_script_make_params(script, found, NULL, 0, json, params, err);

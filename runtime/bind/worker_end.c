@@ -151,6 +151,8 @@ static void end_running(fl_worker *w, fl_worker_task *t, const fl_child_exit *x)
 static fl_worker_task *find_running(fl_worker *w) {
   for (uint32_t i = 0; i < FL_WORKER_SLOTS; i++) {
     fl_worker_task *t = w->tasks[i];
+    // One that has ended was taken out of `tasks` before it was freed.
+    // NOLINTNEXTLINE(*-unix.Malloc)
     if (t && fl_slot_get_state(&w->page->slots[i], t->generation) == FL_SLOT_RUNNING) return t;
   }
   return NULL;

@@ -14,7 +14,7 @@ struct fl_attempt {
   fl_run *run;
   uint32_t node, number;
   int64_t seq;
-  fl_reason reason; // why it was started
+  fl_reason reason;  // why it was started
   bool recorded_row; // has a row of its own; until then it stands in the run's list of claims
   const fl_node_options *options;
   int64_t claimed_ms, started_ms; // started_ms 0: not told yet

@@ -9,8 +9,8 @@ typedef struct fl_node_past {
   uint32_t epoch;
   fl_attempt_state attempt;
   bool has_attempt;
-  bool unrecorded;         // it is a claim without a row
-  bool decided; // a decision came after the last attempt
+  bool unrecorded; // it is a claim without a row
+  bool decided;    // a decision came after the last attempt
   fl_node_state state;
   fl_reason reason; // of the decision
   uint32_t lost;    // lost attempts at the end of its history

@@ -257,8 +257,8 @@ fl_code fl_scheduler_resume_run(fl_scheduler *s, const fl_run_row *row, bool own
   if (!rc && s->dirty && !fl_scheduler_commit(s)) rc = (*err = s->error).code;
   uint32_t epoch = 0;
   if (!rc)
-    rc = fl_store_take_run(s->store, row->row, s->owner, row->epoch, owner_is_dead, true,
-                           fl_now(s), &epoch, err);
+    rc = fl_store_take_run(s->store, row->row, s->owner, row->epoch, owner_is_dead, true, fl_now(s),
+                           &epoch, err);
   if (!rc && !fl_scheduler_begin(s)) rc = (*err = s->error).code;
   if (rc) {
     fl_restore_close(&r);

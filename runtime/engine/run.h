@@ -57,7 +57,7 @@ struct fl_run {
   bool cancelled; // by a wish or an interrupt
   bool interrupted;
   bool timed_out;
-  bool fenced; // taken over by another engine: write nothing
+  bool fenced;         // taken over by another engine: write nothing
   bool claims_changed; // the list of claims without a row is to be written
   bool supervisor_known;
   fl_run_state outcome; // of the graph, for the hooks
