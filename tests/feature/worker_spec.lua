@@ -5,7 +5,8 @@ local box
 
 -- A script of one flow `f`; the lines in `body` declare its nodes.
 local function script(body, options)
-  return ('local flow = require "flow"\nlocal ffi = require "ffi"\nlocal f = flow.dag("f", %s)\n%s\nreturn f\n')
+  return ('local flow = require "flow"\nlocal ffi = require "ffi"\nlocal f = flow.dag("f", '
+    .. '%s)\n%s\nreturn f\n')
     :format(options or "{}", body)
 end
 
@@ -39,7 +40,8 @@ describe("a worker", function()
     local shown = succeeds([[
       ffi.cdef "int getpid(void);"
       for i = 1, 20 do
-        f["n" .. i] = flow.lua { after = i > 1 and "n" .. i - 1 or nil, run = function() return { pid = ffi.C.getpid() } end }
+        f["n" .. i] = flow.lua { after = i > 1 and "n" .. i - 1 or nil, run = function()
+          return { pid = ffi.C.getpid() } end }
       end]])
     for _, node in ipairs(shown.nodes) do
       assert.equal(shown.nodes[1].outputs.pid, node.outputs.pid)
@@ -87,9 +89,12 @@ describe("a worker", function()
   end)
 
   it("tells of a long node while it runs", function()
-    box:write("flow.lua", script [[f.long = flow.lua { run = function(ctx) ctx:log("begun"); ctx:sleep(30) end }]])
+    box:write("flow.lua", script [[f.long = flow.lua { run = function(ctx)
+      ctx:log("begun"); ctx:sleep(30) end }]])
     local process = box:start { "flow.lua", "--no-progress" }
-    support.wait_until("its start", function() return process:out():find("long started", 1, true) end)
+    support.wait_until("its start", function()
+      return process:out():find("long started", 1, true)
+    end)
     support.wait_until("its log", function() return log_of("long") == "begun\n" end)
     process:kill(support.SIGINT)
     assert.equal(130, process:wait().code)
@@ -101,25 +106,34 @@ describe("code in a worker", function()
 
   it("has all of ctx", function()
     local shown = succeeds([[
-      f.a = flow.lua { function(ctx) ctx.vars.x = { 1, 2 }; return { big = ("x"):rep(200000), n = ctx.params.n } end }
+      f.a = flow.lua { function(ctx) ctx.vars.x = { 1, 2 }; return { big = ("x"):rep(200000),
+        n = ctx.params.n } end }
       f.b = flow.lua { after = "a", run = function(ctx)
-        local child = ctx:exec { "sh", "-c", "echo out; echo err >&2; exit 3", capture = "text", check = false }
+        local child = ctx:exec { "sh", "-c", "echo out; echo err >&2; exit 3", capture = "text",
+          check = false }
         local step = ctx:step("once", function() return { v = 5 } end)
         ctx:checkpoint { at = 7 }
         ctx:sleep(0.01)
         ctx:progress(1, 4, "a quarter")
-        return { code = child.code, out = child.stdout, err = child.stderr, step = step.v, at = ctx:restored().at,
-          size = #ctx.inputs.a.big, x = ctx.vars.x[2], node = ctx.node, id = ctx.run.id, attempt = ctx.run.attempt,
-          cancelled = ctx:cancelled(), random = ctx:random() < 1, uuid = #ctx:uuid(), now = ctx:now() > 1e9 }
+        return { code = child.code, out = child.stdout, err = child.stderr, step = step.v,
+          at = ctx:restored().at,
+          size = #ctx.inputs.a.big, x = ctx.vars.x[2], node = ctx.node, id = ctx.run.id,
+            attempt = ctx.run.attempt,
+          cancelled = ctx:cancelled(), random = ctx:random() < 1, uuid = #ctx:uuid(),
+            now = ctx:now() > 1e9 }
       end }
-      f.m = flow.map { over = { "p", "q" }, run = function(ctx) return { item = ctx.item, index = ctx.index, node = ctx.node } end }
+      f.m = flow.map { over = { "p", "q" }, run = function(ctx) return { item = ctx.item,
+        index = ctx.index, node = ctx.node } end }
       ]], "{ params = { n = 3 } }")
     local b = shown.node.b.outputs
-    assert.same({ 3, "out\n", "err\n", 5, 7, 200000, 2, "b", shown.run.id, 1, false, true, 36, true },
-      { b.code, b.out, b.err, b.step, b.at, b.size, b.x, b.node, b.id, b.attempt, b.cancelled, b.random, b.uuid, b.now })
+    assert.same({ 3, "out\n", "err\n", 5, 7, 200000, 2, "b", shown.run.id, 1, false, true, 36,
+      true },
+      { b.code, b.out, b.err, b.step, b.at, b.size, b.x, b.node, b.id, b.attempt, b.cancelled,
+        b.random, b.uuid, b.now })
     assert.equal("a quarter", shown.node.b.progress.text)
     assert.same({ at = 7 }, shown.node.b.checkpoint)
-    assert.same({ { item = "p", index = 1, node = "m[1]" }, { item = "q", index = 2, node = "m[2]" } }, shown.node.m.outputs)
+    assert.same({ { item = "p", index = 1, node = "m[1]" }, { item = "q", index = 2,
+      node = "m[2]" } }, shown.node.m.outputs)
     assert.equal(3, shown.node.a.outputs.n)
   end)
 
@@ -143,7 +157,9 @@ describe("code in a worker", function()
     assert.matches("three\n", first, 1, true)
     assert.matches("four\n", first, 1, true)
     assert.equal(14 + 11, #first)
-    for _, word in ipairs { "five\n", "six\n", "seven\n" } do assert.matches(word, second, 1, true) end
+    for _, word in ipairs { "five\n", "six\n", "seven\n" } do
+      assert.matches(word, second, 1, true)
+    end
     assert.equal(15, #second)
   end)
 
@@ -182,7 +198,9 @@ describe("code in a worker", function()
   it("is woken from ctx:sleep and ctx:exec by its timeout", function()
     local shown = fails([[
       f.sleeper = flow.lua { timeout = "100ms", run = function(ctx) ctx:sleep(60) end }
-      f.waiter = flow.lua { timeout = "100ms", run = function(ctx) ctx:exec { "sleep", "60" } end }]])
+      f.waiter = flow.lua { timeout = "100ms", run = function(ctx)
+        ctx:exec { "sleep", "60" }
+      end }]])
     for _, name in ipairs { "sleeper", "waiter" } do
       assert.equal("failed", shown.node[name].status)
       assert.is_true(shown.node[name].duration_ms < 5000)
@@ -192,7 +210,8 @@ describe("code in a worker", function()
   it("keeps what it wrote to a file when it did not close it", function()
     succeeds [[
       f.a = flow.lua { function() LEAKED = io.open("file", "w"); LEAKED:write("kept") end }
-      f.b = flow.lua { after = "a", run = function() local file = io.open("file"); assert(file:read("*a") == "kept") end }]]
+      f.b = flow.lua { after = "a", run = function()
+        local file = io.open("file"); assert(file:read("*a") == "kept") end }]]
     assert.equal("kept", box:read("file"))
   end)
 
@@ -219,7 +238,8 @@ describe("code that harms its worker", function()
 
   -- Each beside 50 nodes that must not notice.
   local function among_others(body, ...)
-    return fails(body .. "\nfor i = 1, 50 do f['n' .. i] = flow.lua { function() return i end } end", nil, ...)
+    return fails(body .. "\nfor i = 1, 50 do f['n' .. i] = flow.lua { function() return i end "
+      .. "} end", nil, ...)
   end
 
   local function assert_others(shown)
@@ -234,15 +254,20 @@ describe("code that harms its worker", function()
     local shown = among_others("f.bad = flow.lua { function() " .. SEGFAULT .. " end }")
     assert.equal("failed", shown.node.bad.status)
     assert.equal(11, shown.node.bad.signal)
-    assert.matches("worker was killed by SIGSEGV while running node 'bad'", shown.node.bad.error, 1, true)
+    assert.matches("worker was killed by SIGSEGV while running node 'bad'", shown.node.bad.error,
+      1, true)
     assert_others(shown)
   end)
 
   it("by abort() fails with what was printed last", function()
     local shown = among_others [[
       ffi.cdef "void abort(void); int dprintf(int, const char *, ...);"
-      f.bad = flow.lua { function() ffi.C.dprintf(2, "assertion failed: cow\n"); ffi.C.abort() end }]]
-    assert.matches("SIGABRT while running node 'bad': assertion failed: cow", shown.node.bad.error, 1, true)
+      f.bad = flow.lua { function()
+        ffi.C.dprintf(2, "assertion failed: cow\n")
+        ffi.C.abort()
+      end }]]
+    assert.matches("SIGABRT while running node 'bad': assertion failed: cow",
+      shown.node.bad.error, 1, true)
     assert.matches("assertion failed: cow\n", log_of("bad"), 1, true)
     assert_others(shown)
   end)
@@ -253,13 +278,15 @@ describe("code that harms its worker", function()
         ffi.cdef "void _exit(int);"
         f.bad = flow.lua { function() ffi.C._exit(%d) end }]]):format(code))
       assert.equal("failed", shown.node.bad.status)
-      assert.matches(("worker exited with code %d while running node 'bad'"):format(code), shown.node.bad.error, 1, true)
+      assert.matches(("worker exited with code %d while running node 'bad'"):format(code),
+        shown.node.bad.error, 1, true)
       assert_others(shown)
     end
   end)
 
   it("by an endless loop is ended by its timeout", function()
-    local shown = among_others([[f.bad = flow.lua { timeout = "300ms", run = function() while true do end end }]],
+    local shown = among_others([[f.bad = flow.lua { timeout = "300ms", run = function()
+      while true do end end }]],
       "--jobs", "1")
     assert.equal("failed", shown.node.bad.status)
     assert.matches("timed out after 300ms", shown.node.bad.error, 1, true)
@@ -286,9 +313,12 @@ describe("code that harms its worker", function()
   end)
 
   it("does not keep the engine when it is told to stop", function()
-    box:write("flow.lua", script [[f.spin = flow.lua { grace = "100ms", run = function() while true do end end }]])
+    box:write("flow.lua", script [[f.spin = flow.lua { grace = "100ms", run = function()
+      while true do end end }]])
     local process = box:start { "flow.lua", "--no-progress" }
-    support.wait_until("its start", function() return process:out():find("spin started", 1, true) end)
+    support.wait_until("its start", function()
+      return process:out():find("spin started", 1, true)
+    end)
     process:kill(support.SIGINT)
     local done = process:wait(20)
     assert.equal(130, done.code)
@@ -298,7 +328,9 @@ describe("code that harms its worker", function()
   it("ends with its engine when that is killed", function()
     box:write("flow.lua", script [[f.spin = flow.lua { function() while true do end end }]])
     local process = box:start { "flow.lua", "--no-progress" }
-    support.wait_until("its start", function() return process:out():find("spin started", 1, true) end)
+    support.wait_until("its start", function()
+      return process:out():find("spin started", 1, true)
+    end)
     process:kill(support.SIGKILL)
     process:wait()
     box:assert_none_left()
@@ -323,12 +355,15 @@ describe("a worker that cannot go on", function()
 
   it("for a crash while it loads the script fails the nodes that need it", function()
     local shown = fails(loaded_again(SEGFAULT) .. "\nf.a = flow.lua { function() end }")
-    assert.matches("worker was killed by SIGSEGV while loading the script", shown.node.a.error, 1, true)
+    assert.matches("worker was killed by SIGSEGV while loading the script", shown.node.a.error,
+      1, true)
   end)
 
   it("for other nodes in the script says so", function()
-    local shown = fails(loaded_again "f.other = flow.lua { function() end }" .. "\nf.a = flow.lua { function() end }")
-    assert.matches("the script defines other nodes when it is loaded again: 'a' is not there", shown.node.a.error, 1, true)
+    local shown = fails(loaded_again "f.other = flow.lua { function() end }" ..
+      "\nf.a = flow.lua { function() end }")
+    assert.matches("the script defines other nodes when it is loaded again: 'a' is not there",
+      shown.node.a.error, 1, true)
   end)
 
   it("for the loss of its supervisor has its node tried again", function()
