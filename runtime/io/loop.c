@@ -99,6 +99,9 @@ fl_timer *fl_timer_open(fl_loop *loop, void (*fn)(void *ud), void *ud) {
 
 static void on_timer(uv_timer_t *handle) {
   fl_timer *timer = (fl_timer *)handle;
+  // libuv runs what is due before it waits, and then waits all the same: whoever called
+  // fl_loop_run() has something to do now, so this turn ends without.
+  uv_stop(handle->loop);
   timer->fn(timer->ud);
 }
 
@@ -139,6 +142,7 @@ static void on_poll(uv_poll_t *handle, int status, int events) {
   fl_poll *poll = (fl_poll *)handle;
   // An error on the descriptor is both: whichever call comes next reports it.
   bool failed = status < 0;
+  if (failed) poll->events = 0; // libuv has stopped it
   poll->fn(poll->ud, failed || events & UV_READABLE, failed || events & UV_WRITABLE);
 }
 

@@ -39,6 +39,20 @@ static void a_timer_fires_once(void **state) {
   fl_timer_close(t);
 }
 
+static void a_turn_that_fired_a_timer_does_not_wait_for_more(void **state) {
+  int fired = 0;
+  fl_timer *t = fl_timer_open(*state, count, &fired);
+  fl_timer_set(t, 0);
+  int64_t before = fl_monotonic_ms();
+  fl_loop_run(*state, LONG_MS);
+  assert_true(fl_monotonic_ms() - before < LONG_MS / 2);
+  assert_int_equal(fired, 1);
+  before = fl_monotonic_ms();
+  fl_loop_run(*state, 5); // and the next one waits again
+  assert_true(fl_monotonic_ms() - before >= 4);
+  fl_timer_close(t);
+}
+
 static void a_timer_can_be_called_off(void **state) {
   int fired = 0;
   fl_timer *t = fl_timer_open(*state, count, &fired);
@@ -153,6 +167,8 @@ static void a_descriptor_that_is_none_is_refused(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(a_timer_fires_once, setup, teardown),
+      cmocka_unit_test_setup_teardown(a_turn_that_fired_a_timer_does_not_wait_for_more, setup,
+                                      teardown),
       cmocka_unit_test_setup_teardown(a_timer_can_be_called_off, setup, teardown),
       cmocka_unit_test_setup_teardown(running_without_waiting_returns_at_once, setup, teardown),
       cmocka_unit_test_setup_teardown(a_wait_ends_when_its_time_is_over, setup, teardown),
