@@ -17,6 +17,7 @@
 
 #define SOCKET_FD     3
 #define PAGE_FD       4
+#define SHORT_US      50            // a task below this is measured by the clock alone
 #define WEAR_RSS      (256ll << 20) // a worker that keeps this much more than it began with is worn
 #define WEAR_TASKS    10000u        // how often a slow growth is looked for ...
 #define WEAR_RSS_SLOW (64ll << 20)  // ... and what counts as one
@@ -120,14 +121,19 @@ static void call_host(fl_worker_self *self, fl_worker_job *job, fl_worker_result
   read_result(L, r);
 }
 
+// A short task is not worth a system call: it had a core to itself, and moved no peak.
 static void measure(fl_worker_self *self, fl_worker_result *r) {
   struct rusage usage;
-  if (getrusage(RUSAGE_THREAD, &usage)) return;
+  r->rss_max_bytes = self->rss_max;
+  r->cpu_us = r->duration_us;
+  self->cpu_us += r->cpu_us;
+  if (r->duration_us < SHORT_US || getrusage(RUSAGE_THREAD, &usage)) return;
   int64_t cpu_us = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000ll +
                    usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
-  r->cpu_us = cpu_us - self->cpu_us;
-  self->cpu_us = cpu_us;
-  r->rss_max_bytes = usage.ru_maxrss * 1024ll;
+  int64_t before_us = self->cpu_us - r->cpu_us;
+  r->cpu_us = cpu_us > before_us ? cpu_us - before_us : 0;
+  self->cpu_us = cpu_us > before_us ? cpu_us : before_us;
+  r->rss_max_bytes = self->rss_max = usage.ru_maxrss * 1024ll;
 }
 
 static void say_result(fl_worker_self *self, fl_worker_result *r) {
@@ -288,7 +294,7 @@ int fl_worker_main(int argc, char **argv) {
   say_loaded(&self, rc ? &err : NULL);
   if (rc) return 1;
   self.rss_base = self.rss_seen = read_statm(1);
-  fl_worker_result loading;
+  fl_worker_result loading = {.duration_us = SHORT_US};
   measure(&self, &loading); // is not of the first task
   serve(&self);
   return 0;

@@ -33,7 +33,7 @@ typedef struct fl_worker_self {
   fl_wire_frame reply;
   fl_buf frame; // being built
   // Wear: see worker_main.c
-  int64_t rss_base, rss_seen, cpu_us;
+  int64_t rss_base, rss_seen, rss_max, cpu_us;
   uint64_t task_count;
 } fl_worker_self;
 
