@@ -33,6 +33,7 @@
 #define FL_SUP_TAIL_SIZE       2048
 #define FL_SUP_RETRY_MS_MAX    1000 // between two tries while the system has no more processes
 #define FL_SUP_SPARE_FILES     64   // memfds kept for the next child
+#define FL_SUP_OWN_FILES       16   // descriptors left for ourselves: to look at processes, to log
 #define FL_SUP_BUCKETS         1024
 
 typedef struct fl_sup fl_sup;
@@ -155,6 +156,7 @@ struct fl_sup {
   int pid;
   int64_t alarm_ms;
   int dir_fd, epoll_fd, signal_fd, listen_fd;
+  uint64_t files_max;  // descriptors we may have
   uint64_t files_soft; // RLIMIT_NOFILE as children are to have it
   bool files_raised;
   fl_journal journal;
@@ -174,6 +176,7 @@ struct fl_sup {
   size_t stray_count;
   fl_sup_child *ending; // those whose root is reaped
   size_t attach_count;  // links that wait to attach
+  bool look_again;      // the list of our children was older than what it said
   fl_sup_entry *entries[FL_SUP_BUCKETS];
   fl_own_children own;
   fl_sup_child **timers; // a heap by due

@@ -181,10 +181,16 @@ static bool write_context(int fd, const char *data, size_t size) {
   return ftruncate(fd, (off_t)size) == 0;
 }
 
-static bool open_files(fl_sup *sup, fl_sup_child *child) {
+static bool open_files(fl_sup *sup, fl_sup_child *child, int pipe_fd) {
   const fl_spawn *s = &child->job->spawn;
   child->output_fd = fl_sup_file_take(&sup->outputs, "flowlua-output");
   if (child->output_fd < 0) return false;
+  // Descriptors are given out from below: these tell how many there are.
+  uint64_t highest = (uint64_t)(child->output_fd > pipe_fd ? child->output_fd : pipe_fd);
+  if (highest + FL_SUP_OWN_FILES >= sup->files_max) {
+    errno = EMFILE;
+    return false;
+  }
   if (!s->context) return true;
   child->context_fd = fl_sup_file_take(&sup->contexts, "flowlua-context");
   return child->context_fd >= 0 && write_context(child->context_fd, s->context, s->context_size);
@@ -293,7 +299,8 @@ fl_sup_start fl_sup_child_start(fl_sup *sup, fl_sup_job *job) {
     return give_up(sup, new_child(sup, job), errnum, what);
   }
   fl_sup_child *child = new_child(sup, job);
-  if (pipe2(out, O_CLOEXEC) || (s->capture && pipe2(err, O_CLOEXEC)) || !open_files(sup, child)) {
+  if (pipe2(out, O_CLOEXEC) || (s->capture && pipe2(err, O_CLOEXEC)) ||
+      !open_files(sup, child, out[1])) {
     errnum = errno;
     goto out;
   }

@@ -92,6 +92,7 @@ bool fl_sup_raise_files(fl_sup *sup) {
   sup->files_soft = files.rlim_cur;
   files.rlim_cur = files.rlim_max;
   sup->files_raised = setrlimit(RLIMIT_NOFILE, &files) == 0;
+  if (sup->files_raised) sup->files_max = files.rlim_cur;
   return sup->files_raised;
 }
 
@@ -277,6 +278,7 @@ int fl_supervisor_main(int argc, char **argv) {
     return 2;
   }
   const char *what = "start";
+  struct rlimit files;
   fl_sup *sup = new_sup(argv[at + 1], argv[at + 2], argc - at > 3 ? argv[at + 3] : NULL);
   setsid();
   prctl(PR_SET_NAME, "flowlua-sup");
@@ -284,6 +286,7 @@ int fl_supervisor_main(int argc, char **argv) {
   sup->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   FL_ASSERT(link_fd >= 0 && sup->epoll_fd >= 0);
   sup->tag = fl_tag_make(sup->id);
+  sup->files_max = getrlimit(RLIMIT_NOFILE, &files) ? UINT64_MAX : files.rlim_cur;
   fl_sup_env_init(sup, environ);
   int errnum = init(sup, &what);
   (void)!chdir("/");

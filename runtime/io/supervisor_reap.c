@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 
+#define LOOKS_MAX        1000 // at our children after one SIGCHLD: each reaps one at least
 #define BUCKET(sup, pid) (&(sup)->entries[(unsigned)(pid) % FL_SUP_BUCKETS])
 
 void fl_sup_entry_add(fl_sup *sup, fl_sup_entry *entry) {
@@ -133,7 +134,12 @@ static void find_orphan(void *ud, int pid) {
   fl_proc p;
   uint64_t seq;
   if (fl_sup_entry_find(sup, pid)) return;
-  if (!fl_proc_read(pid, &p) || p.ppid != sup->pid || p.state == 'Z' || p.state == 'X') return;
+  if (!fl_proc_read(pid, &p) || p.state == 'Z' || p.state == 'X') {
+    // It ended after the last wait, and what it had came to us then, perhaps too late for this
+    // list.
+    sup->look_again = true;
+    return;
+  }
   fl_sup_orphan *o = orphan_new(sup, &p);
   fl_sup_child *tree = find_tree(sup, &p, &seq);
   if (tree) {
@@ -179,24 +185,32 @@ static void root_ended(fl_sup *sup, fl_sup_child *child, int status, const struc
   child->rss_max_bytes = (int64_t)usage->ru_maxrss * 1024;
 }
 
-void fl_sup_reap(fl_sup *sup) {
+// Returns what the last wait4() said: 0 when there are children that still live.
+static int reap_all(fl_sup *sup, bool *any) {
   struct rusage usage;
   int status, pid;
-  bool any = false;
   while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0) {
     fl_sup_entry *e = entry_take(sup, pid);
-    any = true;
+    *any = true;
     if (!e) continue; // an orphan that died before we had seen it
-    if (!e->is_root) {
+    if (e->is_root)
+      root_ended(sup, (fl_sup_child *)e, status, &usage);
+    else
       orphan_free(sup, (fl_sup_orphan *)e);
-      continue;
-    }
-    root_ended(sup, (fl_sup_child *)e, status, &usage);
   }
-  if (!any) return;
-  // Without any child left there is no orphan either.
-  if (pid == 0) fl_own_children_read(&sup->own, find_orphan, sup);
-  for (fl_sup_child *c = sup->ending, *after; c; c = after) {
+  return pid;
+}
+
+void fl_sup_reap(fl_sup *sup) {
+  bool any = false;
+  for (int i = 0; i < LOOKS_MAX; i++) {
+    int pid = reap_all(sup, &any);
+    sup->look_again = false;
+    // Without any child left there is no orphan either.
+    if (any && pid == 0) fl_own_children_read(&sup->own, find_orphan, sup);
+    if (!sup->look_again) break;
+  }
+  for (fl_sup_child *c = sup->ending, *after; c && any; c = after) {
     after = c->next_ending;
     fl_sup_reap_check(sup, c);
   }
