@@ -64,7 +64,8 @@ typedef struct fl_child_exit {
   bool unkillable;           // something of its tree could not be ended (alarm)
   int pid;
   int64_t started_ms, ended_ms; // wall clock
-  int64_t cpu_us, rss_max_bytes;
+  int64_t cpu_us;
+  int64_t rss_max_bytes; // by wait4: never less than the supervisor's own (some 3 MiB)
   const char *log_path; // "" nothing was written
   int64_t log_offset, log_size, log_total;
   int log_errno;    // the log could not be written whole: why
