@@ -137,6 +137,26 @@ describe("code in a worker", function()
     assert.equal(3, shown.node.a.outputs.n)
   end)
 
+  it("is given values of every size", function()
+    local shown = succeeds([[
+      local big = ("y"):rep(300000)
+      f.a = flow.lua { function(ctx) ctx.vars.big = big; return { big = big } end }
+      f.b = flow.lua { after = "a", run = function(ctx)
+        return { vars = #ctx.vars.big, inputs = #ctx.inputs.a.big, params = #ctx.params.big }
+      end }
+      f.m = flow.map { after = "a", over = { big, "small", big .. big },
+        run = function(ctx) return #ctx.item + #ctx.vars.big end }
+      ]], "{ params = { big = ('x'):rep(100000) } }")
+    assert.same({ vars = 300000, inputs = 300000, params = 100000 }, shown.node.b.outputs)
+    assert.same({ 600000, 300005, 900000 }, shown.node.m.outputs)
+  end)
+
+  it("may tell its progress as often as it likes", function()
+    local shown = succeeds [[f.a = flow.lua { function(ctx) for i = 1, 200000 do ctx:progress(i, 200000) end end }]]
+    assert.same({ 200000, 200000 }, { shown.node.a.progress.done, shown.node.a.progress.total })
+    assert.is_true(shown.node.a.duration_ms < 10000)
+  end)
+
   it("writes to its node's log by every way there is", function()
     succeeds([[
       ffi.cdef "int puts(const char *); int dprintf(int, const char *, ...);"
@@ -364,6 +384,22 @@ describe("a worker that cannot go on", function()
       "\nf.a = flow.lua { function() end }")
     assert.matches("the script defines other nodes when it is loaded again: 'a' is not there",
       shown.node.a.error, 1, true)
+  end)
+
+  it("for being killed takes the children of its node with it", function()
+    box:write("flow.lua", script [[
+      f.a = flow.lua { function(ctx)
+        ctx:exec { shell = "echo > begun; exec sleep 60" }
+      end }]])
+    local process = box:start { "flow.lua", "--no-progress" }
+    support.wait_until("its child", function() return box:exists("begun") end)
+    for pid, words in pairs(box:left()) do
+      if words:find("--worker", 1, true) then os.execute("kill -9 " .. pid) end
+    end
+    assert.equal(1, process:wait(20).code)
+    local a = box:show().node.a
+    assert.matches("worker was killed by SIGKILL (out of memory, or by hand) while running node 'a'", a.error, 1, true)
+    assert.equal(9, a.signal)
   end)
 
   it("for the loss of its supervisor has its node tried again", function()
