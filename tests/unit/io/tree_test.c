@@ -156,7 +156,10 @@ static void a_mark_is_found_word_by_word(void **state) {
 static void a_tag_survives_a_cleared_environment_and_nests(void **state) {
   (void)state;
   uint64_t outer = fl_tag_make("outer");
-  if (!outer) skip(); // this system has its own limit on RLIMIT_RTTIME
+  if (!outer) {
+    print_message("skipped: this system has its own limit on RLIMIT_RTTIME\n");
+    skip();
+  }
   int pid = fork();
   if (pid == 0) {
     struct rlimit tag = {outer + 5, outer + 5};
