@@ -13,6 +13,7 @@
 #define STUCK_NS      5000000ll // ... but when they have waited this long
 #define REST_MS_FIRST 50        // after the system refused to start one
 #define REST_MS_MAX   5000
+#define BACKLOG       4u     // slots full of short tasks that are recorded ahead
 #define BACKLOG_US    5000.0 // short tasks start one more worker when this much work waits for each
 
 // ------------------------------------------------------------------------------------- lists
@@ -294,7 +295,8 @@ static uint32_t pool_ahead(void *ud) {
   uint32_t ahead = 0;
   for (fl_worker *w = pool->workers; w; w = w->next)
     if (w->state != FL_WORKER_CLOSED && !w->retiring && !w->killed) ahead += group_depth(w->group);
-  return ahead;
+  // Short tasks: what waits here while the slots are full spares the engine a commit for each few.
+  return ahead > pool->slots ? ahead * BACKLOG : ahead;
 }
 
 static void pool_set_slots(void *ud, uint32_t slots) {

@@ -103,6 +103,7 @@ struct fl_scheduler {
   fl_attempt *live_slots; // attempts of kinds that hold a job slot
   fl_attempt *live_free;  // all others
   uint32_t live_free_count, live_process, live_worker;
+  uint32_t given_worker; // of live_worker: those their executor was given
   fl_attempt **starts;
   size_t start_count, start_capacity;
   fl_ack *acks;

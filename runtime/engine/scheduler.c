@@ -108,6 +108,7 @@ void fl_scheduler_link(fl_scheduler *s, fl_attempt *a) {
   a->prev = NULL;
   if (a->next) a->next->prev = a;
   *list = a;
+  s->given_worker += a->started && a->options->kind == FL_KIND_WORKER;
   count_live(s, a, 1);
 }
 
@@ -119,6 +120,7 @@ void fl_scheduler_unlink(fl_scheduler *s, fl_attempt *a) {
     *list = a->next;
   if (a->next) a->next->prev = a->prev;
   a->next = a->prev = NULL;
+  s->given_worker -= a->started && a->options->kind == FL_KIND_WORKER;
   count_live(s, a, -1);
 }
 
@@ -277,7 +279,9 @@ static uint32_t call_or(uint32_t (*fn)(void *), void *ud, uint32_t otherwise) {
 static bool has_slot(const fl_scheduler *s, const fl_queue_key *key) {
   if (key->slot == FL_SLOT_NONE) return s->live_free_count < FL_INLINE_LIVE_MAX;
   const fl_executor *p = &s->executors[FL_KIND_PROCESS], *w = &s->executors[FL_KIND_WORKER];
-  uint32_t worker_slots = call_or(w->held, w->ud, s->live_worker);
+  // What was claimed in this turn is not in its executor's count yet.
+  uint32_t worker_slots = call_or(w->held, w->ud, 0) + (s->live_worker - s->given_worker);
+  if (worker_slots > s->jobs) worker_slots = s->jobs;
   uint32_t process_slots = s->live_process;
   if (worker_slots + process_slots > s->jobs)
     process_slots = s->jobs > worker_slots ? s->jobs - worker_slots : 0;
@@ -352,8 +356,11 @@ static void fill(fl_scheduler *s) {
   }
   for (size_t i = 0; i < s->run_count; i++) fl_run_advance(s->runs[i]);
   const fl_executor *p = &s->executors[FL_KIND_PROCESS], *w = &s->executors[FL_KIND_WORKER];
-  uint32_t held = call_or(w->held, w->ud, s->live_worker);
+  uint32_t held = call_or(w->held, w->ud, 0) + (s->live_worker - s->given_worker);
+  if (held > s->jobs) held = s->jobs;
+  uint32_t processes = s->live_process < s->jobs - held ? s->live_process : s->jobs - held;
   if (p->set_slots) p->set_slots(p->ud, s->jobs > held ? s->jobs - held : 1);
+  if (w->set_slots) w->set_slots(w->ud, s->jobs - processes);
 }
 
 // ------------------------------------------------------------------------------------- the turn
@@ -405,6 +412,7 @@ static bool release(fl_scheduler *s) {
   for (size_t i = 0; i < starts; i++) {
     fl_attempt *a = s->starts[i];
     a->started = true;
+    s->given_worker += a->options->kind == FL_KIND_WORKER;
     if (a->cancelling) {
       fl_attempt_end(a, &(fl_outcome){.state = FL_ATTEMPT_CANCELLED,
                                       .exit_code = -1,
