@@ -66,7 +66,7 @@ typedef struct fl_child_exit {
   int64_t started_ms, ended_ms; // wall clock
   int64_t cpu_us;
   int64_t rss_max_bytes; // by wait4: never less than the supervisor's own (some 3 MiB)
-  const char *log_path; // "" nothing was written
+  const char *log_path;  // "" nothing was written
   int64_t log_offset, log_size, log_total;
   int log_errno;    // the log could not be written whole: why
   const char *tail; // last bytes (up to 2 KiB) of its stderr, for the error text
