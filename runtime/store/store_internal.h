@@ -76,6 +76,8 @@ struct fl_store {
   int wal_pages;     // in the log after the last commit
   int checkpoint_at; // wal_pages at which the next checkpoint is tried
   int64_t synced_ms; // monotonic time of the last sync
+  uint32_t commits;  // of this handle, until there were enough to make room ahead
+  int64_t log_room;  // bytes up to which the log file is known to reach; -1: do not try
   // Values that got their id within the open transaction, referenced: a rollback takes it back.
   fl_value **fresh;
   size_t fresh_count, fresh_capacity;
