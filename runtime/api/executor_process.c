@@ -28,6 +28,7 @@ struct fl_processes {
   adopted *adopted;
   double mean_ms; // of the last ends, for claiming ahead; 0: nothing known
   uint32_t slots;
+  uint32_t told; // ends that the supervisor may forget after the next commit
 };
 
 fl_processes *fl_processes_new(fl_engine *e) {
@@ -150,8 +151,15 @@ static void forget_supervisor(fl_engine *e, const char *id) {
     fl_supervisor_forget(e->state_dir, id);
 }
 
+#define SETTLE_AFTER 256 // ends: about 64 KiB of the supervisor's journal
+
+// Called after a commit: what was told before it is recorded.
 static void process_flush(void *ud) {
   fl_processes *p = ud;
+  if (p->supervisor && p->told >= SETTLE_AFTER) {
+    fl_supervisor_settle(p->supervisor);
+    p->told = 0;
+  }
   if (p->gone) {
     fl_supervisor_close(p->supervisor, false);
     p->supervisor = NULL;
@@ -343,6 +351,7 @@ static exec_child *find_child(fl_processes *p, const fl_child_id *id) {
 
 static void on_exited(void *ud, const fl_child_exit *x) {
   fl_processes *p = ud;
+  p->told++;
   if (!x->id.run[0]) {
     fl_worker_pool_exited(p->engine->workers, x);
     return;
