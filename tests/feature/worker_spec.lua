@@ -152,7 +152,9 @@ describe("code in a worker", function()
   end)
 
   it("may tell its progress as often as it likes", function()
-    local shown = succeeds [[f.a = flow.lua { function(ctx) for i = 1, 200000 do ctx:progress(i, 200000) end end }]]
+    local shown = succeeds [[f.a = flow.lua { function(ctx)
+      for i = 1, 200000 do ctx:progress(i, 200000) end
+    end }]]
     assert.same({ 200000, 200000 }, { shown.node.a.progress.done, shown.node.a.progress.total })
     assert.is_true(shown.node.a.duration_ms < 10000)
   end)
@@ -398,7 +400,8 @@ describe("a worker that cannot go on", function()
     end
     assert.equal(1, process:wait(20).code)
     local a = box:show().node.a
-    assert.matches("worker was killed by SIGKILL (out of memory, or by hand) while running node 'a'", a.error, 1, true)
+    local why = "worker was killed by SIGKILL (out of memory, or by hand) while running node 'a'"
+    assert.matches(why, a.error, 1, true)
     assert.equal(9, a.signal)
   end)
 
