@@ -130,11 +130,24 @@ local function measure_row(row, dir)
   return result
 end
 
+-- A peer that is not installed is left out.
+local function present(rows)
+  local list = {}
+  for _, row in ipairs(rows) do
+    if os.execute(("command -v '%s' >/dev/null"):format(row.argv[1])) == 0 then
+      list[#list + 1] = row
+    else
+      print(("bench: %s is not installed: left out"):format(row.argv[1]))
+    end
+  end
+  return list
+end
+
 local function run_case(case, folder)
   local dir = folder .. "/" .. case.name
   os.execute("mkdir -p '" .. dir .. "'")
   local count = bench.quick and math.max(1, math.floor(case.count / 50)) or case.count
-  local rows = case.rows(bench, dir, count)
+  local rows = present(case.rows(bench, dir, count))
   local runs = math.min(math.max(bench.runs, case.runs_min or 1), case.runs_max or 1000)
   for _ = 1, runs do
     for _, row in ipairs(rows) do
