@@ -121,7 +121,7 @@ static int drive(fl_cli_watch *w, fl_engine *engine, const char *command) {
     if (code != FL_OK) {
       if (w->mode == FL_MODE_LIVE) fl_cli_live_write(w, false);
       int exit_code = fl_cli_fail(&err);
-      fl_cli_note("resume: %s", command);
+      if (w->recorded || w->resumed) fl_cli_note("resume: %s", command);
       return exit_code;
     }
     if (live == 0) return FL_EXIT_OK;

@@ -130,6 +130,7 @@ void fl_cli_watch_event(void *ud, const fl_event *event) {
   if (w->run_id[0] == '\0' && event->run_id)
     snprintf(w->run_id, sizeof w->run_id, "%s", event->run_id);
   if (event->run_id && strcmp(event->run_id, w->run_id) == 0) {
+    w->recorded = true;
     replace(&w->flow, event->flow);
     if (event->nodes_total > w->total) w->total = event->nodes_total;
     if (event->kind == FL_EVENT_RUN_STARTED) w->status[0] = '\0';

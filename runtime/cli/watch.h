@@ -49,6 +49,7 @@ typedef struct fl_cli_watch {
   const fl_cli *cli;
   fl_cli_mode mode;
   bool resumed;
+  bool recorded; // the run is in the store: something of it was told
   char run_id[32];
   char *flow;
   char status[32];    // of the run, once it has ended
