@@ -38,6 +38,20 @@ static void add_json_text(fl_cli_text *t, const char *key, const char *text) {
   fl_cli_text_json(t, text);
 }
 
+// A node that did not run has no error of its own: its text says more of the reason.
+static void add_json_error(fl_cli_text *t, const fl_event *e) {
+  const char *why =
+      is_failure(e) || e->kind != FL_EVENT_NODE_FINISHED ? "" : fl_reason_sentence(e->reason);
+  if (!e->error || !*e->error || !*why) {
+    add_json_text(t, "error", e->error);
+    return;
+  }
+  fl_cli_text whole = {0};
+  fl_cli_text_addf(&whole, "%s (%s)", why, e->error);
+  add_json_text(t, "error", fl_cli_text_cstr(&whole));
+  fl_cli_text_deinit(&whole);
+}
+
 static void add_json(fl_cli_text *t, const fl_event *e) {
   static const char *const names[] = {
       [FL_EVENT_RUN_STARTED] = "run_started",     [FL_EVENT_NODE_STARTED] = "node_started",
@@ -56,7 +70,7 @@ static void add_json(fl_cli_text *t, const fl_event *e) {
   if (e->attempt > 0) fl_cli_text_addf(t, ",\"attempt\":%u", e->attempt);
   add_json_text(t, "status", e->status);
   if (ended) fl_cli_text_addf(t, ",\"duration_ms\":%lld", (long long)e->duration_ms);
-  add_json_text(t, "error", e->error);
+  add_json_error(t, e);
   fl_cli_text_add(t, "}\n", 2);
 }
 
@@ -116,6 +130,7 @@ static void add_node_line(fl_cli_text *t, const fl_cli_watch *w, const fl_event 
     if (e->attempt > 1) fl_cli_text_addf(t, " (attempt %u)", e->attempt);
     return;
   }
+  if (e->kind == FL_EVENT_NODE_RETRYING) fl_cli_text_add_str(t, " in");
   if (e->attempt > 0) add_duration(t, e->duration_ms);
   if (e->kind == FL_EVENT_NODE_RETRYING) fl_cli_text_addf(t, " (attempt %u failed)", e->attempt);
   if (strcmp(status, "succeeded") == 0) return;

@@ -68,6 +68,14 @@ describe("run --json", function()
     assert.same({ "node_finished - skipped" }, told.fifth)
   end)
 
+  it("says of a node that did not run why", function()
+    for _, e in ipairs(support.decode_lines(box:script(story, "--json").out)) do
+      if e.node == "fourth" then
+        assert.equal("something it depends on failed (third)", e.error)
+      end
+    end
+  end)
+
   it("starts with run_started and ends with run_finished", function()
     local events = support.decode_lines(box:script(story, "--json").out)
     assert.equal("run_started", events[1].event)

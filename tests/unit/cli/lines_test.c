@@ -80,7 +80,7 @@ static void plain_lines_tell_what_happened(void **state) {
        "load failed 300ms: a.lua:3: boom\n    stack:\n     a.lua:9"},
       {{NODE(RETRYING), .attempt = 1, .status = "retrying", .duration_ms = 20,
         .error = "exit code 1", .reason = "retry"},
-       "load retrying 20ms (attempt 1 failed): exit code 1"},
+       "load retrying in 20ms (attempt 1 failed): exit code 1"},
       {{NODE(FINISHED), .status = "skipped", .reason = "when_false"},
        "load skipped: its `when` was false"},
       {{NODE(FINISHED), .status = "upstream_failed", .reason = "upstream_failed",
