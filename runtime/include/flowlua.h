@@ -78,11 +78,11 @@ typedef struct fl_event {
   const char *node;
   uint32_t node_index; // declaration order; instances of a map come after all declared nodes
   uint32_t attempt;
-  const char *status; // a state of CONTRACT 3
+  const char *status;  // a state of CONTRACT 3
   int64_t duration_ms; // of what ended; FL_EVENT_NODE_RETRYING: until the next attempt
-  const char *error;  // FL_EVENT_NODE_PROGRESS: what the node says; FL_EVENT_NOTICE: the sentence
-  const char *reason; // why, by a name of a closed list: fl_reason_sentence()
-  int exit_code;      // -1 where none
+  const char *error;   // FL_EVENT_NODE_PROGRESS: what the node says; FL_EVENT_NOTICE: the sentence
+  const char *reason;  // why, by a name of a closed list: fl_reason_sentence()
+  int exit_code;       // -1 where none
   int signal;
   double progress_done, progress_total; // FL_EVENT_NODE_PROGRESS
   uint32_t nodes_total;                 // nodes of the run known so far
