@@ -9,7 +9,7 @@
 
 #define FL_CLI_PRINTF(fmt_at, args_at) __attribute__((format(printf, fmt_at, args_at)))
 
-// Exit codes of CONTRACT 4.
+// Exit codes, promised in docs/command-line.md.
 enum {
   FL_EXIT_OK = 0,
   FL_EXIT_FAILED = 1,

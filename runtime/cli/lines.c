@@ -1,4 +1,4 @@
-// An event as a line: plain for people, JSON for programs (CONTRACT 4.1).
+// An event as a line: plain for people, JSON for programs (docs/command-line.md).
 #include "watch.h"
 
 #define TAIL_LINES  5   // of a failed node's log

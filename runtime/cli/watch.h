@@ -10,7 +10,7 @@
 typedef enum fl_cli_mode {
   FL_MODE_PLAIN, // a line an event
   FL_MODE_LIVE,  // a terminal: what runs now, redrawn
-  FL_MODE_JSON,  // CONTRACT 4.1
+  FL_MODE_JSON,  // docs/command-line.md
   FL_MODE_QUIET, // failures only, on stderr
 } fl_cli_mode;
 

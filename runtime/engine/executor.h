@@ -80,7 +80,8 @@ void fl_attempt_arm_timeout(fl_attempt *a);
 
 // What an executor may ask for and do on behalf of running node code.
 
-/// {"id","flow","version","time","date","attempt","trigger",...}: CONTRACT 2.3's ctx.run as JSON.
+/// {"id","flow","version","time","date","attempt","trigger",...}: ctx.run as JSON
+/// (docs/reference.md).
 void fl_attempt_write_run(fl_attempt *a, fl_buf *out);
 /// {"name":outputs,...} of the nodes it depends on.
 FL_MUST fl_code fl_attempt_write_inputs(fl_attempt *a, fl_buf *out, fl_error *err);

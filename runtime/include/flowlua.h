@@ -78,7 +78,7 @@ typedef struct fl_event {
   const char *node;
   uint32_t node_index; // declaration order; instances of a map come after all declared nodes
   uint32_t attempt;
-  const char *status;  // a state of CONTRACT 3
+  const char *status;  // a state of docs/command-line.md
   int64_t duration_ms; // of what ended; FL_EVENT_NODE_RETRYING: until the next attempt
   const char *error;   // FL_EVENT_NODE_PROGRESS: what the node says; FL_EVENT_NOTICE: the sentence
   const char *reason;  // why, by a name of a closed list: fl_reason_sentence()
@@ -133,7 +133,7 @@ FL_API int fl_engine_get_fd(const fl_engine *engine);
 /// ... or when this many milliseconds have passed; -1: no timer is pending.
 FL_API int fl_engine_get_timeout_ms(const fl_engine *engine);
 /// Blocking helper: steps until run `run_id` has ended (or NULL: until all have). `*status` is a
-/// static string, a state of CONTRACT 3.
+/// static string, a state of a run.
 FL_API FL_MUST fl_code fl_wait(fl_engine *engine, const char *run_id, const char **status,
                                fl_error *err);
 /// Makes a blocking fl_wait() return soon with FL_E_STATE "interrupted". The only function that may
@@ -213,8 +213,8 @@ FL_API FL_MUST fl_code fl_run_cancel(fl_engine *engine, const char *run_id, bool
 FL_API void fl_engine_stop(fl_engine *engine, bool kill);
 
 // ------------------------------------------------------------------------------------- reading
-// Each returns JSON text of CONTRACT 4.1, yours: fl_free(). RUN may be an id, an unambiguous
-// prefix, "last" or "last-failed". They read the store and see what any engine wrote.
+// Each returns JSON text of docs/command-line.md, yours: fl_free(). RUN may be an id, an
+// unambiguous prefix, "last" or "last-failed". They read the store and see what any engine wrote.
 
 FL_API FL_MUST fl_code fl_read_runs(fl_engine *engine, size_t limit, char **json_out,
                                     fl_error *err);
@@ -313,7 +313,8 @@ typedef struct fl_native_type {
   size_t size;
   const char *name; // used in scripts as flow.<name> { ... }
   void *ud;
-  /// `params_json`: the node's own options; `context_json`: CONTRACT 5's context. Both borrowed.
+  /// `params_json`: the node's own options; `context_json`: what FLOWLUA_CONTEXT holds. Both
+  /// borrowed.
   void (*run)(void *ud, fl_task *task, const char *params_json, const char *context_json);
   void (*cancel)(void *ud, fl_task *task); // may be NULL; fl_task_finish() must still be called
 } fl_native_type;

@@ -1,4 +1,5 @@
-// The engine's end of the supervisor: the helper process that owns all children (DESIGN 3).
+// The engine's end of the supervisor: the helper process that owns all children
+// (docs/ARCHITECTURE.md).
 //
 // One supervisor an engine, started at the first need; it outlives the engine while children run,
 // and a later engine attaches to it by its id. Requests are buffered: fl_supervisor_flush() sends

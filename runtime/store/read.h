@@ -1,5 +1,5 @@
-// The store's content as JSON text of CONTRACT 4.1, for people and programs. Reading only; never
-// waits for a writer. Each appends to `out`.
+// The store's content as JSON text (docs/command-line.md), for people and programs. Reading only;
+// never waits for a writer. Each appends to `out`.
 #pragma once
 #include "store/store.h"
 

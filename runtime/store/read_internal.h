@@ -92,7 +92,7 @@ const char *fl_read_state_get_error(const fl_read_state *state);
 // JSON pieces.
 void fl_read_add_time(fl_buf *out, int64_t wall_ms);  // 0: null
 void fl_read_add_text(fl_buf *out, const char *text); // NULL: null
-/// The `run` object of CONTRACT 4.1.
+/// The `run` object of docs/command-line.md.
 FL_MUST fl_code fl_read_add_run(fl_store *s, const fl_run_row *run, fl_buf *out, fl_error *err);
 /// FL_E_LIMIT when `out` could not take it all.
 FL_MUST fl_code fl_read_finish(fl_store *s, const fl_buf *out, fl_error *err);

@@ -1,4 +1,4 @@
-// `runs` and `show RUN`: runs and their nodes as JSON of CONTRACT 4.1.
+// `runs` and `show RUN`: runs and their nodes as JSON (docs/command-line.md).
 #include "store/read_internal.h"
 
 void fl_read_add_time(fl_buf *out, int64_t wall_ms) {

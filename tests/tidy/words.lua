@@ -14,6 +14,8 @@ local rows = {
     { "^tests/unit/", "^runtime/graph/", "^runtime/plan/", "^runtime/engine/" },
     "units own their clock: no sleeping" },
   { "%f[%w]gettimeofday%s*%(", { "^runtime/" }, "time comes from base/clock.h" },
+  { "%f[%w]CONTRAC[T] %d", { "." }, "a document that is not in this tree" },
+  { "%f[%w]DESIG[N] %d", { "." }, "a document that is not in this tree" },
   { "%s+$", { "%.[ch]$", "%.lua$", "%.md$", "^tests/run$", "%.sh$" },
     "space at the end of the line" },
   { "\t", { "%.[ch]$", "%.lua$", "^tests/run$" }, "a tab" },
