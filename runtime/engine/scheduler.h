@@ -29,13 +29,12 @@ typedef struct fl_scheduler_config {
   fl_executor executors[FL_KIND_COUNT]; // by fl_node_kind; map and call are the scheduler's own
   const fl_pool_capacity *pools;        // overrides; copied
   size_t pool_count;
-  /// Durable starts for now on name this supervisor ("" none); recorded with the run's epoch.
+  /// Id of the supervisor that starts processes from now on ("": none); kept with the run's epoch.
   const char *(*get_supervisor)(void *ud);
   /// After a crash: finds out about attempts of process nodes. An ended one is reported by
   /// fl_attempt_end() before it returns; a running one later.
   void (*recover)(void *ud, fl_run *run, const char *supervisor, fl_attempt **attempts,
                   fl_fate *fates, size_t count);
-  /// Tells `owner` (another engine) to look at its store: a cancel was asked for.
   double (*random)(void *ud); // 0 <= x < 1, for jitter
   fl_event_fn on_event;
   void *event_ud;
