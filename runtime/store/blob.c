@@ -3,20 +3,19 @@
 #include "store/store_internal.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-static int open_dir(fl_store *s, bool make) {
-  int fd = openat(s->dir_fd, "blobs", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd >= 0 || errno != ENOENT || !make) return fd;
-  if (mkdirat(s->dir_fd, "blobs", 0777) && errno != EEXIST) return -1;
-  fsync(s->dir_fd);
-  return openat(s->dir_fd, "blobs", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+static int open_dir(fl_store *s) {
+  const fl_disk *d = s->disk;
+  int fd = d->open(d->ud, s->dir_fd, "blobs", O_RDONLY | O_DIRECTORY);
+  if (fd >= 0 || errno != ENOENT) return fd;
+  if (d->mkdir(d->ud, s->dir_fd, "blobs") && errno != EEXIST) return -1;
+  if (d->fsync(d->ud, s->dir_fd)) return -1;
+  return d->open(d->ud, s->dir_fd, "blobs", O_RDONLY | O_DIRECTORY);
 }
 
-static int write_all(int fd, const char *data, size_t size) {
+static int write_all(const fl_disk *d, int fd, const char *data, size_t size) {
   while (size) {
-    ssize_t n = write(fd, data, size);
+    ssize_t n = d->write(d->ud, fd, data, size);
     if (n < 0 && errno != EINTR) return -1;
     if (n > 0) data += n, size -= (size_t)n;
   }
@@ -25,23 +24,24 @@ static int write_all(int fd, const char *data, size_t size) {
 
 bool fl_blob_exists(fl_store *s, const char *hex) {
   char path[96];
-  struct stat st;
+  fl_disk_stat st;
   snprintf(path, sizeof path, "blobs/%s", hex);
-  return !fstatat(s->dir_fd, path, &st, 0) && S_ISREG(st.st_mode);
+  return !s->disk->stat(s->disk->ud, s->dir_fd, path, &st) && st.is_file;
 }
 
 fl_code fl_blob_write(fl_store *s, const char *hex, const char *data, size_t size, fl_error *err) {
   char name[96];
-  int fd = -1, dir = open_dir(s, true), errnum = 0;
+  const fl_disk *d = s->disk;
+  int fd = -1, dir = open_dir(s), errnum = 0;
   snprintf(name, sizeof name, "%s.new", hex); // only one writer at a time: a transaction is open
-  if (dir >= 0) fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (fd < 0 || write_all(fd, data, size) || fsync(fd) || renameat(dir, name, dir, hex) ||
-      fsync(dir)) {
+  if (dir >= 0) fd = d->open(d->ud, dir, name, O_WRONLY | O_CREAT | O_TRUNC);
+  if (fd < 0 || write_all(d, fd, data, size) || d->fsync(d->ud, fd) ||
+      d->rename(d->ud, dir, name, hex) || d->fsync(d->ud, dir)) {
     errnum = errno;
-    if (fd >= 0) unlinkat(dir, name, 0);
+    if (fd >= 0) d->unlink(d->ud, dir, name);
   }
-  if (fd >= 0) close(fd);
-  if (dir >= 0) close(dir);
+  if (fd >= 0) d->close(d->ud, fd);
+  if (dir >= 0) d->close(d->ud, dir);
   if (!errnum) return FL_OK;
   if (errnum == ENOSPC || errnum == EDQUOT)
     return fl_fail(err, FL_E_FULL,
@@ -55,7 +55,8 @@ fl_code fl_blob_read(fl_store *s, const char *hex, size_t size, fl_buf *out, fl_
   char path[96];
   fl_code code = FL_OK;
   snprintf(path, sizeof path, "blobs/%s", hex);
-  int fd = openat(s->dir_fd, path, O_RDONLY | O_CLOEXEC);
+  const fl_disk *d = s->disk;
+  int fd = d->open(d->ud, s->dir_fd, path, O_RDONLY);
   if (fd < 0) {
     if (errno == ENOENT) return fl_store_fail_corrupt(s, err, "'%s/%s' is missing", s->dir, path);
     return fl_fail_errno(err, FL_E_STORE, errno, "cannot open '%s/%s'", s->dir, path);
@@ -63,7 +64,7 @@ fl_code fl_blob_read(fl_store *s, const char *hex, size_t size, fl_buf *out, fl_
   size_t left = size;
   if (!fl_buf_reserve(out, size)) goto out;
   while (left) {
-    ssize_t n = read(fd, out->data + out->size, left);
+    ssize_t n = d->read(d->ud, fd, out->data + out->size, left);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) {
       code = fl_fail_errno(err, FL_E_STORE, errno, "cannot read '%s/%s'", s->dir, path);
@@ -77,6 +78,6 @@ fl_code fl_blob_read(fl_store *s, const char *hex, size_t size, fl_buf *out, fl_
     left -= (size_t)n;
   }
 out:
-  close(fd);
+  d->close(d->ud, fd);
   return code;
 }

@@ -5,11 +5,8 @@
 // opened. (It is closed before it gets its name: closing a descriptor of a database drops the locks
 // that another store of this process may hold on it.)
 #include "store/store_internal.h"
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define STALE_S 60 // a file of a creation that was killed; a living one takes milliseconds
 
@@ -124,39 +121,38 @@ static unsigned char *build_image(sqlite3_int64 *size) {
   return image;
 }
 
-static int write_file(int dir_fd, const char *name, const void *data, size_t size) {
+static int write_file(const fl_disk *disk, int dir_fd, const char *name, const void *data,
+                      size_t size) {
   const char *at = data;
   int errnum = 0;
-  int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  int fd = disk->open(disk->ud, dir_fd, name, O_WRONLY | O_CREAT | O_EXCL);
   if (fd < 0) return errno;
   while (size && !errnum) {
-    ssize_t n = write(fd, at, size);
+    ssize_t n = disk->write(disk->ud, fd, at, size);
     if (n < 0 && errno != EINTR) errnum = errno;
     if (n > 0) at += n, size -= (size_t)n;
   }
-  if (!errnum && fsync(fd)) errnum = errno;
-  close(fd);
-  if (errnum) unlinkat(dir_fd, name, 0);
+  if (!errnum && disk->fsync(disk->ud, fd)) errnum = errno;
+  disk->close(disk->ud, fd);
+  if (errnum) disk->unlink(disk->ud, dir_fd, name);
   return errnum;
 }
 
-static void remove_stale(int dir_fd) {
-  int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR *d = fd < 0 ? NULL : fdopendir(fd);
-  if (!d) {
-    if (fd >= 0) close(fd);
-    return;
-  }
-  for (struct dirent *e; (e = readdir(d));) {
-    struct stat st;
-    if (strncmp(e->d_name, FL_STORE_FILE ".new-", sizeof FL_STORE_FILE ".new-" - 1)) continue;
-    if (fstatat(dir_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW)) continue;
-    if (st.st_mtime + STALE_S < fl_wall_ms() / 1000) unlinkat(dir_fd, e->d_name, 0);
-  }
-  closedir(d);
+typedef struct stale_sweep {
+  const fl_disk *disk;
+  int dir_fd;
+} stale_sweep;
+
+static void remove_when_stale(void *ud, const char *name) {
+  const stale_sweep *w = ud;
+  const fl_disk *d = w->disk;
+  fl_disk_stat st;
+  if (strncmp(name, FL_STORE_FILE ".new-", sizeof FL_STORE_FILE ".new-" - 1)) return;
+  if (d->stat(d->ud, w->dir_fd, name, &st)) return;
+  if (st.modified_s + STALE_S < fl_wall_ms() / 1000) d->unlink(d->ud, w->dir_fd, name);
 }
 
-fl_code fl_store_create(int dir_fd, const char *path, fl_error *err) {
+fl_code fl_store_create(const fl_disk *disk, int dir_fd, const char *path, fl_error *err) {
   char name[64];
   uint8_t random[8];
   sqlite3_int64 size = 0;
@@ -166,15 +162,16 @@ fl_code fl_store_create(int dir_fd, const char *path, fl_error *err) {
   int used = snprintf(name, sizeof name, FL_STORE_FILE ".new-");
   for (size_t i = 0; i < sizeof random; i++)
     used += snprintf(name + used, sizeof name - (size_t)used, "%02x", random[i]);
-  remove_stale(dir_fd);
-  int errnum = write_file(dir_fd, name, image, (size_t)size);
+  stale_sweep sweep = {disk, dir_fd};
+  disk->list(disk->ud, dir_fd, remove_when_stale, &sweep);
+  int errnum = write_file(disk, dir_fd, name, image, (size_t)size);
   sqlite3_free(image);
   if (!errnum) {
     // link() fails when the name is taken; rename() would replace a store that another made
     // meanwhile.
-    if (linkat(dir_fd, name, dir_fd, FL_STORE_FILE, 0) && errno != EEXIST) errnum = errno;
-    unlinkat(dir_fd, name, 0);
-    if (!errnum && fsync(dir_fd)) errnum = errno;
+    if (disk->link(disk->ud, dir_fd, name, FL_STORE_FILE) && errno != EEXIST) errnum = errno;
+    disk->unlink(disk->ud, dir_fd, name);
+    if (!errnum && disk->fsync(disk->ud, dir_fd)) errnum = errno;
   }
   if (!errnum) return FL_OK;
   if (errnum == ENOSPC || errnum == EDQUOT)
@@ -184,18 +181,18 @@ fl_code fl_store_create(int dir_fd, const char *path, fl_error *err) {
                        "cannot create '%s' (choose a writable directory with --state)", path);
 }
 
-fl_code fl_store_make_dir(const char *dir, fl_error *err) {
+fl_code fl_store_make_dir(const fl_disk *disk, const char *dir, fl_error *err) {
   fl_code code = FL_OK;
   char *path = fl_strdup(dir);
   for (char *p = path + 1;; p++) {
     if (*p && *p != '/') continue;
     char was = *p;
     *p = 0;
-    if (*path && mkdir(path, 0777) && errno != EEXIST) {
+    if (*path && disk->mkdir(disk->ud, AT_FDCWD, path) && errno != EEXIST) {
       int errnum = errno;
-      struct stat st;
+      fl_disk_stat st;
       // A read-only file system answers EROFS even for what is there.
-      if (stat(path, &st) || !S_ISDIR(st.st_mode)) {
+      if (disk->stat(disk->ud, AT_FDCWD, path, &st) || st.is_file) {
         code = fl_fail_errno(err, errnum == ENOSPC || errnum == EDQUOT ? FL_E_FULL : FL_E_STORE,
                              errnum, "cannot make the state directory '%s'", dir);
         break;

@@ -5,8 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define HEADER_SIZE 100
 
@@ -30,8 +28,8 @@ static fl_code fail_foreign(const fl_store *s, const char *what, fl_error *err) 
 
 /// True when no log with content stands beside the database: what the file says is all there is.
 static bool is_clean(const fl_store *s) {
-  struct stat st;
-  return fstatat(s->dir_fd, FL_STORE_FILE "-wal", &st, 0) != 0 || st.st_size == 0;
+  fl_disk_stat st;
+  return s->disk->stat(s->disk->ud, s->dir_fd, FL_STORE_FILE "-wal", &st) || st.size == 0;
 }
 
 static fl_code check_header(fl_store *s, bool clean, fl_error *err) {
@@ -74,8 +72,9 @@ static int connect_immutable(fl_store *s) {
       fl_buf_add_char(&uri, *p);
   fl_buf_add_str(&uri, "?immutable=1");
   sqlite3 *db = NULL;
-  int rc = sqlite3_open_v2(fl_buf_cstr(&uri), &db,
-                           SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
+  int rc =
+      sqlite3_open_v2(fl_buf_cstr(&uri), &db,
+                      SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, s->disk->vfs);
   fl_buf_deinit(&uri);
   if (rc) {
     sqlite3_close(db);
@@ -87,7 +86,8 @@ static int connect_immutable(fl_store *s) {
 }
 
 static fl_code connect(fl_store *s, bool clean, fl_error *err) {
-  int rc = sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+  int rc =
+      sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, s->disk->vfs);
   if (rc) return fl_store_fail(s, rc, "open", err);
   sqlite3_extended_result_codes(s->db, 1);
   // Until it is known to be ours and sound, closing must not copy the log into it. A reader never
@@ -175,27 +175,24 @@ static fl_code bring_up_to_date(fl_store *s, fl_error *err) {
 }
 
 static fl_code prepare_writing(fl_store *s, fl_error *err) {
-  char *wal = sqlite3_mprintf("%s-wal", s->path);
   fl_code code = bring_up_to_date(s, err);
-  if (code) goto out;
+  if (code) return code;
   sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
   // A tool may have switched it; a no-op otherwise.
   code = fl_store_exec(s, "PRAGMA journal_mode=WAL", err);
-  if (code) goto out;
+  if (code) return code;
   sqlite3_wal_hook(s->db, fl_store_on_wal, s);
   s->checkpoint_at = FL_STORE_WAL_PAGES;
-  s->wal_fd = open(wal, O_RDWR | O_CLOEXEC);
-  if (s->wal_fd < 0) code = fl_fail_errno(err, FL_E_STORE, errno, "cannot open '%s'", wal);
-out:
-  sqlite3_free(wal);
-  return code;
+  s->wal_fd = s->disk->open(s->disk->ud, s->dir_fd, FL_STORE_FILE "-wal", O_RDWR);
+  if (s->wal_fd >= 0) return FL_OK;
+  return fl_fail_errno(err, FL_E_STORE, errno, "cannot open '%s-wal'", s->path);
 }
 
 static fl_code find_dir(fl_store *s, const char *dir, fl_error *err) {
-  fl_code code = s->read_only ? FL_OK : fl_store_make_dir(dir, err);
+  fl_code code = s->read_only ? FL_OK : fl_store_make_dir(s->disk, dir, err);
   if (code) return code;
-  s->dir = realpath(dir, NULL);
-  if (s->dir) s->dir_fd = open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  s->dir = s->disk->realpath(s->disk->ud, dir);
+  if (s->dir) s->dir_fd = s->disk->open(s->disk->ud, AT_FDCWD, s->dir, O_RDONLY | O_DIRECTORY);
   if (s->dir_fd >= 0) {
     size_t size = strlen(s->dir) + sizeof "/" FL_STORE_FILE;
     s->path = fl_alloc(size);
@@ -210,13 +207,13 @@ static fl_code find_dir(fl_store *s, const char *dir, fl_error *err) {
 }
 
 static fl_code find_file(fl_store *s, fl_error *err) {
-  struct stat st;
-  if (!fstatat(s->dir_fd, FL_STORE_FILE, &st, 0)) {
-    if (S_ISREG(st.st_mode)) return FL_OK;
+  fl_disk_stat st;
+  if (!s->disk->stat(s->disk->ud, s->dir_fd, FL_STORE_FILE, &st)) {
+    if (st.is_file) return FL_OK;
     return fail_foreign(s, "is no regular file", err);
   }
   if (errno != ENOENT) return fl_fail_errno(err, FL_E_STORE, errno, "cannot look at '%s'", s->path);
-  if (!s->read_only) return fl_store_create(s->dir_fd, s->path, err);
+  if (!s->read_only) return fl_store_create(s->disk, s->dir_fd, s->path, err);
   return fl_fail(err, FL_E_NOT_FOUND,
                  "there is no store in '%s': run a flow first, or name another with --state",
                  s->dir);
@@ -225,6 +222,8 @@ static fl_code find_file(fl_store *s, fl_error *err) {
 fl_code fl_store_open(const char *dir, const fl_store_options *options, fl_store **out,
                       fl_error *err) {
   fl_store *s = fl_alloc_zero(1, sizeof *s);
+  s->disk = options->disk ? options->disk : fl_disk_system();
+  s->clock = options->clock ? *options->clock : *fl_clock_system();
   s->dir_fd = s->wal_fd = -1;
   s->durability = options->durability;
   s->read_only = options->read_only;
@@ -254,8 +253,8 @@ void fl_store_close(fl_store *s) {
   if (s->failed) sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
   for (int i = 0; i < FL_SLOT_COUNT; i++) sqlite3_finalize(s->slots[i]);
   sqlite3_close(s->db);
-  if (s->wal_fd >= 0) close(s->wal_fd);
-  if (s->dir_fd >= 0) close(s->dir_fd);
+  if (s->wal_fd >= 0) s->disk->close(s->disk->ud, s->wal_fd);
+  if (s->dir_fd >= 0) s->disk->close(s->disk->ud, s->dir_fd);
   free(s->fresh);
   free(s->path);
   free(s->dir);

@@ -17,12 +17,15 @@
 #include "base/limits.h"
 #include "base/state.h"
 #include "base/value.h"
+#include "store/disk.h"
 
 typedef struct fl_store fl_store;
 
 typedef struct fl_store_options {
   fl_durability durability;
-  bool read_only; // open an existing store for reading; nothing is created
+  bool read_only;        // open an existing store for reading; nothing is created
+  const fl_disk *disk;   // NULL: the machine's; borrowed
+  const fl_clock *clock; // NULL: the system's; copied
 } fl_store_options;
 
 /// Opens <dir>/flowlua.db, creating directory and schema if missing, migrating an older schema in

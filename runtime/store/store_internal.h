@@ -63,6 +63,8 @@ typedef enum fl_store_slot {
 
 struct fl_store {
   sqlite3 *db;
+  const fl_disk *disk;
+  fl_clock clock;
   char *dir;  // absolute
   char *path; // of the database, for messages
   int dir_fd; // of `dir`: blobs and logs are reached from here
@@ -132,9 +134,9 @@ extern const char *const *const fl_store_steps[FL_STORE_SCHEMA];
 FL_MUST int fl_store_put_words(sqlite3 *db);
 /// Makes <dir>/flowlua.db with the newest schema, whole or not at all. FL_OK too when somebody else
 /// was faster.
-FL_MUST fl_code fl_store_create(int dir_fd, const char *path, fl_error *err);
+FL_MUST fl_code fl_store_create(const fl_disk *disk, int dir_fd, const char *path, fl_error *err);
 /// mkdir -p
-FL_MUST fl_code fl_store_make_dir(const char *dir, fl_error *err);
+FL_MUST fl_code fl_store_make_dir(const fl_disk *disk, const char *dir, fl_error *err);
 
 // -------------------------------------------------------------------------------------
 // transaction.c

@@ -10,8 +10,10 @@
 //            any --failed sync, failed COMMIT of unknown outcome--> failed (for good)
 #include "store/store_internal.h"
 #include <errno.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+static int64_t ticks(const fl_store *s) {
+  return s->clock.monotonic_ms(s->clock.ud);
+}
 
 static fl_code fail_unknown(fl_store *s, fl_error *err, int errnum) {
   s->failed = true;
@@ -106,11 +108,11 @@ bool fl_store_is_open(const fl_store *s) {
 static fl_code barrier(fl_store *s, fl_error *err) {
   int rc;
   if (!s->dirty) return FL_OK;
-  do rc = fdatasync(s->wal_fd);
+  do rc = s->disk->fdatasync(s->disk->ud, s->wal_fd);
   while (rc && errno == EINTR);
   if (rc) return fail_unknown(s, err, errno);
   s->dirty = false;
-  s->synced_ms = fl_monotonic_ms();
+  s->synced_ms = ticks(s);
   return FL_OK;
 }
 
@@ -135,14 +137,15 @@ void fl_store_checkpoint(fl_store *s) {
 // others from appending where the zeros go. That it fails (a full disk) does not matter here.
 static void make_log_room(fl_store *s) {
   static const char zeros[ROOM_BYTES];
-  struct stat st;
   if (s->durability != FL_DURABILITY_FULL || s->log_room < 0 || ++s->commits < ROOM_AFTER) return;
   int64_t used = (int64_t)s->wal_pages * FRAME_SIZE;
-  if (used + ROOM_LEFT < s->log_room || fstat(s->wal_fd, &st)) return;
-  s->log_room = st.st_size;
   if (used + ROOM_LEFT < s->log_room) return;
-  ssize_t n = pwrite(s->wal_fd, zeros, sizeof zeros, st.st_size);
-  s->log_room = n > 0 ? st.st_size + n : -1;
+  int64_t size = s->disk->size(s->disk->ud, s->wal_fd);
+  if (size < 0) return;
+  s->log_room = size;
+  if (used + ROOM_LEFT < s->log_room) return;
+  ssize_t n = s->disk->pwrite(s->disk->ud, s->wal_fd, zeros, sizeof zeros, size);
+  s->log_room = n > 0 ? size + n : -1;
 }
 
 fl_code fl_store_commit(fl_store *s, fl_error *err) {
@@ -169,7 +172,7 @@ fl_code fl_store_commit(fl_store *s, fl_error *err) {
   forget_fresh(s, true);
   // The version counts our own commits too: only those of others are news (fl_store_notice_sweeps).
   sqlite3_file_control(s->db, "main", SQLITE_FCNTL_DATA_VERSION, &s->data_version);
-  if (s->durability == FL_DURABILITY_FULL || fl_monotonic_ms() - s->synced_ms >= FL_STORE_SYNC_MS)
+  if (s->durability == FL_DURABILITY_FULL || ticks(s) - s->synced_ms >= FL_STORE_SYNC_MS)
     code = barrier(s, err);
   if (!code && s->wal_pages >= s->checkpoint_at) fl_store_checkpoint(s);
   return code;
