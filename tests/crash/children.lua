@@ -1,0 +1,43 @@
+-- Every death of children_story.lua with 200 children of 0 to 10 s, and what came of each.
+local story = require "tests.crash.children_story"
+local support = require "tests.feature.support"
+
+local rows = {
+  { "engine, resumed at once", kill = "engine", after_s = 0 },
+  { "engine, resumed after 5 s", kill = "engine", after_s = 5 },
+  { "engine, resumed after 20 s", kill = "engine", after_s = 20 },
+  { "supervisor", kill = "supervisor" },
+  { "both, resumed at once", kill = "both", after_s = 0 },
+  { "both, resumed after 5 s", kill = "both", after_s = 5 },
+  { "reboot", kill = "reboot" },
+}
+
+local options = { count = 200, longest = 10 }
+for i = 1, #arg do
+  local name = arg[i]:match "^%-%-(%w+)$"
+  if name == "keep" then
+    options.keep = true
+  elseif name then
+    options[name] = tonumber(arg[i + 1]) or arg[i + 1]
+  end
+end
+
+local failed = 0
+for _, row in ipairs(rows) do
+  if not options.only or row[1]:find(options.only, 1, true) then
+    if row.kill == "reboot" and not story.can_reboot() then
+      print(("%-28s skipped: another boot id cannot be mounted here"):format(row[1]))
+    else
+      local box = support.box()
+      row.count, row.longest_ms = options.count, options.longest * 1000
+      local wrongs, facts = story.play(box, row)
+      print(("%-28s %d children, %d running at the resume, %d lost, %.1f s to the end, %d wrong")
+        :format(row[1], row.count, facts.running, facts.lost, facts.seconds, #wrongs))
+      for i = 1, math.min(#wrongs, 20) do print("  " .. wrongs[i]) end
+      failed = failed + #wrongs
+      if options.keep then print("  " .. box.path) else box:close() end
+    end
+  end
+end
+print(failed .. " wrong")
+os.exit(failed == 0 and 0 or 1)
