@@ -1,9 +1,9 @@
 // Brings a database to the newest schema, step by step, and makes new ones.
 //
-// A new store is built in memory and put in place whole: written to a file beside, synced, closed,
-// renamed. So a crash leaves either no store or a complete one, and no half-made file is ever
-// opened. (It is closed before it gets its name: closing a descriptor of a database drops the locks
-// that another store of this process may hold on it.)
+// A new store is put in place whole: its bytes (image.c) are written to a file beside, synced,
+// closed, renamed. So a crash leaves either no store or a complete one, and no half-made file is
+// ever opened. (It is closed before it gets its name: closing a descriptor of a database drops the
+// locks that another store of this process may hold on it.)
 #include "store/store_internal.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -84,43 +84,6 @@ int fl_store_put_words(sqlite3 *db) {
   return rc;
 }
 
-static int put_value(sqlite3 *db, int id, const char *text) {
-  uint8_t digest[FL_DIGEST_SIZE];
-  sqlite3_stmt *st = NULL;
-  fl_digest(text, strlen(text), digest);
-  int rc = sqlite3_prepare_v2(db, "INSERT INTO value VALUES(?1,?2,?3,?4)", -1, &st, NULL);
-  if (rc) return rc;
-  sqlite3_bind_int(st, 1, id);
-  sqlite3_bind_blob(st, 2, digest, sizeof digest, SQLITE_STATIC);
-  sqlite3_bind_int(st, 3, (int)strlen(text));
-  sqlite3_bind_text(st, 4, text, -1, SQLITE_STATIC);
-  sqlite3_step(st);
-  return sqlite3_finalize(st);
-}
-
-/// The bytes of a new, empty store; sqlite3_free() them.
-static unsigned char *build_image(sqlite3_int64 *size) {
-  sqlite3 *db = NULL;
-  unsigned char *image = NULL;
-  char pragmas[160];
-  // auto_vacuum must be chosen before the first table: prune gives pages back with it.
-  snprintf(pragmas, sizeof pragmas,
-           "PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA application_id=%d;",
-           FL_STORE_APPLICATION_ID);
-  int rc = sqlite3_open(":memory:", &db);
-  if (!rc) rc = sqlite3_exec(db, pragmas, NULL, NULL, NULL);
-  if (!rc) rc = fl_store_migrate(db, fl_store_steps, FL_STORE_SCHEMA);
-  if (!rc) rc = fl_store_put_words(db);
-  if (!rc) rc = put_value(db, FL_VALUE_ID_EMPTY_MAP, "{}");
-  if (!rc) rc = put_value(db, FL_VALUE_ID_NULL, "null");
-  FL_ASSERT(!rc || rc == SQLITE_NOMEM); // the SQL is ours and there is no disk below it
-  if (!rc) image = sqlite3_serialize(db, "main", size, 0);
-  sqlite3_close(db);
-  // Bytes 18 and 19 of the header (file format, write and read version): 2 means WAL.
-  if (image) image[18] = image[19] = 2;
-  return image;
-}
-
 static int write_file(const fl_disk *disk, int dir_fd, const char *name, const void *data,
                       size_t size) {
   const char *at = data;
@@ -155,17 +118,18 @@ static void remove_when_stale(void *ud, const char *name) {
 fl_code fl_store_create(const fl_disk *disk, int dir_fd, const char *path, fl_error *err) {
   char name[64];
   uint8_t random[8];
-  sqlite3_int64 size = 0;
-  unsigned char *image = build_image(&size);
-  if (!image) return fl_fail(err, FL_E_SYSTEM, "cannot create '%s': out of memory", path);
+  size_t size = fl_store_image_size;
+  unsigned char *built = size ? NULL : fl_store_image_build(&size);
+  const unsigned char *image = built ? built : fl_store_image;
+  if (!size) return fl_fail(err, FL_E_SYSTEM, "cannot create '%s': out of memory", path);
   fl_random_bytes(random, sizeof random);
   int used = snprintf(name, sizeof name, FL_STORE_FILE ".new-");
   for (size_t i = 0; i < sizeof random; i++)
     used += snprintf(name + used, sizeof name - (size_t)used, "%02x", random[i]);
   stale_sweep sweep = {disk, dir_fd};
   disk->list(disk->ud, dir_fd, remove_when_stale, &sweep);
-  int errnum = write_file(disk, dir_fd, name, image, (size_t)size);
-  sqlite3_free(image);
+  int errnum = write_file(disk, dir_fd, name, image, size);
+  sqlite3_free(built);
   if (!errnum) {
     // link() fails when the name is taken; rename() would replace a store that another made
     // meanwhile.

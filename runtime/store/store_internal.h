@@ -132,6 +132,12 @@ FL_MUST int fl_store_migrate(sqlite3 *db, const char *const *const *steps, int c
 extern const char *const *const fl_store_steps[FL_STORE_SCHEMA];
 /// Rows of the word tables (states, reasons) that this version knows.
 FL_MUST int fl_store_put_words(sqlite3 *db);
+/// The bytes of a new, empty store, made when FlowLua was built. Size 0 in the program that makes
+/// them.
+extern const unsigned char fl_store_image[];
+extern const size_t fl_store_image_size;
+/// Makes these bytes from the schema; sqlite3_free() them. NULL and size 0: out of memory.
+unsigned char *fl_store_image_build(size_t *size);
 /// Makes <dir>/flowlua.db with the newest schema, whole or not at all. FL_OK too when somebody else
 /// was faster.
 FL_MUST fl_code fl_store_create(const fl_disk *disk, int dir_fd, const char *path, fl_error *err);
