@@ -56,7 +56,7 @@ void fl_processes_free(fl_processes *p, bool kill_all) {
 // ------------------------------------------------------------------------------------- starting
 
 static void child_id(fl_attempt *a, uint32_t child, fl_child_id *out) {
-  *out = (fl_child_id){.node = a->node, .number = a->number, .child = child};
+  *out = (fl_child_id){.node = fl_attempt_get_node_number(a), .number = a->number, .child = child};
   snprintf(out->run, sizeof out->run, "%s", fl_attempt_get_run_id(a));
 }
 

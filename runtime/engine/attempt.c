@@ -282,11 +282,15 @@ void fl_attempt_end(fl_attempt *a, const fl_outcome *outcome) {
 // ------------------------------------------------------------------------------------- saving on
 // the way
 
+static uint32_t number_of(const fl_attempt *a) {
+  return fl_run_get_number(a->run, a->node);
+}
+
 void fl_attempt_checkpoint(fl_attempt *a, fl_value *value, void (*done)(void *ud), void *ud) {
   fl_scheduler *s = a->scheduler;
   fl_error err;
   if (!fl_scheduler_begin(s)) return;
-  if (fl_store_put_checkpoint(s->store, a->run->row.row, a->node, a->number, fl_now(s), value,
+  if (fl_store_put_checkpoint(s->store, a->run->row.row, number_of(a), a->number, fl_now(s), value,
                               &err)) {
     fl_scheduler_break(s, &err);
     return;
@@ -299,7 +303,7 @@ void fl_attempt_put_step(fl_attempt *a, const char *name, fl_value *value, void 
   fl_scheduler *s = a->scheduler;
   fl_error err;
   if (!fl_scheduler_begin(s)) return;
-  if (fl_store_put_step(s->store, a->run->row.row, a->node, name, value, &err)) {
+  if (fl_store_put_step(s->store, a->run->row.row, number_of(a), name, value, &err)) {
     fl_scheduler_break(s, &err);
     return;
   }
@@ -307,19 +311,21 @@ void fl_attempt_put_step(fl_attempt *a, const char *name, fl_value *value, void 
 }
 
 fl_code fl_attempt_get_checkpoint(fl_attempt *a, fl_value **out, fl_error *err) {
-  return fl_store_get_checkpoint(a->scheduler->store, a->run->row.row, a->node, out, err);
+  return fl_store_get_checkpoint(a->scheduler->store, a->run->row.row, number_of(a), out, err);
 }
 
 fl_code fl_attempt_get_step(fl_attempt *a, const char *name, bool *found, fl_value **out,
                             fl_error *err) {
-  return fl_store_get_step(a->scheduler->store, a->run->row.row, a->node, name, found, out, err);
+  return fl_store_get_step(a->scheduler->store, a->run->row.row, number_of(a), name, found, out,
+                           err);
 }
 
 void fl_attempt_progress(fl_attempt *a, double done, double total, const char *text) {
   fl_scheduler *s = a->scheduler;
   fl_error err;
   if (!fl_scheduler_begin(s)) return;
-  if (fl_store_put_progress(s->store, a->run->row.row, a->node, done, total, text, fl_now(s), &err))
+  if (fl_store_put_progress(s->store, a->run->row.row, number_of(a), done, total, text, fl_now(s),
+                            &err))
     fl_scheduler_break(s, &err);
   fl_event more = {.attempt = a->number,
                    .exit_code = -1,

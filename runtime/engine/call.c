@@ -63,12 +63,21 @@ static bool enter(fl_attempt *a, const fl_flow *sub) {
     return true;
   }
   a->child_run = child;
-  if (!fl_scheduler_commit(s)) return fl_run_row_deinit(&row), true;
   fl_resume_spec spec = {.flow = sub, .parent = a};
+  if (sub->script_store_id != row.script) { // its script was mended with that of its caller
+    spec.script_store_id = sub->script_store_id;
+    if (!fl_scheduler_begin(s)) return fl_run_row_deinit(&row), true;
+    if (fl_flow_record(s->store, (fl_flow *)sub, &err)) {
+      fl_run_row_deinit(&row);
+      return fail(a, err.message), true;
+    }
+  }
+  if (!fl_scheduler_commit(s)) return fl_run_row_deinit(&row), true;
   if (fl_scheduler_resume_run(s, &row, true, &spec, &run, &err))
     fail(a, err.message);
   else if (fl_scheduler_begin(s) &&
-           fl_store_set_attempt_child(s->store, a->run->row.row, a->node, a->number, child, &err))
+           fl_store_set_attempt_child(s->store, a->run->row.row, fl_run_get_number(a->run, a->node),
+                                      a->number, child, &err))
     fl_scheduler_break(s, &err);
   fl_run_row_deinit(&row);
   return true;
@@ -93,15 +102,15 @@ static void call_start(void *ud, fl_attempt *a) {
                         .time_ms = a->run->row.time_ms,
                         .trigger = "flow",
                         .parent_run = a->run->row.row,
-                        .parent_node = a->node,
+                        .parent_node = fl_run_get_number(a->run, a->node),
                         .parent = a};
     if (fl_flow_record(s->store, (fl_flow *)sub, &err) ||
         fl_scheduler_start_run(s, &spec, &child, &err)) {
       fail(a, err.message);
     } else {
       a->child_run = child->row.row;
-      if (fl_store_set_attempt_child(s->store, a->run->row.row, a->node, a->number, a->child_run,
-                                     &err))
+      if (fl_store_set_attempt_child(s->store, a->run->row.row, fl_run_get_number(a->run, a->node),
+                                     a->number, a->child_run, &err))
         fl_scheduler_break(s, &err);
     }
   }

@@ -71,7 +71,7 @@ static bool within_deadline(fl_attempt *a, fl_node_run *n) {
 
 void fl_attempt_fill_row(fl_attempt *a, fl_attempt_row *row) {
   *row = (fl_attempt_row){.run = a->run->row.row,
-                          .node = a->node,
+                          .node = fl_run_get_number(a->run, a->node),
                           .number = a->number,
                           .epoch = a->run->row.epoch,
                           .seq = a->seq,
@@ -108,7 +108,8 @@ static bool record_claim(fl_attempt *a, fl_reason reason) {
 static void add_claims(fl_buf *list, const fl_run *run, const fl_attempt *live) {
   for (const fl_attempt *a = live; a; a = a->next) {
     if (a->run != run || a->recorded_row) continue;
-    fl_buf_addf(list, "%s[%u,%u]", list->size > 1 ? "," : "", a->node, a->number);
+    fl_buf_addf(list, "%s[%u,%u]", list->size > 1 ? "," : "", fl_run_get_number(run, a->node),
+                a->number);
   }
 }
 

@@ -44,6 +44,10 @@ const char *fl_attempt_get_run_id(fl_attempt *a) {
   return a->run->row.id;
 }
 
+uint32_t fl_attempt_get_node_number(fl_attempt *a) {
+  return fl_run_get_number(a->run, a->node);
+}
+
 uint32_t fl_attempt_get_position(fl_attempt *a) {
   return fl_plan_get_position(a->run->plan, a->node);
 }

@@ -91,6 +91,8 @@ fl_value *fl_attempt_get_params(fl_attempt *a); // borrowed
 fl_value *fl_attempt_get_vars(fl_attempt *a);   // what it inherited; borrowed
 const char *fl_attempt_get_name(fl_attempt *a); // of its node or instance; borrowed
 const char *fl_attempt_get_run_id(fl_attempt *a);
+/// What the run's records call its node.
+uint32_t fl_attempt_get_node_number(fl_attempt *a);
 /// Position of an instance among its map's items, from 1; 0: no instance.
 uint32_t fl_attempt_get_position(fl_attempt *a);
 /// The graph's node: the map of an instance, else the node itself.

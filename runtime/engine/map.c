@@ -13,8 +13,8 @@ static bool record_instance(fl_attempt *a, uint32_t node, uint32_t position, fl_
   fl_error err;
   if (fl_store_put_value(s->store, item, &err)) return fl_scheduler_break(s, &err);
   fl_instance_row row = {.run = a->run->row.row,
-                         .node = node,
-                         .map_node = a->node,
+                         .node = fl_run_get_number(a->run, node),
+                         .map_node = fl_run_get_number(a->run, a->node),
                          .position = position,
                          .name = fl_run_get_name(a->run, node),
                          .type = fl_plan_get_options(a->run->plan, node)->type,

@@ -8,8 +8,15 @@ static bool see_instance(void *ud, const fl_instance_row *row) {
   fl_restore *r = ud;
   fl_value *item = NULL;
   fl_error err;
+  uint32_t map = fl_run_find_number(r->run, row->map_node);
+  bool gone = map == FL_NODE_NONE || map >= r->run->graph_count ||
+              fl_graph_get_options(r->run->flow->graph, map)->kind != FL_KIND_MAP;
+  if (gone) return true; // a mended script has no such map any more
   if (fl_store_get_value(r->scheduler->store, row->item, &item, &err)) return false;
-  fl_run_add_instance(r->run, row->map_node, row->position, row->name, item, FL_NODE_PENDING);
+  char name[FL_ID_SIZE_MAX + 32]; // the map may have been renamed
+  snprintf(name, sizeof name, "%s[%u]", fl_run_get_name(r->run, map), row->position);
+  uint32_t node = fl_run_add_instance(r->run, map, row->position, name, item, FL_NODE_PENDING);
+  if (r->run->numbers.of_node) fl_run_set_number(r->run, node, row->node);
   fl_value_unref(item);
   return true;
 }
@@ -27,10 +34,13 @@ static fl_node_state state_of(const fl_attempt_row *row) {
 
 static bool see_attempt(void *ud, const fl_attempt_row *row) {
   fl_restore *r = ud;
-  if (row->node >= r->count) return true; // of a map that was run again from the start
-  fl_node_past *p = &r->past[row->node];
+  int64_t seq = row->end_seq ? row->end_seq : row->seq;
+  if (seq > r->run->seq) r->run->seq = seq;
+  uint32_t node = fl_run_find_number(r->run, row->node);
+  if (node == FL_NODE_NONE) return true; // a mended script has it no more
+  fl_node_past *p = &r->past[node];
   uint32_t lost = row->state == FL_ATTEMPT_LOST ? p->lost + 1 : 0;
-  *p = (fl_node_past){.seq = row->end_seq ? row->end_seq : row->seq,
+  *p = (fl_node_past){.seq = seq,
                       .number = row->number,
                       .epoch = row->epoch,
                       .attempt = row->state,
@@ -46,15 +56,15 @@ static bool see_attempt(void *ud, const fl_attempt_row *row) {
                       .vars_by = row->vars_by,
                       .outputs = row->outputs,
                       .child_run = row->child_run ? row->child_run : p->child_run};
-  if (p->seq > r->run->seq) r->run->seq = p->seq;
   return true;
 }
 
 static bool see_decision(void *ud, const fl_decision_row *row) {
   fl_restore *r = ud;
   if (row->seq > r->run->seq) r->run->seq = row->seq;
-  if (row->node >= r->count || row->seq < r->past[row->node].seq) return true;
-  fl_node_past *p = &r->past[row->node];
+  uint32_t node = fl_run_find_number(r->run, row->node);
+  if (node == FL_NODE_NONE || row->seq < r->past[node].seq) return true;
+  fl_node_past *p = &r->past[node];
   p->seq = row->seq;
   p->state = row->state;
   p->reason = row->reason;
@@ -63,9 +73,10 @@ static bool see_decision(void *ud, const fl_decision_row *row) {
 }
 
 // A claim without a row: recorded before it started, and nothing is known of its end.
-static bool see_claim(void *ud, uint32_t node, uint32_t number, int64_t at_ms) {
+static bool see_claim(void *ud, uint32_t node_number, uint32_t number, int64_t at_ms) {
   fl_restore *r = ud;
-  if (node >= r->count || number <= r->past[node].number) return true;
+  uint32_t node = fl_run_find_number(r->run, node_number);
+  if (node == FL_NODE_NONE || number <= r->past[node].number) return true;
   fl_node_past *p = &r->past[node];
   *p = (fl_node_past){.seq = ++r->run->seq,
                       .number = number,
@@ -109,7 +120,8 @@ static fl_code read_overlays(fl_restore *r, fl_error *err) {
 static fl_code read_history(fl_restore *r, fl_error *err) {
   fl_store *store = r->scheduler->store;
   int64_t row = r->run->row.row;
-  fl_code rc = fl_store_each_instance(store, row, see_instance, r, err);
+  fl_code rc = fl_run_match_nodes(r->run, r->spec->renamed, &r->former, err);
+  if (!rc) rc = fl_store_each_instance(store, row, see_instance, r, err);
   r->count = fl_plan_get_count(r->run->plan);
   r->past = fl_alloc_zero(r->count + 1, sizeof *r->past);
   r->actions = fl_alloc_zero(r->count + 1, sizeof *r->actions);
@@ -259,6 +271,7 @@ fl_code fl_restore_open(fl_restore *r, fl_scheduler *s, const fl_run_row *row,
 
 void fl_restore_close(fl_restore *r) {
   fl_run_free(r->run);
+  fl_former_deinit(&r->former);
   for (size_t i = 0; i < r->epoch_count; i++) {
     free(r->epochs[i].supervisor);
     fl_value_unref(r->overlays ? r->overlays[i] : NULL);

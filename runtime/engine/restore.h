@@ -30,6 +30,7 @@ typedef struct fl_restore {
   fl_epoch_row *epochs; // oldest first
   size_t epoch_count;
   fl_value **overlays; // by epoch row: vars its patch set, or NULL
+  fl_former former;    // the nodes that the run's definition had
   bool was_final;      // the run had ended (else its engine died)
 } fl_restore;
 

@@ -26,7 +26,7 @@ static bool is_live(const fl_node_past *p) {
 static fl_code record_pending(fl_restore *r, uint32_t node, fl_node_state state, fl_error *err) {
   fl_run *run = r->run;
   fl_decision_row d = {.run = run->row.row,
-                       .node = node,
+                       .node = fl_run_get_number(run, node),
                        .seq = ++run->seq,
                        .epoch = run->row.epoch,
                        .state = state,
@@ -47,7 +47,7 @@ static fl_code record_synthetic(fl_restore *r, uint32_t node, fl_value *outputs,
   int64_t now = fl_now(r->scheduler);
   int64_t seq = ++run->seq;
   fl_attempt_row row = {.run = run->row.row,
-                        .node = node,
+                        .node = fl_run_get_number(run, node),
                         .number = ++n->attempts,
                         .epoch = run->row.epoch,
                         .seq = seq,
@@ -98,9 +98,10 @@ static fl_code restore_node(fl_restore *r, uint32_t node, fl_error *err) {
   if (r->reasons[node] == FL_REASON_RERUN_ASKED) {
     n->child_run = 0;
     n->expand_again = true;
-    fl_code rc = fl_store_drop_steps(r->scheduler->store, r->run->row.row, node, err);
+    uint32_t number = fl_run_get_number(r->run, node);
+    fl_code rc = fl_store_drop_steps(r->scheduler->store, r->run->row.row, number, err);
     if (!rc)
-      rc = fl_store_put_checkpoint(r->scheduler->store, r->run->row.row, node, 0, 0, NULL, err);
+      rc = fl_store_put_checkpoint(r->scheduler->store, r->run->row.row, number, 0, 0, NULL, err);
     if (rc) return rc;
   }
   return fl_node_state_is_final(p->state) ? record_pending(r, node, FL_NODE_PENDING, err) : FL_OK;
@@ -237,13 +238,14 @@ static fl_code record_resume(fl_restore *r, fl_error *err) {
   run->epoch_patch = row.patch;
   run->epoch_reason = spec->reason ? fl_strdup(spec->reason) : NULL;
   if (!rc) rc = fl_store_put_epoch(store, run->row.row, &row, err);
-  if (rc || (!spec->params && !spec->script_store_id)) return rc;
+  int64_t definition = run->row.definition;
+  if (!rc) rc = fl_run_record_definition(run, &r->former, err);
+  if (spec->script_store_id) run->row.script = spec->script_store_id;
+  if (rc || (!spec->params && !spec->script_store_id && run->row.definition == definition))
+    return rc;
   rc = fl_store_put_value(store, run->params, err);
   if (!rc)
-    rc = fl_store_set_run_inputs(store, run->row.row,
-                                 spec->flow->definition_store_id ? spec->flow->definition_store_id
-                                                                 : run->row.definition,
-                                 spec->script_store_id ? spec->script_store_id : run->row.script,
+    rc = fl_store_set_run_inputs(store, run->row.row, run->row.definition, run->row.script,
                                  run->params->store_id, run->row.vars, err);
   return rc;
 }

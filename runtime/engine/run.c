@@ -40,6 +40,7 @@ void fl_run_free(fl_run *run) {
   free(run->instances);
   free(run->nodes);
   free(run->pools);
+  fl_numbers_deinit(&run->numbers);
   free(run->error);
   free(run->epoch_reason);
   free(run);
@@ -76,6 +77,7 @@ uint32_t fl_run_add_instance(fl_run *run, uint32_t map_node, uint32_t position, 
     run->nodes = fl_realloc(run->nodes, run->node_capacity * sizeof *run->nodes);
   }
   run->nodes[node] = (fl_node_run){0};
+  if (run->numbers.of_node) fl_run_set_number(run, node, run->numbers.next);
   if (run->instance_count == run->instance_capacity) {
     run->instance_capacity = run->instance_capacity ? run->instance_capacity * 2 : 64;
     run->instances = fl_realloc(run->instances, run->instance_capacity * sizeof *run->instances);
@@ -127,7 +129,7 @@ static void record_decision(fl_run *run, uint32_t node, fl_node_state state, fl_
   fl_error err;
   if (!fl_scheduler_begin(s)) return;
   fl_decision_row row = {.run = run->row.row,
-                         .node = node,
+                         .node = fl_run_get_number(run, node),
                          .seq = ++run->seq,
                          .epoch = run->row.epoch,
                          .state = state,

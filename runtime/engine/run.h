@@ -24,6 +24,27 @@ typedef struct fl_map_instance {
   fl_value *item;
 } fl_map_instance;
 
+/// Numbers of nodes in the records, where they are not the nodes' indexes (of_node NULL: they are).
+typedef struct fl_numbers {
+  uint32_t *of_node, *to_node;
+  uint32_t node_capacity, number_capacity, next;
+} fl_numbers;
+
+/// A node of the definition that the run had before a resume.
+typedef struct fl_former_node {
+  uint32_t node;   // index now, FL_NODE_NONE: it is gone
+  uint32_t number; // in the records
+  int hook;
+  bool removed; // was gone before
+  char *name, *type, *parents;
+} fl_former_node;
+typedef struct fl_former {
+  fl_former_node *nodes; // by number; none when nothing can have changed
+  size_t count, capacity;
+  uint32_t next; // number for the next new node
+  bool same;     // numbers are indexes, before and now
+} fl_former;
+
 typedef enum fl_run_phase {
   FL_PHASE_NODES, // the graph
   FL_PHASE_HOOKS, // on_success, on_failure or on_cancel
@@ -41,6 +62,7 @@ struct fl_run {
   fl_map_instance *instances; // of node graph_count + i
   uint32_t instance_count, instance_capacity;
   uint32_t graph_count;
+  fl_numbers numbers;
   uint32_t *pools; // flow's pool index -> scheduler's
   fl_value *params;
   fl_vars *vars;      // what roots see
@@ -163,6 +185,22 @@ bool fl_run_may_begin(fl_run *run);
 void fl_run_begin(fl_run *run);
 /// Starts nothing more: what waits is cancelled for `reason`, what lives is ended.
 void fl_run_stop(fl_run *run, fl_reason reason, bool kill);
+// number.c
+/// What the records call `node`.
+uint32_t fl_run_get_number(const fl_run *run, uint32_t node);
+/// The node that the records call `number`, FL_NODE_NONE: there is none (any more).
+uint32_t fl_run_find_number(const fl_run *run, uint32_t number);
+void fl_run_set_number(fl_run *run, uint32_t node, uint32_t number);
+void fl_numbers_deinit(fl_numbers *n);
+/// Gives the nodes of the run's flow the numbers that they had in the run's stored definition.
+/// `renamed`: by node, the name it had before (NULL: the same); NULL: none. `former` in any case:
+/// fl_former_deinit().
+FL_MUST fl_code fl_run_match_nodes(fl_run *run, const char *const *renamed, fl_former *former,
+                                   fl_error *err);
+void fl_former_deinit(fl_former *former);
+// definition.c
+/// Stores the definition of a mended run, with its numbers, and names it in run->row.
+FL_MUST fl_code fl_run_record_definition(fl_run *run, const fl_former *former, fl_error *err);
 // context.c
 FL_MUST fl_code fl_run_merge_vars(fl_run *run, uint32_t node, bool lenient, fl_vars **out,
                                   fl_error *err);

@@ -477,10 +477,11 @@ fl_run *fl_scheduler_find_run(fl_scheduler *s, const char *run_id) {
   return NULL;
 }
 
-fl_attempt *fl_scheduler_find_attempt(fl_scheduler *s, const char *run_id, uint32_t node,
+fl_attempt *fl_scheduler_find_attempt(fl_scheduler *s, const char *run_id, uint32_t node_number,
                                       uint32_t number) {
   fl_run *run = fl_scheduler_find_run(s, run_id);
-  if (!run || node >= fl_plan_get_count(run->plan)) return NULL;
+  uint32_t node = run ? fl_run_find_number(run, node_number) : FL_NODE_NONE;
+  if (node == FL_NODE_NONE) return NULL;
   fl_attempt *a = fl_run_get_node(run, node)->live;
   return a && a->number == number ? a : NULL;
 }

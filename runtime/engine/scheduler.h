@@ -69,12 +69,13 @@ FL_MUST fl_code fl_scheduler_start_run(fl_scheduler *s, const fl_run_spec *spec,
 /// What a resume changes, resolved against the flow. Borrowed.
 typedef struct fl_resume_spec {
   const fl_flow *flow;
-  fl_value *params;         // NULL: those of the run
-  fl_value *vars;           // keys that are set from now on; NULL: none
-  const uint8_t *skip;      // a byte a node; NULL: none
-  const uint8_t *rerun;     // a byte a node; NULL: none
-  fl_value *const *outputs; // by node: synthetic outputs; NULL: none
-  fl_value *patch;          // what is kept of the patch; NULL: none
+  const char *const *renamed; // by node: the name it had before, or NULL; NULL: none
+  fl_value *params;           // NULL: those of the run
+  fl_value *vars;             // keys that are set from now on; NULL: none
+  const uint8_t *skip;        // a byte a node; NULL: none
+  const uint8_t *rerun;       // a byte a node; NULL: none
+  fl_value *const *outputs;   // by node: synthetic outputs; NULL: none
+  fl_value *patch;            // what is kept of the patch; NULL: none
   const char *reason;
   fl_attempt *parent;      // of a sub-flow that is entered again
   int64_t script_store_id; // 0: that of the run
@@ -113,8 +114,9 @@ int64_t fl_scheduler_get_due_ms(const fl_scheduler *s);
 size_t fl_scheduler_get_run_count(const fl_scheduler *s);
 fl_run *fl_scheduler_find_run(fl_scheduler *s, const char *run_id);
 fl_run *fl_scheduler_get_run(fl_scheduler *s, size_t index);
-/// The live attempt of that name; NULL: there is none (any more).
-fl_attempt *fl_scheduler_find_attempt(fl_scheduler *s, const char *run_id, uint32_t node,
+/// The live attempt `number` of the node that the run's records call `node_number`; NULL: there is
+/// none (any more).
+fl_attempt *fl_scheduler_find_attempt(fl_scheduler *s, const char *run_id, uint32_t node_number,
                                       uint32_t number);
 /// The supervisor that runs recorded is gone: the next claims record the new one.
 void fl_scheduler_supervisor_changed(fl_scheduler *s);

@@ -92,10 +92,11 @@ out:
 
 fl_code fl_store_put_epoch(fl_store *s, int64_t run, const fl_epoch_row *row, fl_error *err) {
   sqlite3_stmt *st;
-  fl_code code = fl_store_prepare_write(s, FL_SLOT_EPOCH_PUT,
-                                        "INSERT OR REPLACE INTO epoch(run,epoch,owner,supervisor,"
-                                        "at_ms,patch,reason) VALUES(?1,?2,?3,?4,?5,?6,?7)",
-                                        &st, err);
+  fl_code code =
+      fl_store_prepare_write(s, FL_SLOT_EPOCH_PUT,
+                             "INSERT OR REPLACE INTO epoch(run,epoch,owner,supervisor,"
+                             "at_ms,patch,reason,author) VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
+                             &st, err);
   if (code) return code;
   sqlite3_bind_int64(st, 1, run);
   sqlite3_bind_int64(st, 2, row->epoch);
@@ -104,6 +105,7 @@ fl_code fl_store_put_epoch(fl_store *s, int64_t run, const fl_epoch_row *row, fl
   sqlite3_bind_int64(st, 5, row->at_ms);
   fl_store_bind_id(st, 6, row->patch);
   fl_store_bind_text(st, 7, row->reason);
+  fl_store_bind_text(st, 8, row->author);
   return fl_store_write(s, st, err);
 }
 
@@ -113,7 +115,8 @@ fl_code fl_store_each_epoch(fl_store *s, int64_t run,
   sqlite3_stmt *st;
   bool row = false, more = true;
   fl_code code = fl_store_prepare_own(s,
-                                      "SELECT epoch,owner,supervisor,at_ms,patch,reason FROM epoch"
+                                      "SELECT epoch,owner,supervisor,at_ms,patch,reason,author"
+                                      " FROM epoch"
                                       " WHERE run=?1 ORDER BY epoch",
                                       &st, err);
   if (code) return code;
@@ -124,11 +127,13 @@ fl_code fl_store_each_epoch(fl_store *s, int64_t run,
                       .supervisor = fl_store_column_dup(st, 2),
                       .at_ms = sqlite3_column_int64(st, 3),
                       .patch = sqlite3_column_int64(st, 4),
-                      .reason = fl_store_column_dup(st, 5)};
+                      .reason = fl_store_column_dup(st, 5),
+                      .author = fl_store_column_dup(st, 6)};
     more = each(ud, &e);
     free(e.owner);
     free(e.supervisor);
     free(e.reason);
+    free(e.author);
   }
   sqlite3_finalize(st);
   return code;

@@ -147,9 +147,9 @@ static fl_code check_schema(fl_store *s, bool clean, fl_error *err) {
                   "SELECT count(*) FROM sqlite_schema WHERE name IN"
                   "('meta','value','source','script','script_source','definition',"
                   "'definition_node','run','run_input','epoch','attempt','decision','instance',"
-                  "'checkpoint','step','progress')",
+                  "'checkpoint','step','progress','breakpoint','proposal')",
                   &tables, err);
-  if (!code && version == FL_STORE_SCHEMA && tables != 16)
+  if (!code && version == FL_STORE_SCHEMA && tables != 18)
     return fl_store_fail_corrupt(s, err, "tables are missing");
   if (code || clean || s->read_only) return code;
   // Somebody was killed while writing, or is writing now. SQLite repairs the first by itself; the
@@ -175,12 +175,11 @@ static fl_code bring_up_to_date(fl_store *s, fl_error *err) {
 }
 
 static fl_code prepare_writing(fl_store *s, fl_error *err) {
-  fl_code code = bring_up_to_date(s, err);
+  // A tool may have switched it; a no-op otherwise. What is read next makes the log's file.
+  fl_code code = fl_store_exec(s, "PRAGMA journal_mode=WAL", err);
+  if (!code) code = bring_up_to_date(s, err);
   if (code) return code;
   sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
-  // A tool may have switched it; a no-op otherwise.
-  code = fl_store_exec(s, "PRAGMA journal_mode=WAL", err);
-  if (code) return code;
   sqlite3_wal_hook(s->db, fl_store_on_wal, s);
   s->checkpoint_at = FL_STORE_WAL_PAGES;
   s->wal_fd = s->disk->open(s->disk->ud, s->dir_fd, FL_STORE_FILE "-wal", O_RDWR);

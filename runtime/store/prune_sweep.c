@@ -104,6 +104,8 @@ static fl_code sweep_rows(fl_store *s, fl_error *err) {
       OWNED("progress", "run", "node", "row FROM run"),
       OWNED_FEW("epoch", "run", "row FROM run"),
       OWNED_FEW("run_input", "run", "row FROM run"),
+      OWNED_FEW("breakpoint", "run", "row FROM run"),
+      OWNED_FEW("proposal", "run", "row FROM run"),
   };
   fl_code code = FL_OK;
   for (size_t i = 0; !code && i < sizeof tables / sizeof *tables; i++)
@@ -144,6 +146,7 @@ fl_code fl_prune_each_value(fl_store *s, void (*each)(void *ud, int64_t run, int
       "SELECT row,params,vars FROM run",
       "SELECT run,params,vars FROM run_input",
       "SELECT run,patch FROM epoch",
+      "SELECT run,patch FROM proposal",
       "SELECT run,item FROM instance",
       "SELECT run,value FROM checkpoint",
       "SELECT run,value FROM step",

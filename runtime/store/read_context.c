@@ -66,50 +66,53 @@ static fl_code load_attempts(context *c, uint32_t number, fl_error *err) {
   return fl_fail(err, FL_E_NOT_FOUND, "node '%s' of run '%s' has not run yet", name, c->run.id);
 }
 
-/// The run's params as they were in the attempt's epoch: a resume may have changed them since.
-static fl_code find_params(context *c, int64_t *params, fl_error *err) {
+/// What the run used in the attempt's epoch: a resume may have changed it since.
+static fl_code find_epoch_inputs(context *c, int64_t *params, int64_t *definition, fl_error *err) {
   sqlite3_stmt *st;
   bool row = false;
   fl_code code = fl_store_prepare_own(c->store,
-                                      "SELECT params FROM run_input WHERE run=?1 AND epoch<=?2"
-                                      " ORDER BY epoch DESC LIMIT 1",
+                                      "SELECT params,definition FROM run_input WHERE run=?1"
+                                      " AND epoch<=?2 ORDER BY epoch DESC LIMIT 1",
                                       &st, err);
   if (code) return code;
   sqlite3_bind_int64(st, 1, c->run.row);
   sqlite3_bind_int64(st, 2, c->attempt.epoch);
   code = fl_store_read(c->store, st, &row, err);
   *params = !code && row ? sqlite3_column_int64(st, 0) : c->run.params;
+  *definition = !code && row ? sqlite3_column_int64(st, 1) : c->run.definition;
   sqlite3_finalize(st);
   return code;
 }
 
-/// Outputs of what it depends on, as they were when the attempt was claimed.
-static fl_code add_inputs(context *c, fl_error *err) {
+/// Outputs of what it depended on, as they were when the attempt was claimed.
+static fl_code add_inputs(context *c, int64_t definition, fl_error *err) {
   sqlite3_stmt *st;
-  uint32_t parent, count = 0;
+  uint32_t count = 0;
   bool row = false;
-  uint32_t of = c->node->map_node != FL_READ_NONE ? c->node->map_node : c->node->node;
-  if (of >= c->nodes.declared) of = c->node->node; // its map is in the definition no more
-  const char *at =
-      of < c->nodes.declared ? fl_read_text(&c->nodes, c->nodes.nodes[of].parents) : "";
-  fl_code code = fl_store_prepare_own(c->store,
-                                      "SELECT outputs FROM attempt WHERE run=?1 AND node=?2"
-                                      " AND state=2 AND coalesce(end_seq,seq)<?3"
-                                      " ORDER BY number DESC LIMIT 1",
-                                      &st, err);
+  fl_code code = fl_store_prepare_own(
+      c->store,
+      "SELECT p.name,(SELECT outputs FROM attempt a WHERE a.run=?1 AND a.node=p.node AND a.state=2"
+      " AND coalesce(a.end_seq,a.seq)<?4 ORDER BY a.number DESC LIMIT 1) AS o,"
+      " EXISTS(SELECT 1 FROM attempt a WHERE a.run=?1 AND a.node=p.node AND a.state=2"
+      " AND coalesce(a.end_seq,a.seq)<?4) AS done"
+      " FROM definition_node n JOIN json_each(n.parents) j"
+      " JOIN definition_node p ON p.definition=?2 AND p.node=j.value"
+      " WHERE n.definition=?2 AND n.node=coalesce((SELECT map_node FROM instance"
+      " WHERE run=?1 AND node=?3),?3) ORDER BY j.key",
+      &st, err);
   if (code) return code;
+  sqlite3_bind_int64(st, 1, c->run.row);
+  sqlite3_bind_int64(st, 2, definition);
+  sqlite3_bind_int64(st, 3, c->node->node);
+  sqlite3_bind_int64(st, 4, c->attempt.seq);
   fl_buf_add_char(c->out, '{');
-  while (!code && fl_read_next_parent(&at, &parent)) {
-    sqlite3_bind_int64(st, 1, c->run.row);
-    sqlite3_bind_int64(st, 2, parent);
-    sqlite3_bind_int64(st, 3, c->attempt.seq);
-    code = fl_store_read(c->store, st, &row, err);
-    if (code || !row) continue; // skipped, or failed and allowed to
+  while (!(code = fl_store_read(c->store, st, &row, err)) && row) {
+    if (!sqlite3_column_int(st, 2)) continue; // skipped, or failed and allowed to
     if (count++) fl_buf_add_char(c->out, ',');
-    fl_read_add_text(c->out, fl_read_nodes_get_name(&c->nodes, parent));
+    fl_read_add_text(c->out, (const char *)sqlite3_column_text(st, 0));
     fl_buf_add_char(c->out, ':');
-    code = fl_store_append_value(c->store, sqlite3_column_int64(st, 0), "null", c->out, err);
-    sqlite3_reset(st);
+    code = fl_store_append_value(c->store, sqlite3_column_int64(st, 1), "null", c->out, err);
+    if (code) break;
   }
   fl_buf_add_char(c->out, '}');
   sqlite3_finalize(st);
@@ -119,8 +122,8 @@ static fl_code add_inputs(context *c, fl_error *err) {
 static fl_code write_context(context *c, fl_error *err) {
   const fl_attempt_row *a = &c->attempt;
   fl_buf *out = c->out;
-  int64_t params = 0;
-  fl_code code = find_params(c, &params, err);
+  int64_t params = 0, definition = 0;
+  fl_code code = find_epoch_inputs(c, &params, &definition, err);
   if (code) return code;
   const struct {
     const char *key;
@@ -138,7 +141,7 @@ static fl_code write_context(context *c, fl_error *err) {
   fl_buf_add_str(out, ",\"vars\":");
   if (!code) code = fl_store_append_value(c->store, a->vars_in, "{}", out, err);
   fl_buf_add_str(out, ",\"inputs\":");
-  if (!code) code = add_inputs(c, err);
+  if (!code) code = add_inputs(c, definition, err);
   for (size_t i = 0; !code && i < sizeof left / sizeof *left; i++) {
     fl_buf_add_str(out, left[i].key);
     code = fl_store_append_value(c->store, left[i].id, left[i].otherwise, out, err);

@@ -97,7 +97,7 @@ static fl_code load_all(explain *e, fl_error *err) {
   e->all = fl_alloc_zero(e->nodes.declared + 1, 1);
   fl_code code = fl_read_states_open(e->store, e->run.row, &states, err);
   for (uint32_t i = 0; !code && i < e->nodes.declared; i++) {
-    code = fl_read_state_get(&states, i, &state, err);
+    code = fl_read_state_get(&states, e->nodes.nodes[i].node, &state, err);
     if (!code) e->all[i] = (uint8_t)state.state;
   }
   fl_read_states_close(&states);
@@ -118,7 +118,7 @@ static fl_code find_waits(explain *e, const fl_read_node *node, fl_reason *reaso
     if (e->all[parent] == FL_NODE_PENDING) *deep = true;
     if (++unfinished > NAMES_MAX) continue;
     fl_buf_addf(&e->detail, "%s%s", unfinished > 1 ? ", " : "",
-                fl_read_nodes_get_name(&e->nodes, parent));
+                fl_read_text(&e->nodes, e->nodes.nodes[parent].name));
   }
   if (unfinished > NAMES_MAX) fl_buf_addf(&e->detail, " and %u more", unfinished - NAMES_MAX);
   if (unfinished) *reason = FL_REASON_WAITS_FOR_NODES;

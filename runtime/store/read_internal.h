@@ -7,18 +7,21 @@
 
 /// A node of a run: of its definition, or an instance of a map. Texts are offsets into the table's.
 typedef struct fl_read_node {
-  uint32_t node;
-  size_t name, type, parents;
+  uint32_t node;              // number in the records
+  uint32_t index;             // as the engine counts: declared nodes by position, then instances
+  size_t name, type, parents; // parents: list of indexes
   int hook;
-  uint32_t map_node, position; // instances; map_node FL_READ_NONE: none
+  uint32_t map_node, position; // instances; map_node: index of the map, FL_READ_NONE: none
   int64_t item;
 } fl_read_node;
 
-/// All nodes of a run: `declared` ones by index, then the instances by map and position.
+/// All nodes of a run: `declared` ones by position, then the instances by map and position.
 typedef struct fl_read_nodes {
   fl_buf text;
   fl_read_node *nodes;
   size_t declared, count, capacity;
+  uint32_t *places; // of a mended run: index in `nodes` by number; NULL: numbers are indexes
+  uint32_t place_count;
 } fl_read_nodes;
 
 FL_MUST fl_code fl_read_nodes_load(fl_store *s, const fl_run_row *run, fl_read_nodes *out,
@@ -29,9 +32,9 @@ static inline const char *fl_read_text(const fl_read_nodes *n, size_t at) {
 }
 /// NULL when there is none.
 const fl_read_node *fl_read_nodes_find(const fl_read_nodes *n, const char *name);
-/// Name of node `index`, "" when there is none.
-const char *fl_read_nodes_get_name(const fl_read_nodes *n, uint32_t index);
-/// Next parent index of a stored list "[1,22]": *at starts as the list; false at its end.
+/// Index of the declared node of that number, FL_READ_NONE: there is none (any more).
+uint32_t fl_read_nodes_get_index(const fl_read_nodes *n, uint32_t node);
+/// Next parent of a list "[1,22]": *at starts as the list; false at its end.
 bool fl_read_next_parent(const char **at, uint32_t *parent);
 
 /// Steps in presentation order: a declared node, then its instances. Zero-initialise.

@@ -19,14 +19,18 @@ static fl_read_node *grow(fl_read_nodes *n) {
   return &n->nodes[n->count++];
 }
 
-static fl_code load_declared(fl_store *s, int64_t definition, fl_read_nodes *n, fl_error *err) {
+static fl_code load_declared(fl_store *s, int64_t definition, bool edited, fl_read_nodes *n,
+                             fl_error *err) {
   sqlite3_stmt *st;
   bool row = false;
   size_t type = 0, type_size = SIZE_MAX;
-  fl_code code = fl_store_prepare_own(s,
-                                      "SELECT node,name,type,parents,hook FROM definition_node"
-                                      " WHERE definition=?1 ORDER BY node",
-                                      &st, err);
+  fl_code code = fl_store_prepare_own(
+      s,
+      edited ? "SELECT node,name,type,parents,hook FROM definition_node WHERE definition=?1"
+               " AND removed IS NULL ORDER BY coalesce(position,node)"
+             : "SELECT node,name,type,parents,hook FROM definition_node WHERE definition=?1"
+               " ORDER BY node",
+      &st, err);
   if (code) return code;
   sqlite3_bind_int64(st, 1, definition);
   while (!(code = fl_store_read(s, st, &row, err)) && row) {
@@ -39,19 +43,50 @@ static fl_code load_declared(fl_store *s, int64_t definition, fl_read_nodes *n, 
       type_size = size;
     }
     *node = (fl_read_node){.node = (uint32_t)sqlite3_column_int64(st, 0),
+                           .index = (uint32_t)(n->count - 1),
                            .name = add_text(&n->text, st, 1),
                            .type = type,
                            .parents = add_text(&n->text, st, 3),
                            .hook = sqlite3_column_int(st, 4),
                            .map_node = FL_READ_NONE};
     if (n->text.failed) break;
-    if (node->node == n->count - 1) continue;
+    if (edited || node->node == node->index) continue;
     code = fl_store_fail_corrupt(s, err, "nodes of a definition are missing");
     break;
   }
   sqlite3_finalize(st);
   n->declared = n->count;
   return code;
+}
+
+uint32_t fl_read_nodes_get_index(const fl_read_nodes *n, uint32_t node) {
+  if (!n->places) return node < n->declared ? node : FL_READ_NONE;
+  return node < n->place_count ? n->places[node] : FL_READ_NONE;
+}
+
+/// A mended run: numbers are no indexes, and parents are stored by number.
+static void find_places(fl_read_nodes *n) {
+  for (size_t i = 0; i < n->count; i++)
+    if (n->nodes[i].node >= n->place_count) n->place_count = n->nodes[i].node + 1;
+  n->places = fl_alloc(((size_t)n->place_count + 1) * sizeof *n->places);
+  memset(n->places, 0xFF, ((size_t)n->place_count + 1) * sizeof *n->places);
+  for (size_t i = 0; i < n->count; i++) n->places[n->nodes[i].node] = (uint32_t)i;
+  for (size_t i = 0; i < n->count && !n->text.failed; i++) {
+    char *stored = fl_strdup(n->text.data + n->nodes[i].parents);
+    const char *at = stored;
+    uint32_t parent;
+    size_t list = n->text.size;
+    fl_buf_add_char(&n->text, '[');
+    while (fl_read_next_parent(&at, &parent)) {
+      uint32_t index = fl_read_nodes_get_index(n, parent);
+      if (index == FL_READ_NONE) continue;
+      if (n->text.size > list + 1) fl_buf_add_char(&n->text, ',');
+      fl_json_write_int(&n->text, index);
+    }
+    fl_buf_add(&n->text, "]", 2);
+    n->nodes[i].parents = list;
+    free(stored);
+  }
 }
 
 static fl_code load_instances(fl_store *s, int64_t run, fl_read_nodes *n, fl_error *err) {
@@ -67,12 +102,16 @@ static fl_code load_instances(fl_store *s, int64_t run, fl_read_nodes *n, fl_err
   size_t none = n->text.size;
   fl_buf_add(&n->text, "[]", 3);
   while (!(code = fl_store_read(s, st, &row, err)) && row && !n->text.failed) {
+    uint32_t map_node = (uint32_t)sqlite3_column_int64(st, 3);
+    // Instances of a map that a mended script has no more are history.
+    if (n->places && fl_read_nodes_get_index(n, map_node) == FL_READ_NONE) continue;
     fl_read_node *node = grow(n);
     *node = (fl_read_node){.node = (uint32_t)sqlite3_column_int64(st, 0),
+                           .index = (uint32_t)sqlite3_column_int64(st, 0),
                            .name = add_text(&n->text, st, 1),
                            .type = add_text(&n->text, st, 2),
                            .parents = none,
-                           .map_node = (uint32_t)sqlite3_column_int64(st, 3),
+                           .map_node = map_node,
                            .position = (uint32_t)sqlite3_column_int64(st, 4),
                            .item = sqlite3_column_int64(st, 5)};
   }
@@ -80,11 +119,43 @@ static fl_code load_instances(fl_store *s, int64_t run, fl_read_nodes *n, fl_err
   return code;
 }
 
+static int by_number(const void *a, const void *b) {
+  uint32_t x = (*(fl_read_node *const *)a)->node, y = (*(fl_read_node *const *)b)->node;
+  return x < y ? -1 : x > y;
+}
+
+static int by_map(const void *a, const void *b) {
+  const fl_read_node *x = a, *y = b;
+  if (x->map_node != y->map_node) return x->map_node < y->map_node ? -1 : 1;
+  return x->position < y->position ? -1 : x->position > y->position;
+}
+
+/// A mended run: the engine counts instances in the order of their numbers, readers see them in the
+/// order of their maps.
+static void arrange_instances(fl_read_nodes *n) {
+  size_t count = n->count - n->declared;
+  if (!count) return;
+  fl_read_node *instances = n->nodes + n->declared;
+  fl_read_node **order = fl_alloc(count * sizeof *order);
+  for (size_t i = 0; i < count; i++) {
+    order[i] = &instances[i];
+    instances[i].map_node = fl_read_nodes_get_index(n, instances[i].map_node);
+  }
+  qsort(order, count, sizeof(fl_read_node *), by_number);
+  for (size_t i = 0; i < count; i++) order[i]->index = (uint32_t)(n->declared + i);
+  free(order);
+  qsort(instances, count, sizeof *instances, by_map);
+}
+
 fl_code fl_read_nodes_load(fl_store *s, const fl_run_row *run, fl_read_nodes *out, fl_error *err) {
+  fl_definition_row definition;
   *out = (fl_read_nodes){0};
   fl_buf_init(&out->text, (size_t)FL_NODES_PER_FLOW_MAX * 512);
-  fl_code code = load_declared(s, run->definition, out, err);
+  fl_code code = fl_store_get_definition(s, run->definition, &definition, err);
+  if (!code) code = load_declared(s, run->definition, definition.edited, out, err);
+  if (!code && definition.edited) find_places(out);
   if (!code && !out->text.failed) code = load_instances(s, run->row, out, err);
+  if (!code && definition.edited) arrange_instances(out);
   if (!code && out->text.failed)
     code = fl_fail(err, FL_E_LIMIT, "run '%s' has more nodes than fit in memory", run->id);
   if (code) fl_read_nodes_deinit(out);
@@ -94,6 +165,7 @@ fl_code fl_read_nodes_load(fl_store *s, const fl_run_row *run, fl_read_nodes *ou
 void fl_read_nodes_deinit(fl_read_nodes *n) {
   fl_buf_deinit(&n->text);
   free(n->nodes);
+  free(n->places);
   *n = (fl_read_nodes){0};
 }
 
@@ -101,13 +173,6 @@ const fl_read_node *fl_read_nodes_find(const fl_read_nodes *n, const char *name)
   for (size_t i = 0; i < n->count; i++)
     if (!strcmp(fl_read_text(n, n->nodes[i].name), name)) return &n->nodes[i];
   return NULL;
-}
-
-const char *fl_read_nodes_get_name(const fl_read_nodes *n, uint32_t index) {
-  if (index < n->declared) return fl_read_text(n, n->nodes[index].name);
-  for (size_t i = n->declared; i < n->count; i++)
-    if (n->nodes[i].node == index) return fl_read_text(n, n->nodes[i].name);
-  return "";
 }
 
 bool fl_read_next_parent(const char **at, uint32_t *parent) {

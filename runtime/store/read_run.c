@@ -174,7 +174,8 @@ static void add_parents(show *w, const fl_read_node *node) {
   bool more = false;
   fl_buf_add_str(w->out, ",\"after\":[");
   while (fl_read_next_parent(&at, &parent)) {
-    const char *name = fl_read_nodes_get_name(&w->nodes, parent);
+    if (parent >= w->nodes.declared) continue;
+    const char *name = fl_read_text(&w->nodes, w->nodes.nodes[parent].name);
     if (more) fl_buf_add_char(w->out, ',');
     fl_json_write_string(w->out, name, strlen(name));
     more = true;

@@ -18,7 +18,7 @@ static fl_code each_node(fl_read_nodes *nodes, fl_read_states *states,
         .type = fl_read_text(nodes, node->type),
         .error = fl_read_state_get_error(&state),
         .detail = detail,
-        .node = node->node,
+        .node = node->index,
         .attempts = state.attempts,
         .state = state.state,
         .reason = state.reason,
@@ -66,7 +66,7 @@ fl_code fl_read_store_graph(fl_store *s, const fl_run_row *run,
     fl_graph_entry entry = {.name = fl_read_text(&nodes, node->name),
                             .type = fl_read_text(&nodes, node->type),
                             .after = fl_read_text(&nodes, node->parents),
-                            .node = node->node,
+                            .node = node->index,
                             .state = state.state};
     more = each(ud, &entry);
   }

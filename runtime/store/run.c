@@ -37,6 +37,8 @@ void fl_store_run_from(sqlite3_stmt *st, fl_run_row *row) {
   row->selection = fl_store_column_dup(st, 22);
   row->interval_from_ms = sqlite3_column_int64(st, 23);
   row->interval_to_ms = sqlite3_column_int64(st, 24);
+  row->fork_of = sqlite3_column_int64(st, 25);
+  row->replay_live = sqlite3_column_int(st, 26) != 0;
 }
 
 static void bind_run(sqlite3_stmt *st, const fl_run_row *row) {
@@ -67,6 +69,8 @@ static void bind_run(sqlite3_stmt *st, const fl_run_row *row) {
   fl_store_bind_text(st, 22, row->selection);
   fl_store_bind_id(st, 23, row->interval_from_ms);
   fl_store_bind_id(st, 24, row->interval_to_ms);
+  fl_store_bind_id(st, 25, row->fork_of);
+  fl_store_bind_id(st, 26, row->replay_live);
 }
 
 // The history of what a run uses: what an attempt of epoch e saw is the last row with epoch <= e.
@@ -91,8 +95,9 @@ fl_code fl_store_add_run(fl_store *s, fl_run_row *row, int64_t now_ms, fl_error 
       s, FL_SLOT_RUN_ADD,
       "INSERT INTO run(id,flow,definition,script,state,time_ms,\"trigger\",params,vars,parent_run,"
       "parent_node,replay_of,created_ms,started_ms,ended_ms,resumes,epoch,owner,lease_ms,cancel,"
-      "error,selection,interval_from_ms,interval_to_ms) SELECT ?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,"
-      "?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,?24"
+      "error,selection,interval_from_ms,interval_to_ms,fork_of,replay_live) SELECT "
+      "?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,"
+      "?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,?24,?25,?26"
       " WHERE EXISTS(SELECT 1 FROM definition WHERE id=?3)"
       " AND EXISTS(SELECT 1 FROM script WHERE id=?4)",
       &st, err);

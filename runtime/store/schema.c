@@ -6,6 +6,7 @@
 // Ids that a caller may remember longer than their rows live (run, script, definition) are never
 // given out twice (AUTOINCREMENT). attempt and decision have no other index than their key: a
 // million of them are written a minute, and all that is asked of them goes by run and node.
+// Schema 1.
 const char fl_store_tables_sql[] =
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;"
     "CREATE TABLE run_state(id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;"
@@ -75,3 +76,21 @@ const char fl_store_tables_sql[] =
     "CREATE TABLE progress(run INTEGER NOT NULL, node INTEGER NOT NULL, done REAL NOT NULL,"
     " total REAL NOT NULL, text TEXT, at_ms INTEGER NOT NULL,"
     " PRIMARY KEY(run, node)) STRICT, WITHOUT ROWID;";
+
+// Schema 2: mended runs. A definition that a resume changed (`edited`) gives each node the number
+// that the run's records know it by, apart from its place in the script: a node keeps its number
+// for the life of the run, new ones get the next, and one that is gone stays as `removed`.
+const char fl_store_tables_2_sql[] =
+    "ALTER TABLE definition ADD COLUMN edited INTEGER;"
+    "ALTER TABLE definition_node ADD COLUMN position INTEGER;" // NULL: its number
+    "ALTER TABLE definition_node ADD COLUMN removed INTEGER;"
+    "ALTER TABLE run ADD COLUMN fork_of INTEGER;"
+    "ALTER TABLE run ADD COLUMN replay_live INTEGER;"
+    "ALTER TABLE epoch ADD COLUMN author TEXT;"
+    "CREATE TABLE breakpoint(run INTEGER NOT NULL, seq INTEGER NOT NULL,"
+    " epoch INTEGER NOT NULL, node INTEGER NOT NULL, number INTEGER, at_ms INTEGER NOT NULL,"
+    " PRIMARY KEY(run, seq)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE proposal(run INTEGER NOT NULL, number INTEGER NOT NULL,"
+    " epoch INTEGER NOT NULL, at_ms INTEGER NOT NULL, origin TEXT NOT NULL, reason TEXT,"
+    " patch INTEGER NOT NULL, automatic INTEGER, applied_epoch INTEGER,"
+    " PRIMARY KEY(run, number)) STRICT, WITHOUT ROWID;";

@@ -13,6 +13,18 @@
   " ELSE CASE WHEN a.retry_at_ms IS NULL THEN 6 ELSE 3 END END"
 #define DECIDED "(d.seq>max(coalesce(a.seq,0),coalesce(a.end_seq,0)))"
 
+const char fl_store_drop_views_sql[] =
+    "DROP VIEW IF EXISTS v_run;"
+    "DROP VIEW IF EXISTS v_node_name;"
+    "DROP VIEW IF EXISTS v_node;"
+    "DROP VIEW IF EXISTS v_edge;"
+    "DROP VIEW IF EXISTS v_attempt;"
+    "DROP VIEW IF EXISTS v_context;"
+    "DROP VIEW IF EXISTS v_decision;"
+    "DROP VIEW IF EXISTS v_event;"
+    "DROP VIEW IF EXISTS v_epoch;"
+    "DROP VIEW IF EXISTS v_script;";
+
 const char fl_store_views_sql[] =
     "CREATE VIEW v_run AS SELECT r.id AS id, r.flow AS flow,"
     " 'sha256:'||lower(hex(c.digest)) AS version, s.name AS status, " TIME("r.time_ms") " AS time,"
@@ -26,20 +38,21 @@ const char fl_store_views_sql[] =
     " r.error AS error, r.owner AS owner, nullif(r.lease_ms,0) IS NOT NULL AS leased,"
     " " TIME("nullif(r.lease_ms,0)") " AS lease_until, r.epoch AS epoch, r.cancel AS cancel,"
     " r.selection AS selection, " TIME("r.interval_from_ms") " AS interval_from,"
-    " " TIME("r.interval_to_ms") " AS interval_to, d.node_count AS node_count"
+    " " TIME("r.interval_to_ms") " AS interval_to, d.node_count AS node_count, f.id AS fork_of"
     " FROM run r JOIN run_state s ON s.id=r.state LEFT JOIN script c ON c.id=r.script"
     " LEFT JOIN definition d ON d.id=r.definition LEFT JOIN run o ON o.row=r.replay_of"
-    " LEFT JOIN run p ON p.row=r.parent_run;"
+    " LEFT JOIN run p ON p.row=r.parent_run LEFT JOIN run f ON f.row=r.fork_of;"
 
     // Every node of every run: those of the definition, then the instances of maps.
     "CREATE VIEW v_node_name AS SELECT r.row AS run_row, r.id AS run, n.node AS node,"
     " n.name AS name, n.type AS type, n.parents AS parents, h.name AS hook, NULL AS map,"
-    " NULL AS position, NULL AS item"
+    " NULL AS position, NULL AS item, n.removed IS NOT NULL AS removed,"
+    " coalesce(n.position,n.node) AS place"
     " FROM run r JOIN definition_node n ON n.definition=r.definition"
     " LEFT JOIN hook h ON h.id=n.hook"
     " UNION ALL SELECT r.row, r.id, i.node, i.name, coalesce(i.type,'instance'), '[]', '',"
     " (SELECT name FROM definition_node n WHERE n.definition=r.definition AND n.node=i.map_node),"
-    " i.position, " TEXT_OF("i.item") " FROM run r JOIN instance i ON i.run=r.row;"
+    " i.position, " TEXT_OF("i.item") ", 0, NULL FROM run r JOIN instance i ON i.run=r.row;"
 
     "CREATE VIEW v_node AS SELECT n.run AS run, n.node AS node, n.name AS name, n.type AS type,"
     " n.hook AS hook, n.map AS map, n.position AS position, n.item AS item,"
@@ -57,7 +70,8 @@ const char fl_store_views_sql[] =
     " (SELECT v.text FROM checkpoint k JOIN value v ON v.id=k.value"
     "   WHERE k.run=n.run_row AND k.node=n.node) AS checkpoint,"
     " g.done AS progress_done, g.total AS progress_total, g.text AS progress_text,"
-    " a.cpu_us/1000 AS cpu_ms, a.rss_max_bytes AS rss_max_bytes"
+    " a.cpu_us/1000 AS cpu_ms, a.rss_max_bytes AS rss_max_bytes, n.removed AS removed,"
+    " n.place AS place"
     " FROM v_node_name n"
     " LEFT JOIN attempt a ON a.run=n.run_row AND a.node=n.node AND a.number="
     "  (SELECT max(number) FROM attempt x WHERE x.run=n.run_row AND x.node=n.node)"
@@ -66,7 +80,8 @@ const char fl_store_views_sql[] =
     " LEFT JOIN progress g ON g.run=n.run_row AND g.node=n.node;"
 
     "CREATE VIEW v_edge AS SELECT r.id AS run, p.name AS parent, n.name AS node"
-    " FROM run r JOIN definition_node n ON n.definition=r.definition JOIN json_each(n.parents) j"
+    " FROM run r JOIN definition_node n ON n.definition=r.definition AND n.removed IS NULL"
+    " JOIN json_each(n.parents) j"
     " JOIN definition_node p ON p.definition=r.definition AND p.node=j.value;"
 
     "CREATE VIEW v_attempt AS SELECT r.id AS run, a.node AS node,"
@@ -123,10 +138,22 @@ const char fl_store_views_sql[] =
 
     "CREATE VIEW v_epoch AS SELECT r.id AS run, e.epoch AS epoch, e.owner AS owner,"
     " e.supervisor AS supervisor, " TIME("e.at_ms") " AS at, " TEXT_OF("e.patch") " AS patch,"
-    " e.reason AS reason FROM run r JOIN epoch e ON e.run=r.row;"
+    " e.reason AS reason, e.author AS author FROM run r JOIN epoch e ON e.run=r.row;"
 
     "CREATE VIEW v_script AS SELECT r.id AS run, 'sha256:'||lower(hex(c.digest)) AS version,"
     " c.dir AS dir, p.position AS position, p.path AS path, s.data AS data"
     " FROM run r JOIN script c ON c.id=r.script JOIN script_source p ON p.script=c.id"
-    " JOIN source s ON s.id=p.source;";
+    " JOIN source s ON s.id=p.source;"
+
+    // Where runs stopped: the first failure of an epoch and those that followed it.
+    "CREATE VIEW v_breakpoint AS SELECT r.id AS run, b.seq AS seq, b.epoch AS epoch,"
+    " coalesce(n.name,i.name) AS node, b.number AS attempt, " TIME("b.at_ms") " AS at"
+    " FROM run r JOIN breakpoint b ON b.run=r.row"
+    " LEFT JOIN definition_node n ON n.definition=r.definition AND n.node=b.node"
+    " LEFT JOIN instance i ON i.run=b.run AND i.node=b.node;"
+
+    "CREATE VIEW v_proposal AS SELECT r.id AS run, p.number AS number, p.epoch AS epoch,"
+    " " TIME("p.at_ms") " AS at, p.origin AS origin, p.reason AS reason,"
+    " " TEXT_OF("p.patch") " AS patch, p.automatic IS NOT NULL AS automatic,"
+    " p.applied_epoch AS applied_epoch FROM run r JOIN proposal p ON p.run=r.row;";
 // clang-format on

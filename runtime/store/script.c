@@ -1,4 +1,4 @@
-// Script snapshots and the definitions of flows, each kept once by digest.
+// Script snapshots, each kept once by digest.
 #include "store/store_internal.h"
 
 static void add_sized(fl_digest_state *state, const void *data, size_t size) {
@@ -162,52 +162,4 @@ fl_code fl_store_get_script(fl_store *s, int64_t id, fl_snapshot *out, fl_error 
   fl_store_read_end(s);
   if (code) fl_snapshot_deinit(out);
   return code;
-}
-
-fl_code fl_store_put_definition(fl_store *s, const char *flow, int64_t script,
-                                const uint8_t digest[FL_DIGEST_SIZE], uint32_t node_count,
-                                int64_t *id, bool *existed, fl_error *err) {
-  sqlite3_stmt *st;
-  *existed = false;
-  fl_code code = fl_store_prepare_write(s, FL_SLOT_DEFINITION_FIND,
-                                        "SELECT id FROM definition WHERE digest=?1", &st, err);
-  if (code) return code;
-  sqlite3_bind_blob(st, 1, digest, FL_DIGEST_SIZE, SQLITE_STATIC);
-  code = fl_store_read(s, st, existed, err);
-  if (code) return code;
-  if (*existed) {
-    *id = sqlite3_column_int64(st, 0);
-    sqlite3_reset(st);
-    return FL_OK;
-  }
-  code = fl_store_prepare(s, FL_SLOT_DEFINITION_ADD,
-                          "INSERT INTO definition(digest,flow,script,node_count)"
-                          " VALUES(?1,?2,?3,?4)",
-                          &st, err);
-  if (code) return code;
-  sqlite3_bind_blob(st, 1, digest, FL_DIGEST_SIZE, SQLITE_STATIC);
-  fl_store_bind_text(st, 2, flow);
-  sqlite3_bind_int64(st, 3, script);
-  sqlite3_bind_int64(st, 4, node_count);
-  code = fl_store_write(s, st, err);
-  if (!code) *id = sqlite3_last_insert_rowid(s->db);
-  return code;
-}
-
-fl_code fl_store_add_definition_node(fl_store *s, int64_t definition, uint32_t node,
-                                     const char *name, const char *type, const char *after,
-                                     int hook, fl_error *err) {
-  sqlite3_stmt *st;
-  fl_code code = fl_store_prepare_write(s, FL_SLOT_DEFINITION_NODE_ADD,
-                                        "INSERT INTO definition_node(definition,node,name,type,"
-                                        "parents,hook) VALUES(?1,?2,?3,?4,?5,?6)",
-                                        &st, err);
-  if (code) return code;
-  sqlite3_bind_int64(st, 1, definition);
-  sqlite3_bind_int64(st, 2, node);
-  fl_store_bind_text(st, 3, name);
-  fl_store_bind_text(st, 4, type);
-  fl_store_bind_text(st, 5, after);
-  sqlite3_bind_int64(st, 6, hook);
-  return fl_store_write(s, st, err);
 }

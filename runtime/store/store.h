@@ -89,18 +89,41 @@ void fl_snapshot_deinit(fl_snapshot *snapshot);
 FL_MUST fl_code fl_store_put_script(fl_store *s, fl_snapshot *snapshot, fl_error *err);
 FL_MUST fl_code fl_store_get_script(fl_store *s, int64_t id, fl_snapshot *out, fl_error *err);
 
+/// The graph of a flow as its runs share it. `digest` is over flow key, script digest and nodes.
+typedef struct fl_definition_row {
+  const char *flow; // borrowed; not filled in when read
+  int64_t script;
+  uint8_t digest[FL_DIGEST_SIZE]; // not filled in when read
+  uint32_t node_count;            // declared ones, without those that are removed
+  bool edited;                    // of one mended run: numbers of nodes are not their positions
+} fl_definition_row;
+
+/// A node of a definition. Its number is what the records of a run name it by; in one that was
+/// never edited it is the position among the declared nodes.
+typedef struct fl_definition_node_row {
+  uint32_t node;
+  const char *name, *type;
+  const char *parents; // JSON list of numbers, "[]" for none
+  int hook;            // 0 or an fl_hook
+  uint32_t position;
+  bool removed; // an earlier script of the run had it: only its history is left
+} fl_definition_node_row;
+
 /// Both of these are looked up by digest each time: put script and definition within the
 /// transaction that adds the run, or remembered ids may have been swept by a prune (FL_E_STATE from
-/// add_run). The graph of a flow as its runs share it. `digest` is over flow key, script digest and
-/// nodes.
+/// add_run).
 /// `*existed`: its nodes are there already. Else add all nodes in order within this transaction.
-FL_MUST fl_code fl_store_put_definition(fl_store *s, const char *flow, int64_t script,
-                                        const uint8_t digest[FL_DIGEST_SIZE], uint32_t node_count,
-                                        int64_t *id, bool *existed, fl_error *err);
-/// `after`: JSON list of parent indexes, "[]" for none. `hook`: 0 or an fl_hook.
-FL_MUST fl_code fl_store_add_definition_node(fl_store *s, int64_t definition, uint32_t node,
-                                             const char *name, const char *type, const char *after,
-                                             int hook, fl_error *err);
+FL_MUST fl_code fl_store_put_definition(fl_store *s, const fl_definition_row *row, int64_t *id,
+                                        bool *existed, fl_error *err);
+FL_MUST fl_code fl_store_add_definition_node(fl_store *s, int64_t definition,
+                                             const fl_definition_node_row *row, fl_error *err);
+FL_MUST fl_code fl_store_get_definition(fl_store *s, int64_t id, fl_definition_row *out,
+                                        fl_error *err);
+/// By number. Row and its strings are borrowed for the length of the call; false stops.
+FL_MUST fl_code fl_store_each_definition_node(fl_store *s, int64_t definition,
+                                              bool (*each)(void *ud,
+                                                           const fl_definition_node_row *row),
+                                              void *ud, fl_error *err);
 
 // -------------------------------------------------------------------------------- runs
 
@@ -127,6 +150,8 @@ typedef struct fl_run_row {
   char *error;                              // why it failed, one sentence, or NULL
   char *selection;                          // JSON list of the selected node names, or NULL: all
   int64_t interval_from_ms, interval_to_ms; // data interval, 0: none
+  int64_t fork_of;                          // row of the run it was forked from, 0: none
+  bool replay_live;                         // a replay that sees today's results, not those of then
 } fl_run_row;
 
 void fl_run_row_deinit(fl_run_row *row);
@@ -173,6 +198,7 @@ typedef struct fl_epoch_row {
   int64_t at_ms;
   int64_t patch; // value id, 0: none
   char *reason;  // of the patch, or NULL
+  char *author;  // who asked for the resume, or NULL
 } fl_epoch_row;
 FL_MUST fl_code fl_store_put_epoch(fl_store *s, int64_t run, const fl_epoch_row *row,
                                    fl_error *err); // inserts or replaces

@@ -4,7 +4,7 @@
 #include <sqlite3.h>
 #include "store/read.h"
 
-#define FL_STORE_SCHEMA         1          // PRAGMA user_version of the newest schema
+#define FL_STORE_SCHEMA         2          // PRAGMA user_version of the newest schema
 #define FL_STORE_APPLICATION_ID 0x464c7561 // "FLua", PRAGMA application_id
 #define FL_STORE_FILE           "flowlua.db"
 #define FL_STORE_BUSY_MS        10000      // a writer waits this long for another one
@@ -123,7 +123,8 @@ void fl_store_read_end(fl_store *s);
 
 // -------------------------------------------------------------------------------- schema
 
-extern const char fl_store_tables_sql[];
+extern const char fl_store_tables_sql[], fl_store_tables_2_sql[];
+extern const char fl_store_drop_views_sql[]; // those of every older schema
 extern const char fl_store_views_sql[];
 
 /// Brings a database from `user_version` to `count` with steps[user_version..]: one transaction,
@@ -172,7 +173,7 @@ bool fl_blob_exists(fl_store *s, const char *hex);
 #define FL_RUN_COLUMNS                                                                             \
   "row,id,flow,definition,script,state,time_ms,\"trigger\",params,vars,parent_run,parent_node,"    \
   "replay_of,created_ms,started_ms,ended_ms,resumes,epoch,owner,lease_ms,cancel,error,"            \
-  "selection,interval_from_ms,interval_to_ms"
+  "selection,interval_from_ms,interval_to_ms,fork_of,replay_live"
 void fl_store_run_from(sqlite3_stmt *st, fl_run_row *row);
 
 #define FL_ATTEMPT_COLUMNS                                                                         \

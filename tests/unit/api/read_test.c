@@ -36,13 +36,15 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 static void add_nodes(fixture *f, int64_t script) {
   static const char *const nodes[][3] = {
       {"extract", "shell", "[]"}, {"clean", "lua", "[0]"}, {"load", "sql", "[1,0]"}};
-  uint8_t digest[FL_DIGEST_SIZE] = {1};
+  fl_definition_row definition = {
+      .flow = "sales", .script = script, .digest = {1}, .node_count = 3};
   bool existed;
-  OK(fl_store_put_definition(f->store, "sales", script, digest, 3, &f->run.definition, &existed,
-                             err));
-  for (uint32_t i = 0; i < 3; i++)
-    OK(fl_store_add_definition_node(f->store, f->run.definition, i, nodes[i][0], nodes[i][1],
-                                    nodes[i][2], 0, err));
+  OK(fl_store_put_definition(f->store, &definition, &f->run.definition, &existed, err));
+  for (uint32_t i = 0; i < 3; i++) {
+    fl_definition_node_row node = {
+        .node = i, .name = nodes[i][0], .type = nodes[i][1], .parents = nodes[i][2], .position = i};
+    OK(fl_store_add_definition_node(f->store, f->run.definition, &node, err));
+  }
 }
 
 static void add_attempt(fixture *f, uint32_t node, uint32_t number, fl_attempt_state state,

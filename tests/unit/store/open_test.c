@@ -93,7 +93,7 @@ static void a_newer_store_is_refused_and_left_alone(void **state) {
   assert_int_equal(sqlite3_open(file, &db), 0);
   assert_int_equal(sqlite3_exec(db, "PRAGMA user_version=7", NULL, NULL, NULL), 0);
   sqlite3_close(db);
-  refused(dir, FL_E_NEWER, "written by a newer FlowLua (schema 7, this one knows 1): upgrade");
+  refused(dir, FL_E_NEWER, "written by a newer FlowLua (schema 7, this one knows 2): upgrade");
   free(file), remove_dir(dir);
 }
 
@@ -180,6 +180,29 @@ static void an_older_schema_is_migrated_whole_or_not_at_all(void **state) {
   sqlite3_close(db);
 }
 
+static void a_store_of_schema_1_is_brought_up_to_date(void **state) {
+  char *dir = make_dir(), *file = join(dir, "flowlua.db");
+  (void)state;
+  sqlite3 *db = NULL;
+  assert_int_equal(sqlite3_open(file, &db), 0);
+  assert_int_equal(fl_store_migrate(db, fl_store_steps, 1), SQLITE_OK);
+  assert_int_equal(fl_store_put_words(db), SQLITE_OK);
+  char *set = sqlite3_mprintf("PRAGMA application_id=%d; CREATE VIEW v_run AS SELECT 1;"
+                              "INSERT INTO definition VALUES(1,x'00','f',1,1);"
+                              "INSERT INTO definition_node VALUES(1,0,'a','lua','[]',0)",
+                              FL_STORE_APPLICATION_ID);
+  assert_int_equal(sqlite3_exec(db, set, NULL, NULL, NULL), 0);
+  sqlite3_free(set);
+  sqlite3_close(db);
+  fl_store *s = open_store(dir);
+  assert_int_equal(number_of(s, "PRAGMA user_version"), FL_STORE_SCHEMA);
+  assert_rows(s, "SELECT edited,name,position,removed FROM definition JOIN definition_node",
+              "-|a|-|-");
+  assert_rows(s, "SELECT count(*) FROM v_proposal", "0");
+  fl_store_close(s);
+  free(file), remove_dir(dir);
+}
+
 static void words_of_this_version_are_added_to_an_older_store(void **state) {
   char *dir = make_dir();
   (void)state;
@@ -262,6 +285,7 @@ int main(void) {
       cmocka_unit_test(a_store_without_its_tables_is_refused),
       cmocka_unit_test(damage_is_found_when_the_last_owner_was_killed),
       cmocka_unit_test(an_older_schema_is_migrated_whole_or_not_at_all),
+      cmocka_unit_test(a_store_of_schema_1_is_brought_up_to_date),
       cmocka_unit_test(words_of_this_version_are_added_to_an_older_store),
       cmocka_unit_test(left_overs_of_a_killed_creation_do_not_matter),
       cmocka_unit_test(a_read_only_place_is_named),

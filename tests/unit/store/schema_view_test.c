@@ -58,10 +58,10 @@ static void the_columns_of_the_views_stay(void **state) {
   static const char *const views[][2] = {
       {"v_run", "id flow version status time trigger params vars replay_of created_at started_at "
                 "ended_at duration_ms resumes parent parent_node error owner leased lease_until "
-                "epoch cancel selection interval_from interval_to node_count"},
+                "epoch cancel selection interval_from interval_to node_count fork_of"},
       {"v_node", "run node name type hook map position item status reason detail attempts "
                  "started_at ended_at duration_ms exit_code signal error outputs vars checkpoint "
-                 "progress_done progress_total progress_text cpu_ms rss_max_bytes"},
+                 "progress_done progress_total progress_text cpu_ms rss_max_bytes removed place"},
       {"v_edge", "run parent node"},
       {"v_attempt", "run node name number status reason end_reason epoch seq end_seq claimed_at "
                     "started_at ended_at duration_ms exit_code signal error synthetic pid retry_at "
@@ -70,9 +70,12 @@ static void the_columns_of_the_views_stay(void **state) {
                     "item"},
       {"v_decision", "run node name seq epoch status reason text detail at"},
       {"v_event", "run seq at event node attempt status reason detail"},
-      {"v_epoch", "run epoch owner supervisor at patch reason"},
+      {"v_epoch", "run epoch owner supervisor at patch reason author"},
       {"v_script", "run version dir position path data"},
-      {"v_node_name", "run_row run node name type parents hook map position item"},
+      {"v_node_name", "run_row run node name type parents hook map position item removed "
+                      "place"},
+      {"v_breakpoint", "run seq epoch node attempt at"},
+      {"v_proposal", "run number epoch at origin reason patch automatic applied_epoch"},
   };
   char *dir = make_dir(), sql[128];
   (void)state;

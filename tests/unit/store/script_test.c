@@ -61,38 +61,10 @@ static void a_script_is_kept_once_and_comes_back_whole(void **state) {
   remove_dir(dir);
 }
 
-static void a_definition_is_kept_once(void **state) {
-  char *dir = make_dir();
-  uint8_t digest[FL_DIGEST_SIZE] = {9};
-  int64_t one, two;
-  bool existed;
-  (void)state;
-  fl_store *s = open_store(dir);
-  int64_t script = put_script(s, "x");
-  ok(fl_store_put_definition(s, "f", script, digest, 2, &one, &existed, &err));
-  assert_false(existed);
-  ok(fl_store_add_definition_node(s, one, 0, "a", "lua", "[]", 0, &err));
-  ok(fl_store_add_definition_node(s, one, 1, "b", "shell", "[0]", 1, &err));
-  ok(fl_store_commit(s, &err));
-  ok(fl_store_put_definition(s, "f", script, digest, 2, &two, &existed, &err));
-  assert_true(existed);
-  assert_int_equal(one, two);
-  ok(fl_store_commit(s, &err));
-  // A rolled back one is not there.
-  digest[0] = 10;
-  ok(fl_store_put_definition(s, "f", script, digest, 0, &two, &existed, &err));
-  fl_store_rollback(s);
-  ok(fl_store_put_definition(s, "f", script, digest, 0, &two, &existed, &err));
-  assert_false(existed);
-  fl_store_close(s);
-  remove_dir(dir);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_digest_is_over_names_and_contents_not_over_the_folder),
       cmocka_unit_test(a_script_is_kept_once_and_comes_back_whole),
-      cmocka_unit_test(a_definition_is_kept_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

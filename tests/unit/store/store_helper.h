@@ -164,12 +164,17 @@ static inline int64_t put_definition(fl_store *s, int64_t script) {
                {"report", "lua", "[0,2]"}};
   int64_t id = 0;
   bool existed = true;
-  uint8_t digest[FL_DIGEST_SIZE] = {1, 2, 3};
-  digest[4] = (uint8_t)script;
-  ok(fl_store_put_definition(s, "sales", script, digest, 4, &id, &existed, &err));
-  for (uint32_t i = 0; !existed && i < 4; i++)
-    ok(fl_store_add_definition_node(s, id, i, nodes[i].name, nodes[i].type, nodes[i].after, 0,
-                                    &err));
+  fl_definition_row row = {
+      .flow = "sales", .script = script, .digest = {1, 2, 3, 0, (uint8_t)script}, .node_count = 4};
+  ok(fl_store_put_definition(s, &row, &id, &existed, &err));
+  for (uint32_t i = 0; !existed && i < 4; i++) {
+    fl_definition_node_row node = {.node = i,
+                                   .name = nodes[i].name,
+                                   .type = nodes[i].type,
+                                   .parents = nodes[i].after,
+                                   .position = i};
+    ok(fl_store_add_definition_node(s, id, &node, &err));
+  }
   return id;
 }
 
