@@ -84,6 +84,8 @@ typedef struct fl_cli_value {
 /// A parsed command line. All text is borrowed from argv.
 struct fl_cli {
   const fl_cli_verb *verb;
+  int argc; // the whole command line
+  char *const *argv;
   const char **words;
   size_t word_count;
   size_t words_before_dashes; // how many of them stood before "--"

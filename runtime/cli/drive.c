@@ -21,10 +21,10 @@ static void on_signal(int number) {
   int saved = errno;
   unsigned char byte = (unsigned char)number;
   // Nothing else gets us out of a step that never returns; a resume continues from what is stored.
-  if (++unanswered >= STUCK_SIGNALS) {
+  if (number != SIGHUP && ++unanswered >= STUCK_SIGNALS) {
     ssize_t told = write(STDERR_FILENO, last_words, strlen(last_words));
     (void)told;
-    _exit(128 + (number == SIGHUP ? SIGTERM : number));
+    _exit(128 + number);
   }
   ssize_t n = write(signal_fd, &byte, 1); // a full pipe has signals enough
   (void)n;
@@ -41,6 +41,13 @@ static bool catch_signal(int number, void (*handler)(int)) {
   return sigaction(number, &action, NULL) == 0;
 }
 
+// Under nohup it stays ignored.
+static bool catch_hang_up(void) {
+  struct sigaction before;
+  if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler == SIG_IGN) return true;
+  return catch_signal(SIGHUP, on_signal);
+}
+
 bool fl_cli_drive_begin(fl_cli_watch *w) {
   if (pipe2(w->signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0) {
     fl_cli_usage("cannot make a pipe: %s", strerror(errno));
@@ -48,34 +55,40 @@ bool fl_cli_drive_begin(fl_cli_watch *w) {
   }
   signal_fd = w->signal_pipe[1];
   unanswered = 0;
-  return catch_signal(SIGINT, on_signal) && catch_signal(SIGTERM, on_signal) &&
-         catch_signal(SIGHUP, on_signal) && catch_signal(SIGPIPE, on_pipe);
+  return catch_signal(SIGINT, on_signal) && catch_signal(SIGTERM, on_signal) && catch_hang_up() &&
+         catch_signal(SIGPIPE, on_pipe);
 }
 
 void fl_cli_drive_end(fl_cli_watch *w) {
   if (w->signal_pipe[0] < 0) return;
   catch_signal(SIGINT, SIG_DFL);
   catch_signal(SIGTERM, SIG_DFL);
-  catch_signal(SIGHUP, SIG_DFL);
+  signal_fd = -1;
   close(w->signal_pipe[0]);
   close(w->signal_pipe[1]);
   w->signal_pipe[0] = w->signal_pipe[1] = -1;
+}
+
+static void stop(fl_cli_watch *w, fl_engine *engine, int number) {
+  if (w->signal_count++ == 0) {
+    w->signal = number;
+    fl_engine_stop(engine, false);
+    fl_cli_lines_note(w, "stopping: running nodes get their grace (10 s unless the script says "
+                         "otherwise); press Ctrl-C again to kill");
+  } else {
+    fl_engine_stop(engine, true);
+    if (w->signal_count == 2) fl_cli_lines_note(w, "stopping: running nodes are killed");
+  }
 }
 
 static void handle_signals(fl_cli_watch *w, fl_engine *engine) {
   unsigned char byte;
   while (read(w->signal_pipe[0], &byte, 1) == 1) {
     unanswered = 0;
-    int number = byte == SIGHUP ? SIGTERM : byte;
-    if (w->signal_count++ == 0) {
-      w->signal = number;
-      fl_engine_stop(engine, false);
-      fl_cli_lines_note(w, "stopping: running nodes get their grace (10 s unless the script says "
-                           "otherwise); press Ctrl-C again to kill");
-    } else {
-      fl_engine_stop(engine, true);
-      if (w->signal_count == 2) fl_cli_lines_note(w, "stopping: running nodes are killed");
-    }
+    if (byte == SIGHUP)
+      fl_cli_detach_hang_up(w);
+    else
+      stop(w, engine, byte);
   }
 }
 
@@ -124,6 +137,9 @@ static int drive(fl_cli_watch *w, fl_engine *engine, const char *command) {
       if (w->recorded || w->resumed) fl_cli_note("resume: %s", command);
       return exit_code;
     }
+    // A step without an error has committed the run's beginning. Who asked for it is gone only
+    // when it was interrupted.
+    if (!fl_cli_detach_ready(w)) stop(w, engine, SIGINT);
     if (live == 0) return FL_EXIT_OK;
     write_due(w);
     wait_more(w, engine);

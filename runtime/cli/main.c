@@ -1,5 +1,5 @@
 // The flowlua command: finds the verb and hands over. `flowlua FILE` is `flowlua run FILE`.
-#include "cli.h"
+#include "watch.h"
 #include <signal.h>
 #include <unistd.h>
 
@@ -77,6 +77,7 @@ int main(int argc, char **argv) {
   int helper = fl_helper_main(argc, argv);
   if (helper >= 0) return helper;
   fl_cli_output_init(NULL);
+  if (!fl_cli_detach_main(&argc, argv)) return FL_EXIT_USAGE;
   int word = first_word(argc, argv), code;
   if (word >= argc) {
     code = run_without_word(argc, argv);

@@ -99,7 +99,7 @@ static bool check_words(const fl_cli *cli) {
 
 bool fl_cli_parse(fl_cli *cli, const fl_cli_verb *verb, int argc, char *const argv[],
                   int verb_index) {
-  *cli = (fl_cli){.verb = verb};
+  *cli = (fl_cli){.verb = verb, .argc = argc, .argv = argv};
   cli->words = fl_cli_alloc((size_t)argc + 1, sizeof *cli->words);
   cli->values = fl_cli_alloc((size_t)argc + 1, sizeof *cli->values);
   bool dashes = false;

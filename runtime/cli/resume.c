@@ -116,6 +116,7 @@ static int resume_run(const fl_cli *cli) {
   fl_error err = {0};
   bool plan = fl_cli_has(cli, "plan"), succeeded = false;
   int code = FL_EXIT_USAGE;
+  if (fl_cli_detach_wanted(cli)) return fl_cli_detach(cli);
   request_init(&request, cli);
   fl_cli_watch_init(&watch, cli);
   if (!fl_cli_watch_config(&watch, &config, &pools)) goto out;
@@ -148,6 +149,7 @@ const fl_cli_verb fl_cli_verb_resume = {
     .word_kind = "run",
     .options = options,
     .example = "flowlua resume --plan\n"
-               "flowlua resume last-failed --set limit=100 --rerun clean+",
+               "flowlua resume last-failed --set limit=100 --rerun clean+\n"
+               "flowlua resume --detach",
     .run = resume_run,
 };

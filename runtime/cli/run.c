@@ -96,6 +96,7 @@ static int run_run(const fl_cli *cli) {
   fl_pool_size *pools = NULL;
   fl_script *script;
   int code = FL_EXIT_USAGE;
+  if (fl_cli_detach_wanted(cli)) return fl_cli_detach(cli);
   fl_cli_watch_init(&watch, cli);
   if (!request_init(&request, cli) || !fl_cli_watch_config(&watch, &config, &pools)) goto out;
   if (!check_file(cli->words[0])) goto out;
@@ -124,6 +125,7 @@ const fl_cli_verb fl_cli_verb_run = {
     .word_kind = "file",
     .options = options,
     .example = "flowlua run pipeline.lua --param n=42 --jobs 4\n"
-               "flowlua pipeline.lua --at 2026-01-31 --only extract,clean",
+               "flowlua pipeline.lua --at 2026-01-31 --only extract,clean\n"
+               "flowlua run pipeline.lua --detach",
     .run = run_run,
 };

@@ -18,7 +18,8 @@ void fl_cli_watch_init(fl_cli_watch *w, const fl_cli *cli) {
     w->mode = FL_MODE_JSON;
   else if (fl_cli_has(cli, "quiet"))
     w->mode = FL_MODE_QUIET;
-  else if (!fl_cli_has(cli, "no-progress") && fl_cli_out_is_terminal())
+  else if (!fl_cli_has(cli, "no-progress") && !fl_cli_detach_is_background() &&
+           fl_cli_out_is_terminal())
     w->mode = FL_MODE_LIVE;
 }
 

@@ -4,6 +4,7 @@
 //   lines.c   an event as a plain line or as JSON
 //   live.c    the view on a terminal
 //   drive.c   the loop: step, signals, when to write
+//   detach.c  going on without the terminal
 #pragma once
 #include "cli.h"
 
@@ -111,6 +112,22 @@ FL_MUST bool fl_cli_drive_begin(fl_cli_watch *w);
 FL_MUST int fl_cli_drive(fl_cli_watch *w, fl_engine *engine);
 void fl_cli_drive_end(fl_cli_watch *w);
 
+/// Takes the hidden word of an engine in the background out of the command line. False: somebody
+/// else said it; a message was printed.
+FL_MUST bool fl_cli_detach_main(int *argc, char **argv);
+/// --detach was given, and this is the foreground: fl_cli_detach() does the whole work of the verb.
+bool fl_cli_detach_wanted(const fl_cli *cli);
+/// This is the engine in the background, which has not told its run yet.
+bool fl_cli_detach_is_background(void);
+/// Starts the command line again in the background, waits until its run is recorded, and says so.
+/// Returns the exit code; of an engine that ended before, its own.
+FL_MUST int fl_cli_detach(const fl_cli *cli);
+/// The run is recorded: in the background, tells the foreground and leaves its terminal. False: the
+/// foreground is gone.
+FL_MUST bool fl_cli_detach_ready(fl_cli_watch *w);
+/// The terminal is gone: what would be written there goes to the run's engine.log.
+void fl_cli_detach_hang_up(fl_cli_watch *w);
+
 // clang-format off
 #define FL_CLI_WATCH_OPTIONS                                                                      \
   {"jobs", "N", "nodes that may run at once (default: the number of cores)", NULL},               \
@@ -120,5 +137,6 @@ void fl_cli_drive_end(fl_cli_watch *w);
    "full group"},                                                                                 \
   {"json", NULL, "one JSON object a line on stdout", NULL},                                       \
   {"quiet", NULL, "tell failures only, on stderr", NULL},                                         \
-  {"no-progress", NULL, "plain lines, on a terminal too", NULL}
+  {"no-progress", NULL, "plain lines, on a terminal too", NULL},                                  \
+  {"detach", NULL, "go on in the background; print the run's id and stop watching", NULL}
 // clang-format on

@@ -55,7 +55,7 @@ support.binary = absolute(os.getenv("FLOWLUA_BIN") or support.root .. "/build/re
 --- Whether the binary is checked by AddressSanitizer: slower, and every allocation is larger.
 support.is_sanitized = os.getenv("FLOWLUA_SANITIZED") == "1"
 
-support.SIGINT, support.SIGKILL, support.SIGTERM = 2, 9, 15
+support.SIGHUP, support.SIGINT, support.SIGKILL, support.SIGTERM = 1, 2, 9, 15
 support.SIGSTOP, support.SIGCONT = 19, 18
 support.null = json.null
 
@@ -293,10 +293,15 @@ function Box:script(text, ...)
   return self:run { "flow.lua", "--no-progress", ... }
 end
 
+--- Starts a command line of the shell in the box's folder, and does not wait.
+function Box:start_sh(command, options)
+  return spawn(self, { "/bin/sh", "-c", command }, options or {})
+end
+
 --- Runs a command line of the shell in the box's folder.
 ---@return support.Result
 function Box:sh(command, options)
-  return spawn(self, { "/bin/sh", "-c", command }, options or {}):wait()
+  return self:start_sh(command, options):wait()
 end
 
 --- Asks the store: a list of rows, each a list of texts; NULL is "".
