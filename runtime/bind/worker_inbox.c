@@ -129,11 +129,20 @@ size_t fl_worker_frame_begin(fl_worker_self *self, const fl_worker_job *job, fl_
   return begin;
 }
 
-bool fl_worker_frame_say(fl_worker_self *self, size_t begin, int delay_ms) {
+static bool frame_end(fl_worker_self *self, size_t begin) {
   if (self->frame.failed) return false;
   fl_wire_end(&self->frame, begin);
-  fl_worker_out_say(self->out, self->frame.data, self->frame.size, delay_ms);
+  return true;
+}
+
+static void frame_done(fl_worker_self *self) {
   if (self->frame.capacity > KEEP_SIZE) fl_buf_deinit(&self->frame);
+}
+
+bool fl_worker_frame_say(fl_worker_self *self, size_t begin, int delay_ms) {
+  if (!frame_end(self, begin)) return false;
+  fl_worker_out_say(self->out, self->frame.data, self->frame.size, delay_ms);
+  frame_done(self);
   return true;
 }
 
@@ -144,11 +153,12 @@ size_t fl_worker_ask(fl_worker_self *self, const fl_worker_job *job, fl_worker_k
 }
 
 fl_code fl_worker_await(fl_worker_self *self, size_t begin, fl_wire_in *in, fl_error *err) {
-  if (!fl_worker_frame_say(self, begin, 0)) {
+  if (!frame_end(self, begin)) {
     return fl_fail(err, FL_E_LIMIT, "it is larger than %u MiB (the limit of a message)",
                    FL_FRAME_SIZE_MAX >> 20);
   }
-  fl_worker_out_flush(self->out);
+  fl_worker_out_send(self->out, self->frame.data, self->frame.size);
+  frame_done(self);
   drop_used(self);
   take_frames(self);
   while (!self->replied) receive(self);

@@ -103,6 +103,13 @@ void fl_worker_out_say(fl_worker_out *out, const void *data, size_t size, int de
   pthread_mutex_unlock(&out->lock);
 }
 
+void fl_worker_out_send(fl_worker_out *out, const void *data, size_t size) {
+  pthread_mutex_lock(&out->lock);
+  say(out, data, size, INT64_MAX);
+  flush(out);
+  pthread_mutex_unlock(&out->lock);
+}
+
 void fl_worker_out_flush(fl_worker_out *out) {
   pthread_mutex_lock(&out->lock);
   flush(out);

@@ -14,6 +14,8 @@ FL_MUST fl_code fl_worker_out_open(int fd, fl_worker_page *page, int pipe_read, 
 
 /// Says the frames `data`; they leave within `delay_ms`, or as soon as there are enough.
 void fl_worker_out_say(fl_worker_out *out, const void *data, size_t size, int delay_ms);
+/// Says the frames `data`; they leave now, and all that was said before. Wakes no thread up.
+void fl_worker_out_send(fl_worker_out *out, const void *data, size_t size);
 /// All that was said leaves now.
 void fl_worker_out_flush(fl_worker_out *out);
 
