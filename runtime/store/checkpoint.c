@@ -15,19 +15,37 @@ fl_code fl_store_put_checkpoint(fl_store *s, int64_t run, uint32_t node, uint32_
                                 int64_t at_ms, fl_value *value, fl_error *err) {
   sqlite3_stmt *st;
   if (!value) return drop_checkpoint(s, run, node, err);
-  fl_code code = fl_store_put_value(s, value, err);
-  if (!code)
-    code = fl_store_prepare_write(s, FL_SLOT_CHECKPOINT_PUT,
-                                  "INSERT OR REPLACE INTO checkpoint(run,node,number,at_ms,value)"
-                                  " VALUES(?1,?2,?3,?4,?5)",
-                                  &st, err);
+  fl_code code =
+      fl_store_prepare_write(s, FL_SLOT_CHECKPOINT_PUT,
+                             "INSERT INTO checkpoint(run,node,number,at_ms,digest,text)"
+                             " VALUES(?1,?2,?3,?4,?5,?6)"
+                             " ON CONFLICT(run,node) DO UPDATE SET number=?3,at_ms=?4,digest=?5,"
+                             "text=?6,value=NULL",
+                             &st, err);
   if (code) return code;
   sqlite3_bind_int64(st, 1, run);
   sqlite3_bind_int64(st, 2, node);
   sqlite3_bind_int64(st, 3, number);
   sqlite3_bind_int64(st, 4, at_ms);
-  sqlite3_bind_int64(st, 5, value->store_id);
+  sqlite3_bind_blob(st, 5, fl_value_get_digest(value), FL_DIGEST_SIZE, SQLITE_STATIC);
+  sqlite3_bind_text(st, 6, value->text, (int)value->size, SQLITE_STATIC);
   return fl_store_write(s, st, err);
+}
+
+fl_code fl_store_append_checkpoint(fl_store *s, sqlite3_stmt *st, int at, fl_buf *out,
+                                   fl_error *err) {
+  uint8_t digest[FL_DIGEST_SIZE];
+  if (sqlite3_column_type(st, at + 1) == SQLITE_NULL)
+    return fl_store_append_value(s, sqlite3_column_int64(st, at + 2), "null", out, err);
+  const void *text = sqlite3_column_text(st, at + 1);
+  size_t size = (size_t)sqlite3_column_bytes(st, at + 1);
+  fl_digest(text, size, digest);
+  if (sqlite3_column_bytes(st, at) != sizeof digest ||
+      memcmp(sqlite3_column_blob(st, at), digest, sizeof digest))
+    return fl_store_fail_corrupt(s, err,
+                                 "a checkpoint is not what was stored (its digest differs)");
+  fl_buf_add(out, text, size);
+  return FL_OK;
 }
 
 /// One value id of one row; *found false: no such row.
@@ -44,18 +62,27 @@ fl_code fl_store_get_checkpoint(fl_store *s, int64_t run, uint32_t node, fl_valu
                                 fl_error *err) {
   sqlite3_stmt *st;
   bool found = false;
-  int64_t id = 0;
+  fl_buf text;
   *out = NULL;
   fl_code code = fl_store_read_begin(s, err);
   if (code) return code;
-  code = fl_store_prepare(s, FL_SLOT_CHECKPOINT_GET,
-                          "SELECT value FROM checkpoint WHERE run=?1 AND node=?2", &st, err);
+  fl_buf_init(&text, FL_VALUE_SIZE_MAX + 1);
+  code = fl_store_prepare(
+      s, FL_SLOT_CHECKPOINT_GET,
+      "SELECT " FL_CHECKPOINT_COLUMNS " FROM checkpoint WHERE run=?1 AND node=?2", &st, err);
   if (!code) {
     sqlite3_bind_int64(st, 1, run);
     sqlite3_bind_int64(st, 2, node);
-    code = read_id(s, st, &found, &id, err);
+    code = fl_store_read(s, st, &found, err);
   }
-  if (!code) code = fl_store_get_value(s, id, out, err);
+  if (!code && found) {
+    code = fl_store_append_checkpoint(s, st, 0, &text, err);
+    sqlite3_reset(st);
+    if (!code && text.failed)
+      code = fl_store_fail_corrupt(s, err, "a checkpoint is larger than a value may be");
+    if (!code) *out = fl_value_new(text.data, text.size);
+  }
+  fl_buf_deinit(&text);
   fl_store_read_end(s);
   return code;
 }

@@ -33,6 +33,8 @@ unsigned char *fl_store_image_build(size_t *size) {
   if (!rc) rc = fl_store_put_words(db);
   if (!rc) rc = put_value(db, FL_VALUE_ID_EMPTY_MAP, "{}");
   if (!rc) rc = put_value(db, FL_VALUE_ID_NULL, "null");
+  // Of tables that a step of the schema replaced.
+  if (!rc) rc = sqlite3_exec(db, "PRAGMA incremental_vacuum", NULL, NULL, NULL);
   FL_ASSERT(!rc || rc == SQLITE_NOMEM); // the SQL is ours and there is no disk below it
   if (!rc) image = sqlite3_serialize(db, "main", &bytes, 0);
   sqlite3_close(db);

@@ -198,6 +198,11 @@ static fl_code add_bytes(fl_store *s, fl_prune_plan *p, fl_error *err) {
     code = add_rows(s, p, "SELECT run,count(*) FROM decision GROUP BY run", BYTES_DECISION, err);
   if (!code)
     code = add_rows(s, p, "SELECT run,count(*) FROM instance GROUP BY run", BYTES_NODE, err);
+  if (!code)
+    code = add_rows(s, p,
+                    "SELECT run,sum(coalesce(length(CAST(text AS BLOB)),0)) FROM checkpoint"
+                    " GROUP BY run",
+                    1, err);
   if (!code) code = add_rows(s, p, "SELECT row,1 FROM run", BYTES_RUN, err);
   for (size_t i = 0; !code && i < p->run_count; i++)
     if (p->rank[i] != LIVE) p->trees[p->rank[i]].bytes += fl_prune_log_bytes(s, p->runs[i].id);

@@ -188,9 +188,10 @@ static fl_code add_saved(show *w, const fl_read_node *node, fl_error *err) {
   fl_buf *out = w->out;
   fl_buf_add_str(out, ",\"checkpoint\":");
   fl_code code = fl_read_cursor_seek(w->store, &w->checkpoints, node->node, &found, err);
-  if (!code)
-    code = fl_store_append_value(w->store, found ? sqlite3_column_int64(w->checkpoints.st, 1) : 0,
-                                 "null", out, err);
+  if (!code && found)
+    code = fl_store_append_checkpoint(w->store, w->checkpoints.st, 1, out, err);
+  else
+    fl_buf_add_str(out, "null");
   fl_buf_add_str(out, ",\"progress\":");
   if (!code) code = fl_read_cursor_seek(w->store, &w->progress, node->node, &found, err);
   if (code) return code;
@@ -291,8 +292,8 @@ static fl_code show_open(show *w, fl_store *s, const fl_run_row *run, fl_buf *ou
   if (!code) code = fl_read_states_open(s, run->row, &w->states, err);
   if (!code)
     code = fl_read_cursor_open(s,
-                               "SELECT node,value FROM checkpoint WHERE run=?1 AND node>=?2"
-                               " ORDER BY node",
+                               "SELECT node," FL_CHECKPOINT_COLUMNS " FROM checkpoint"
+                               " WHERE run=?1 AND node>=?2 ORDER BY node",
                                run->row, 0, &w->checkpoints, err);
   if (!code)
     code = fl_read_cursor_open(s,

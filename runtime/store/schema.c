@@ -77,9 +77,10 @@ const char fl_store_tables_sql[] =
     " total REAL NOT NULL, text TEXT, at_ms INTEGER NOT NULL,"
     " PRIMARY KEY(run, node)) STRICT, WITHOUT ROWID;";
 
-// Schema 2: mended runs. A definition that a resume changed (`edited`) gives each node the number
-// that the run's records know it by, apart from its place in the script: a node keeps its number
-// for the life of the run, new ones get the next, and one that is gone stays as `removed`.
+// Schema 2: mended runs, and checkpoints in place. A definition that a resume changed (`edited`)
+// gives each node the number that the run's records know it by, apart from its place in the script:
+// a node keeps its number for the life of the run, new ones get the next, and one that is gone
+// stays as `removed`.
 const char fl_store_tables_2_sql[] =
     "ALTER TABLE definition ADD COLUMN edited INTEGER;"
     "ALTER TABLE definition_node ADD COLUMN position INTEGER;" // NULL: its number
@@ -93,4 +94,16 @@ const char fl_store_tables_2_sql[] =
     "CREATE TABLE proposal(run INTEGER NOT NULL, number INTEGER NOT NULL,"
     " epoch INTEGER NOT NULL, at_ms INTEGER NOT NULL, origin TEXT NOT NULL, reason TEXT,"
     " patch INTEGER NOT NULL, automatic INTEGER, applied_epoch INTEGER,"
-    " PRIMARY KEY(run, number)) STRICT, WITHOUT ROWID;";
+    " PRIMARY KEY(run, number)) STRICT, WITHOUT ROWID;"
+
+    // A checkpoint holds its own text: one that replaces another is one page written, and the old
+    // one is gone. Named in `value`, old ones would stay until a prune. With a rowid, for rows of a
+    // kilobyte would not lie within a page of the key's tree.
+    "CREATE TABLE saved(id INTEGER PRIMARY KEY, run INTEGER NOT NULL, node INTEGER NOT NULL,"
+    " number INTEGER NOT NULL, at_ms INTEGER NOT NULL, digest BLOB, text TEXT,"
+    " value INTEGER) STRICT;" // value: of schema 1, in place of digest and text
+    "INSERT INTO saved(run,node,number,at_ms,value)"
+    " SELECT run,node,number,at_ms,value FROM checkpoint;"
+    "DROP TABLE checkpoint;"
+    "ALTER TABLE saved RENAME TO checkpoint;"
+    "CREATE UNIQUE INDEX checkpoint_node ON checkpoint(run,node);";

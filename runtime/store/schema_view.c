@@ -67,7 +67,7 @@ const char fl_store_views_sql[] =
     " a.ended_ms-a.started_ms AS duration_ms, a.exit_code AS exit_code, a.signal AS signal,"
     " a.error AS error, " TEXT_OF("a.outputs") " AS outputs,"
     " " TEXT_OF("a.vars_out") " AS vars,"
-    " (SELECT v.text FROM checkpoint k JOIN value v ON v.id=k.value"
+    " (SELECT coalesce(k.text," TEXT_OF("k.value") ") FROM checkpoint k"
     "   WHERE k.run=n.run_row AND k.node=n.node) AS checkpoint,"
     " g.done AS progress_done, g.total AS progress_total, g.text AS progress_text,"
     " a.cpu_us/1000 AS cpu_ms, a.rss_max_bytes AS rss_max_bytes, n.removed AS removed,"

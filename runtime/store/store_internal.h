@@ -163,6 +163,10 @@ FL_MUST fl_code fl_store_notice_sweeps(fl_store *s, fl_error *err);
 /// Appends the text of value `id`, checked; `otherwise` when id is 0.
 FL_MUST fl_code fl_store_append_value(fl_store *s, int64_t id, const char *otherwise, fl_buf *out,
                                       fl_error *err);
+#define FL_CHECKPOINT_COLUMNS "digest,text,value"
+/// Appends the text of the checkpoint whose columns stand in `st` from `at` on, checked.
+FL_MUST fl_code fl_store_append_checkpoint(fl_store *s, sqlite3_stmt *st, int at, fl_buf *out,
+                                           fl_error *err);
 FL_MUST fl_code fl_blob_write(fl_store *s, const char *hex, const char *data, size_t size,
                               fl_error *err);
 /// Appends the blob's bytes; FL_E_CORRUPT when it is missing or not of `size`.

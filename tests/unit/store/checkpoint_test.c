@@ -27,6 +27,68 @@ static void the_newest_checkpoint_comes_back(void **state) {
   remove_dir(dir);
 }
 
+static void a_replaced_checkpoint_leaves_nothing(void **state) {
+  char *dir = make_dir(), text[1100];
+  fl_run_row run;
+  (void)state;
+  fl_store *s = open_store(dir);
+  add_run(s, "r1", &run);
+  int64_t values = number_of(s, "SELECT count(*) FROM value"), pages = 0;
+  for (int i = 0; i < 2000; i++) {
+    snprintf(text, sizeof text, "{\"at\":%d,\"fill\":\"%*d\"}", i, 900 + i % 100, i);
+    fl_value *v = value_of(text);
+    ok(fl_store_put_checkpoint(s, run.row, 1, 1, T0 + i, v, &err));
+    ok(fl_store_commit(s, &err));
+    fl_value_unref(v);
+    if (i == 10) pages = number_of(s, "PRAGMA page_count");
+  }
+  assert_int_equal(number_of(s, "SELECT count(*) FROM value"), values);
+  assert_int_equal(number_of(s, "PRAGMA page_count"), pages);
+  assert_rows(s, "SELECT count(*),at_ms FROM checkpoint", "1|1700000001999");
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
+static void a_large_checkpoint_comes_back(void **state) {
+  char *dir = make_dir();
+  size_t size = FL_VALUE_INLINE_MAX + 1000;
+  fl_run_row run;
+  fl_value *read = NULL;
+  (void)state;
+  char *text = malloc(size + 1);
+  memset(text, 'x', size);
+  text[0] = text[size - 1] = '"';
+  text[size] = 0;
+  fl_store *s = open_store(dir);
+  add_run(s, "r1", &run);
+  fl_value *v = value_of(text);
+  ok(fl_store_put_checkpoint(s, run.row, 1, 1, T0, v, &err));
+  ok(fl_store_commit(s, &err));
+  ok(fl_store_get_checkpoint(s, run.row, 1, &read, &err));
+  assert_int_equal(read->size, size);
+  assert_string_equal(read->text, text);
+  fl_value_unref(v), fl_value_unref(read);
+  fl_store_close(s);
+  free(text), remove_dir(dir);
+}
+
+static void a_checkpoint_that_was_changed_is_found(void **state) {
+  char *dir = make_dir();
+  fl_run_row run;
+  fl_value *read = NULL, *v = value_of("{\"at\":1}");
+  (void)state;
+  fl_store *s = open_store(dir);
+  add_run(s, "r1", &run);
+  ok(fl_store_put_checkpoint(s, run.row, 1, 1, T0, v, &err));
+  ok(fl_store_commit(s, &err));
+  sqlite3_exec(fl_store_get_db(s), "UPDATE checkpoint SET text='{\"at\":2}'", NULL, NULL, NULL);
+  fails(fl_store_get_checkpoint(s, run.row, 1, &read, &err), FL_E_CORRUPT, "a checkpoint is not");
+  assert_null(read);
+  fl_value_unref(v);
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
 static void steps_are_remembered_by_name(void **state) {
   char *dir = make_dir();
   fl_run_row run;
@@ -109,6 +171,9 @@ static void instances_are_walked_by_node_and_dropped_by_map(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_newest_checkpoint_comes_back),
+      cmocka_unit_test(a_replaced_checkpoint_leaves_nothing),
+      cmocka_unit_test(a_large_checkpoint_comes_back),
+      cmocka_unit_test(a_checkpoint_that_was_changed_is_found),
       cmocka_unit_test(steps_are_remembered_by_name),
       cmocka_unit_test(progress_is_the_last_one),
       cmocka_unit_test(instances_are_walked_by_node_and_dropped_by_map),

@@ -184,13 +184,20 @@ static void a_store_of_schema_1_is_brought_up_to_date(void **state) {
   char *dir = make_dir(), *file = join(dir, "flowlua.db");
   (void)state;
   sqlite3 *db = NULL;
+  uint8_t digest[FL_DIGEST_SIZE];
+  char hex[2 * FL_DIGEST_SIZE + 1];
+  fl_value *saved = NULL;
+  fl_digest("[5]", 3, digest);
+  fl_digest_hex(digest, hex);
   assert_int_equal(sqlite3_open(file, &db), 0);
   assert_int_equal(fl_store_migrate(db, fl_store_steps, 1), SQLITE_OK);
   assert_int_equal(fl_store_put_words(db), SQLITE_OK);
   char *set = sqlite3_mprintf("PRAGMA application_id=%d; CREATE VIEW v_run AS SELECT 1;"
                               "INSERT INTO definition VALUES(1,x'00','f',1,1);"
-                              "INSERT INTO definition_node VALUES(1,0,'a','lua','[]',0)",
-                              FL_STORE_APPLICATION_ID);
+                              "INSERT INTO definition_node VALUES(1,0,'a','lua','[]',0);"
+                              "INSERT INTO value VALUES(5,x'%s',3,'[5]');"
+                              "INSERT INTO checkpoint VALUES(1,0,2,77,5)",
+                              FL_STORE_APPLICATION_ID, hex);
   assert_int_equal(sqlite3_exec(db, set, NULL, NULL, NULL), 0);
   sqlite3_free(set);
   sqlite3_close(db);
@@ -199,6 +206,9 @@ static void a_store_of_schema_1_is_brought_up_to_date(void **state) {
   assert_rows(s, "SELECT edited,name,position,removed FROM definition JOIN definition_node",
               "-|a|-|-");
   assert_rows(s, "SELECT count(*) FROM v_proposal", "0");
+  ok(fl_store_get_checkpoint(s, 1, 0, &saved, &err));
+  assert_string_equal(saved->text, "[5]");
+  fl_value_unref(saved);
   fl_store_close(s);
   free(file), remove_dir(dir);
 }
