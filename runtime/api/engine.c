@@ -58,13 +58,6 @@ static void on_knock(void *ud) {
   fl_scheduler_check_cancels(e->scheduler);
 }
 
-bool fl_owner_is_alive(const char *owner) {
-  char identity[160];
-  snprintf(identity, sizeof identity, "%s", owner);
-  identity[strcspn(identity, "#")] = 0;
-  return *identity && fl_process_is_alive(identity);
-}
-
 // ------------------------------------------------------------------------------------- open, close
 
 static fl_code check_config(const fl_config *c, fl_error *err) {

@@ -49,8 +49,16 @@ struct fl_engine {
 /// backend.
 FL_MUST fl_code fl_engine_load(fl_engine *e, const char *path, fl_snapshot *snapshot,
                                fl_script **out, fl_error *err);
+// owner.c
 /// A lease's owner: does that very process still live?
 bool fl_owner_is_alive(const char *owner);
+/// The lease holds and its owner lives. One that was killed a moment ago is still on its way out:
+/// it gets that moment.
+bool fl_owner_holds(const fl_run_row *row);
+/// FL_E_BUSY, saying who owns the run and since when.
+FL_MUST fl_code fl_owner_fail_busy(fl_engine *e, const fl_run_row *row, fl_error *err);
+/// The same for one that was taken a moment ago: its row is read again.
+FL_MUST fl_code fl_owner_name_busy(fl_engine *e, const char *run_id, fl_error *err);
 // run.c
 /// The flow of that key, or the only one; an error lists those there are.
 FL_MUST fl_code fl_script_choose_flow(fl_script *script, const char *key, fl_flow **out,

@@ -307,21 +307,6 @@ static fl_code load_script(patching *p, const fl_patch *patch, fl_error *err) {
   return rc;
 }
 
-// "boot-id/pid/start-time#engine"
-static int owner_pid(const char *owner) {
-  const char *slash = strchr(owner, '/');
-  return slash ? atoi(slash + 1) : 0;
-}
-
-// The lease holds and its owner lives. One that was killed a moment ago is still on its way out: it
-// gets that moment.
-static bool is_held(const fl_run_row *row) {
-  if (fl_run_state_is_final(row->state) || row->lease_ms <= fl_wall_ms()) return false;
-  const struct timespec moment = {.tv_nsec = 20000000};
-  for (int i = 0; i < 15 && fl_owner_is_alive(row->owner); i++) nanosleep(&moment, NULL);
-  return fl_owner_is_alive(row->owner);
-}
-
 static fl_code patch_open(patching *p, fl_engine *e, const char *run_id, const fl_patch *given,
                           fl_error *err) {
   fl_patch patch = {0};
@@ -330,14 +315,13 @@ static fl_code patch_open(patching *p, fl_engine *e, const char *run_id, const f
   fl_code rc = fl_store_find_run(e->store, run_id, &p->row, err);
   if (rc) return rc;
   p->json = json_object();
-  bool held = fl_scheduler_find_run(e->scheduler, p->row.id) || is_held(&p->row);
+  bool held = fl_scheduler_find_run(e->scheduler, p->row.id) || fl_owner_holds(&p->row);
   if (p->row.parent_run)
     rc = fl_fail(err, FL_E_STATE, "run %s is part of another run: resume that one", p->row.id);
   else if (p->row.state == FL_RUN_SUCCEEDED && !patch.rerun_count && !patch.output_count)
     rc = fl_fail(err, FL_E_STATE, "run %s has succeeded: nothing to resume", p->row.id);
   else if (held)
-    rc = fl_fail(err, FL_E_BUSY, "run %s is running: it is owned by process %d", p->row.id,
-                 owner_pid(p->row.owner));
+    rc = fl_owner_fail_busy(e, &p->row, err);
   if (!rc) rc = load_script(p, &patch, err);
   if (!rc) rc = patch_vars(p, &patch, err);
   if (!rc) rc = patch_nodes(p, &patch, err);
@@ -375,6 +359,7 @@ fl_code fl_run_resume(fl_engine *e, const char *run_id, const fl_patch *patch, f
     fl_store_set_durability(e->store, p.flow->durability);
   bool dead = rc || !fl_owner_is_alive(p.row.owner);
   if (!rc) rc = fl_scheduler_resume_run(e->scheduler, &p.row, dead, &p.spec, &run, err);
+  if (rc == FL_E_BUSY && p.spec.flow) rc = fl_owner_name_busy(e, p.row.id, err);
   const char *engine = !rc && dead ? strchr(p.row.owner, '#') : NULL;
   if (engine) fl_notify_forget(e->state_dir, engine + 1);
   e->again = true;

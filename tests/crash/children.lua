@@ -10,6 +10,7 @@ local rows = {
   { "both, resumed at once", kill = "both", after_s = 0 },
   { "both, resumed after 5 s", kill = "both", after_s = 5 },
   { "reboot", kill = "reboot" },
+  { "engine frozen for a minute", kill = "frozen", after_s = 60 },
 }
 
 local options = { count = 200, longest = 10 }

@@ -10,7 +10,8 @@ local SETTLED_MS = 400
 local SIGNAL = 10 -- SIGUSR1, by which every tenth child ends
 
 ---@class crash.Story
----@field kill "engine"|"supervisor"|"both"|"reboot" who dies
+---@field kill "engine"|"supervisor"|"both"|"reboot"|"frozen" who dies; frozen: the engine is
+---  stopped, and goes on when another has brought the run to its end
 ---@field count integer how many children
 ---@field longest_ms integer they live from nothing to this long
 ---@field after_s? number from the death to the resume. (default: 0)
@@ -80,6 +81,10 @@ local function strike(box, o, process)
   local supervisor = find(box, "--supervisor")
   assert(#supervisor == 1, "one supervisor was expected, there are " .. #supervisor)
   local at_ms = support.now() * 1000
+  if o.kill == "frozen" then
+    process:kill(support.SIGSTOP)
+    return at_ms
+  end
   if o.kill ~= "supervisor" then process:kill(support.SIGKILL) end
   if o.kill ~= "engine" then kill(supervisor) end
   if o.kill ~= "supervisor" then process:wait() end
@@ -140,8 +145,22 @@ local function check_log(name, lines, wrong)
   end
 end
 
+-- It finds that it was taken over, and changes nothing.
+local function thaw(box, process, wrong)
+  local function digest()
+    return box:sh("sqlite3 -readonly state/flowlua.db .dump | sha256sum; sha256sum ledger").out
+  end
+  local before = digest()
+  process:kill(support.SIGCONT)
+  local done = process:wait()
+  if done.code ~= 3 or not done.err:find("was taken over", 1, true) then
+    wrong(("thawed, it ended with %s: %s"):format(tostring(done.code), done.err))
+  end
+  if digest() ~= before then wrong "thawed, it has written" end
+end
+
 local function check_child(o, i, seen, wrong)
-  local name, loses = name_of(i), o.kill ~= "engine"
+  local name, loses = name_of(i), o.kill ~= "engine" and o.kill ~= "frozen"
   local list, starts = seen.attempts[name] or {}, seen.ledger.start[name] or {}
   local ended = (seen.ledger["end"][name] or {})[1]
   local last = list[#list] or {}
@@ -182,6 +201,7 @@ function story.play(box, o)
   seen.resumed_ms = support.now() * 1000
   local done = o.kill == "supervisor" and process:wait() or resume(box, o)
   facts.seconds = support.now() - resume_at
+  if o.kill == "frozen" then thaw(box, process, wrong) end
   if done.code ~= 1 then wrong(("exit code %s: %s"):format(tostring(done.code), done.err)) end
   seen.ledger, seen.attempts, seen.logs = read_ledger(box), read_attempts(box), read_logs(box)
   for i = 1, o.count do
