@@ -263,6 +263,7 @@ void fl_attempt_end(fl_attempt *a, const fl_outcome *outcome) {
     return;
   }
   if (!retry) {
+    if (failed) fl_run_record_breakpoint(run, a->node, a->number);
     end_for_good(a, &o);
     return;
   }

@@ -145,6 +145,27 @@ static void record_decision(fl_run *run, uint32_t node, fl_node_state state, fl_
   fl_event_node(run, node, FL_EVENT_NODE_FINISHED, fl_node_state_text(state), &more);
 }
 
+// An instance of a map is recorded too: it says more than that its map failed.
+static bool stops_run(fl_run *run, uint32_t node) {
+  if (run->phase != FL_PHASE_NODES) return false;
+  if (fl_plan_get_options(run->plan, node)->allow_failure) return false;
+  uint32_t answers = node < run->graph_count ? node : fl_plan_get_map(run->plan, node);
+  return !fl_plan_is_handled(run->plan, answers);
+}
+
+void fl_run_record_breakpoint(fl_run *run, uint32_t node, uint32_t number) {
+  fl_scheduler *s = run->scheduler;
+  fl_error err;
+  if (!stops_run(run, node) || !fl_scheduler_begin(s)) return;
+  fl_breakpoint_row row = {.run = run->row.row,
+                           .seq = run->seq,
+                           .epoch = run->row.epoch,
+                           .node = fl_run_get_number(run, node),
+                           .number = number,
+                           .at_ms = fl_now(s)};
+  if (fl_store_add_breakpoint(s->store, &row, &err)) fl_scheduler_break(s, &err);
+}
+
 void fl_run_take_decisions(fl_run *run) {
   fl_decision d;
   while (fl_plan_take_decision(run->plan, &d))
@@ -156,6 +177,7 @@ void fl_run_decide(fl_run *run, uint32_t node, fl_node_event event, fl_reason re
                    const char *detail) {
   fl_node_state to = fl_node_state_next(fl_plan_get_state(run->plan, node), event);
   record_decision(run, node, to, reason, detail);
+  if (to == FL_NODE_FAILED) fl_run_record_breakpoint(run, node, 0);
   if (to == FL_NODE_FAILED && !run->error && !fl_plan_is_handled(run->plan, node)) {
     fl_buf text;
     fl_buf_init(&text, FL_ERROR_TEXT_MAX);

@@ -178,6 +178,9 @@ void fl_run_set_outputs(fl_run *run, uint32_t node, fl_value *outputs);
 void fl_run_take_decisions(fl_run *run);
 void fl_run_decide(fl_run *run, uint32_t node, fl_node_event event, fl_reason reason,
                    const char *detail);
+/// Records, in the transaction of the end that run->seq counts, that `node` failed for good with
+/// attempt `number` (0: without one), where that stops the run.
+void fl_run_record_breakpoint(fl_run *run, uint32_t node, uint32_t number);
 /// Looks whether the run's phase is over and goes on to the next.
 void fl_run_advance(fl_run *run);
 /// False while as many older runs of its flow as max_runs allows are live.

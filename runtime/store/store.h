@@ -283,6 +283,16 @@ FL_MUST fl_code fl_store_each_decision(fl_store *s, int64_t run,
                                        bool (*each)(void *ud, const fl_decision_row *row), void *ud,
                                        fl_error *err); // by seq
 
+/// A node that failed for good, so that its run stops: added in the transaction of that end.
+typedef struct fl_breakpoint_row {
+  int64_t run;
+  int64_t seq; // of the end: of its last attempt, or of the decision that it failed
+  uint32_t epoch, node;
+  uint32_t number; // of the attempt, 0: it failed without one
+  int64_t at_ms;
+} fl_breakpoint_row;
+FL_MUST fl_code fl_store_add_breakpoint(fl_store *s, const fl_breakpoint_row *row, fl_error *err);
+
 /// An instance of a map: node indexes from the definition's node_count on.
 typedef struct fl_instance_row {
   int64_t run;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <sqlite3.h>
 #include "fake_engine.h"
 
 static const fl_node_options process = {
@@ -231,6 +232,77 @@ static void an_interrupt_ends_the_run_so_that_it_can_be_resumed(void **state) {
   fake_close(&f);
 }
 
+// What another process reads: how often attempts of the run ended so, and its breakpoints.
+static void see_failures(fake_engine *f, int *failed, int *breakpoints, char *where) {
+  fl_store *reader;
+  fl_error err;
+  fl_run_row row;
+  fl_store_options options = {.read_only = true};
+  *failed = *breakpoints = 0;
+  where[0] = 0;
+  assert_int_equal(fl_store_open(f->dir, &options, &reader, &err), FL_OK);
+  assert_int_equal(fl_store_find_run(reader, "last", &row, &err), FL_OK);
+  char sql[256];
+  sqlite3_stmt *st;
+  snprintf(sql, sizeof sql,
+           "SELECT (SELECT count(*) FROM attempt WHERE run=%d AND state=3),node,attempt"
+           " FROM (SELECT 1) LEFT JOIN v_breakpoint ON run='%s'",
+           (int)row.row, row.id);
+  assert_int_equal(sqlite3_prepare_v2(fl_store_get_db(reader), sql, -1, &st, NULL), SQLITE_OK);
+  while (sqlite3_step(st) == SQLITE_ROW) {
+    *failed = sqlite3_column_int(st, 0);
+    if (sqlite3_column_type(st, 1) == SQLITE_NULL) continue;
+    sprintf(where + strlen(where), "%s/%d ", (const char *)sqlite3_column_text(st, 1),
+            sqlite3_column_int(st, 2));
+    ++*breakpoints;
+  }
+  sqlite3_finalize(st);
+  fl_run_row_deinit(&row);
+  fl_store_close(reader);
+}
+
+static void a_failure_for_good_and_its_breakpoint_are_one_commit(void **state) {
+  (void)state;
+  fake_engine f;
+  fl_node_options o = process;
+  int failed, breakpoints;
+  char where[256];
+  o.retry_count_max = 1;
+  fake_open(&f, 3, "a b:a c d", o);
+  fake_run(&f);
+  fake_end(&f, "a", FL_ATTEMPT_FAILED);
+  see_failures(&f, &failed, &breakpoints, where);
+  assert_int_equal(failed, 1); // a retry is left
+  assert_int_equal(breakpoints, 0);
+  fake_end(&f, "d", FL_ATTEMPT_SUCCEEDED);
+  fake_end(&f, "a", FL_ATTEMPT_FAILED);
+  see_failures(&f, &failed, &breakpoints, where);
+  assert_int_equal(failed, 2);
+  assert_string_equal(where, "a/2 ");
+  fake_end(&f, "c", FL_ATTEMPT_TIMED_OUT);
+  fake_end(&f, "c", FL_ATTEMPT_FAILED);
+  see_failures(&f, &failed, &breakpoints, where);
+  assert_string_equal(where, "a/2 c/2 ");
+  assert_int_equal(state_of(&f), FL_RUN_FAILED);
+  fake_close(&f);
+}
+
+static void a_failure_that_is_allowed_is_no_breakpoint(void **state) {
+  (void)state;
+  fake_engine f;
+  fl_node_options o = process;
+  int failed, breakpoints;
+  char where[256];
+  o.allow_failure = true;
+  fake_open(&f, 2, "a b:a", o);
+  fake_run(&f);
+  fake_end(&f, "a", FL_ATTEMPT_FAILED);
+  see_failures(&f, &failed, &breakpoints, where);
+  assert_int_equal(failed, 1);
+  assert_int_equal(breakpoints, 0);
+  fake_close(&f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(nodes_start_when_their_parents_have_ended),
@@ -244,6 +316,8 @@ int main(void) {
       cmocka_unit_test(a_claim_without_a_row_counts_as_an_attempt_that_was_lost),
       cmocka_unit_test(an_engine_whose_run_was_taken_over_writes_nothing_more),
       cmocka_unit_test(an_interrupt_ends_the_run_so_that_it_can_be_resumed),
+      cmocka_unit_test(a_failure_for_good_and_its_breakpoint_are_one_commit),
+      cmocka_unit_test(a_failure_that_is_allowed_is_no_breakpoint),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
