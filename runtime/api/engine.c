@@ -6,10 +6,6 @@
 #include <unistd.h>
 #include "api/engine.h"
 
-fl_store *fl_engine_get_store(fl_engine *e) {
-  return e->store;
-}
-
 // ------------------------------------------------------------------------------------- services
 
 static fl_log_writer *log_writer(fl_engine *e, const char *run_id) {
@@ -82,16 +78,41 @@ static void name_engine(fl_engine *e) {
   snprintf(e->owner, sizeof e->owner, "%s#%s", identity, e->id);
 }
 
-static fl_code open_parts(fl_engine *e, fl_error *err) {
+// All that is in the state directory.
+static fl_code open_state(fl_engine *e, fl_error *err) {
   const fl_config *c = &e->config;
+  char full[PATH_MAX];
   fl_store_options options = {.read_only = c->read_only,
                               .durability = c->durability == FL_DURABILITY_GROUP
                                                 ? FL_DURABILITY_GROUP
                                                 : FL_DURABILITY_FULL};
-  fl_code rc = fl_store_open(e->state_dir, &options, &e->store, err);
-  if (!rc) rc = fl_loop_open(&e->loop, err);
+  if (!c->read_only) mkdir(e->state_dir, 0777);
+  if (realpath(e->state_dir, full)) {
+    free(e->state_dir);
+    e->services.state_dir = e->state_dir = fl_strdup(full);
+  }
+  fl_store *store = NULL;
+  fl_code rc = fl_store_open(e->state_dir, &options, &store, err);
   if (!rc && !c->read_only)
     rc = fl_notify_open(e->loop, e->state_dir, e->id, on_knock, e, &e->notify, err);
+  if (rc) {
+    fl_store_close(store);
+    return rc;
+  }
+  e->store = store;
+  fl_scheduler_set_store(e->scheduler, store);
+  return FL_OK;
+}
+
+fl_code fl_engine_need_store(fl_engine *e, fl_store **out, fl_error *err) {
+  fl_code rc = e->store ? FL_OK : open_state(e, err);
+  *out = e->store;
+  return rc;
+}
+
+static fl_code open_parts(fl_engine *e, fl_error *err) {
+  const fl_config *c = &e->config;
+  fl_code rc = fl_loop_open(&e->loop, err);
   if (rc) return rc;
   uint32_t jobs = c->jobs ? c->jobs : core_count();
   e->services = (fl_services){.loop = e->loop,
@@ -111,8 +132,7 @@ static fl_code open_parts(fl_engine *e, fl_error *err) {
   for (size_t i = 0; i < c->pool_count; i++)
     pools[i] =
         (fl_pool_capacity){.name = (char *)c->pools[i].name, .capacity = c->pools[i].capacity};
-  fl_scheduler_config sc = {.store = e->store,
-                            .clock = *fl_clock_system(),
+  fl_scheduler_config sc = {.clock = *fl_clock_system(),
                             .owner = e->owner,
                             .jobs = jobs,
                             .pools = pools,
@@ -139,13 +159,13 @@ fl_code fl_engine_open(const fl_config *config, fl_engine **out, fl_error *err) 
   fl_engine *e = fl_alloc_zero(1, sizeof *e);
   memcpy(&e->config, config, config->size);
   char full[PATH_MAX];
-  if (!config->read_only) mkdir(config->state_dir, 0777);
-  e->state_dir = fl_strdup(realpath(config->state_dir, full) ? full : config->state_dir);
+  e->state_dir = fl_strdup(config->state_dir);
   e->helper = config->helper ? fl_strdup(config->helper) : NULL;
   if (config->lua_dir)
     e->lua_dir = fl_strdup(realpath(config->lua_dir, full) ? full : config->lua_dir);
   name_engine(e);
   rc = open_parts(e, err);
+  if (!rc && !e->config.open_late) rc = open_state(e, err);
   if (rc)
     fl_engine_close(e);
   else
@@ -173,7 +193,7 @@ void fl_engine_close(fl_engine *e) {
     e->config.on_event = NULL;
     stop_runs(e);
     fl_error err;
-    (void)!fl_store_sync(e->store, &err);
+    if (e->store) (void)!fl_store_sync(e->store, &err);
   }
   fl_worker_pool_free(e->workers);
   fl_processes_free(e->processes, !broken);
@@ -278,7 +298,9 @@ fl_code fl_wait(fl_engine *e, const char *run_id, const char **status, fl_error 
     if (live && !e->again) fl_loop_run(e->loop, fl_engine_get_timeout_ms(e));
   }
   if (!run_id) return FL_OK;
-  fl_code rc = fl_store_find_run(e->store, run_id, &row, err);
+  fl_store *store;
+  fl_code rc = fl_engine_need_store(e, &store, err);
+  if (!rc) rc = fl_store_find_run(store, run_id, &row, err);
   if (rc) return rc;
   if (status) *status = fl_run_state_text(row.state);
   fl_run_row_deinit(&row);

@@ -3,8 +3,8 @@
 #pragma once
 #include "store/read.h"
 
-/// The engine's store; borrowed.
-fl_store *fl_engine_get_store(fl_engine *engine);
+/// The engine's store, opened now when it was not needed before (fl_config.open_late); borrowed.
+FL_MUST fl_code fl_engine_need_store(fl_engine *engine, fl_store **out, fl_error *err);
 
 /// A node as it is drawn.
 typedef struct fl_draw_node {

@@ -10,12 +10,13 @@ typedef fl_code (*read_fn)(fl_store *s, const fl_run_row *run, const void *args,
 // Lets `read` append the answer about run `name` (NULL: about none) and gives it to the caller.
 static fl_code read_text(fl_engine *engine, const char *name, read_fn read, const void *args,
                          char **out, fl_error *err) {
-  fl_store *s = fl_engine_get_store(engine);
+  fl_store *s;
   fl_run_row run = {0};
   fl_buf text;
   *out = NULL;
   fl_buf_init(&text, READ_SIZE_MAX);
-  fl_code code = name ? fl_store_find_run(s, name, &run, err) : FL_OK;
+  fl_code code = fl_engine_need_store(engine, &s, err);
+  if (code == FL_OK && name) code = fl_store_find_run(s, name, &run, err);
   if (code == FL_OK) code = read(s, &run, args, &text, err);
   if (code == FL_OK && !(*out = fl_buf_take(&text)))
     code = fl_fail(err, FL_E_LIMIT, "the answer is larger than %zu bytes", READ_SIZE_MAX);
@@ -72,7 +73,9 @@ fl_code fl_read_explain(fl_engine *engine, const char *run, const char *node, ch
 
 fl_code fl_run_find(fl_engine *engine, const char *run, char run_id_out[32], fl_error *err) {
   fl_run_row row = {0};
-  fl_code code = fl_store_find_run(fl_engine_get_store(engine), run, &row, err);
+  fl_store *s;
+  fl_code code = fl_engine_need_store(engine, &s, err);
+  if (code == FL_OK) code = fl_store_find_run(s, run, &row, err);
   snprintf(run_id_out, FL_RUN_ID_SIZE, "%s", code == FL_OK ? row.id : "");
   fl_run_row_deinit(&row);
   return code;
@@ -137,11 +140,12 @@ fl_code fl_read_status(fl_engine *engine, const char *run,
                        void (*on_run)(void *ud, const fl_run_info *run),
                        bool (*on_node)(void *ud, const fl_node_info *node), void *ud,
                        fl_error *err) {
-  fl_store *s = fl_engine_get_store(engine);
+  fl_store *s;
   fl_run_row row = {0};
   status_reader reader = {.on_node = on_node, .ud = ud};
   fl_buf_init(&reader.reason, 2 * FL_ERROR_TEXT_MAX);
-  fl_code code = fl_store_find_run(s, run, &row, err);
+  fl_code code = fl_engine_need_store(engine, &s, err);
+  if (code == FL_OK) code = fl_store_find_run(s, run, &row, err);
   if (code == FL_OK && on_run) code = tell_run(s, &row, on_run, ud, err);
   if (code == FL_OK && on_node) code = fl_read_store_status(s, &row, tell_node, &reader, err);
   fl_buf_deinit(&reader.reason);
@@ -161,8 +165,11 @@ fl_code fl_prune(fl_engine *engine, const fl_prune_options *options, char **json
   int64_t older_than_ms = options->keep_ms < 0 ? -1 : fl_wall_ms() - options->keep_ms;
   // An age that reaches back before 1970 keeps everything.
   if (options->keep_ms >= 0 && older_than_ms < 0) older_than_ms = 0;
-  fl_code code = fl_store_prune(fl_engine_get_store(engine), older_than_ms, options->size_max_bytes,
-                                options->dry_run, &out, &bytes, err);
+  fl_store *s;
+  fl_code code = fl_engine_need_store(engine, &s, err);
+  if (code == FL_OK)
+    code = fl_store_prune(s, older_than_ms, options->size_max_bytes, options->dry_run, &out, &bytes,
+                          err);
   fl_buf_addf(&out, ",\"bytes\":%lld}", (long long)bytes);
   if (code == FL_OK && !(*json_out = fl_buf_take(&out)))
     code = fl_fail(err, FL_E_LIMIT, "the answer is larger than %zu bytes", READ_SIZE_MAX);

@@ -200,15 +200,13 @@ fl_code fl_read_logs(fl_engine *engine, const char *run, const fl_log_options *o
                      int64_t *position, void (*write)(void *ud, const char *data, size_t size),
                      void *ud, fl_error *err) {
   fl_run_row row = {0};
-  log_request request = {.store = fl_engine_get_store(engine),
-                         .options = options,
-                         .write = write,
-                         .ud = ud,
-                         .position = options->node ? position : NULL};
+  log_request request = {
+      .options = options, .write = write, .ud = ud, .position = options->node ? position : NULL};
   // A caller of an older header has a shorter struct.
   if (options->size >= offsetof(fl_log_options, on_node) + sizeof options->on_node)
     request.on_node = options->on_node;
-  fl_code code = fl_store_find_run(request.store, run, &row, err);
+  fl_code code = fl_engine_need_store(engine, &request.store, err);
+  if (code == FL_OK) code = fl_store_find_run(request.store, run, &row, err);
   request.run_id = row.id;
   if (code == FL_OK)
     code = fl_read_store_logs(request.store, &row, options->node, options->attempt, read_entry,

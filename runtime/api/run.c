@@ -95,6 +95,7 @@ fl_code fl_run_start(fl_script *script, const fl_run_options *options, char run_
   fl_run *run = NULL;
   fl_value *params = NULL;
   uint8_t *selected = NULL;
+  fl_store *store;
   run_id_out[0] = 0;
   memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
   fl_code rc = fl_script_choose_flow(script, o.flow, &flow, err);
@@ -107,8 +108,10 @@ fl_code fl_run_start(fl_script *script, const fl_run_options *options, char run_
     rc = fl_fail(err, FL_E_USAGE, "the engine was opened for reading only");
     goto out;
   }
+  rc = fl_engine_need_store(e, &store, err);
+  if (rc) goto out;
   if (e->config.durability == FL_DURABILITY_DEFAULT && flow->durability)
-    fl_store_set_durability(e->store, flow->durability);
+    fl_store_set_durability(store, flow->durability);
   rc = fl_scheduler_prepare_flow(e->scheduler, flow, fl_script_get_snapshot(script), err);
   if (rc) goto out;
   fl_run_spec spec = {.flow = flow,
@@ -312,7 +315,9 @@ static fl_code patch_open(patching *p, fl_engine *e, const char *run_id, const f
   fl_patch patch = {0};
   if (given) memcpy(&patch, given, given->size < sizeof patch ? given->size : sizeof patch);
   *p = (patching){.engine = e};
-  fl_code rc = fl_store_find_run(e->store, run_id, &p->row, err);
+  fl_store *store;
+  fl_code rc = fl_engine_need_store(e, &store, err);
+  if (!rc) rc = fl_store_find_run(store, run_id, &p->row, err);
   if (rc) return rc;
   p->json = json_object();
   bool held = fl_scheduler_find_run(e->scheduler, p->row.id) || fl_owner_holds(&p->row);
@@ -406,7 +411,9 @@ static fl_code cancel_orphan(fl_engine *e, const fl_run_row *row, bool kill, fl_
 
 fl_code fl_run_cancel(fl_engine *e, const char *run_id, bool kill, fl_error *err) {
   fl_run_row row;
-  fl_code rc = fl_store_find_run(e->store, run_id, &row, err);
+  fl_store *store;
+  fl_code rc = fl_engine_need_store(e, &store, err);
+  if (!rc) rc = fl_store_find_run(store, run_id, &row, err);
   if (rc) return rc;
   fl_run *mine = fl_scheduler_find_run(e->scheduler, row.id);
   if (fl_run_state_is_final(row.state)) {
@@ -418,7 +425,7 @@ fl_code fl_run_cancel(fl_engine *e, const char *run_id, bool kill, fl_error *err
   } else if (!fl_owner_is_alive(row.owner)) {
     rc = cancel_orphan(e, &row, kill, err);
   } else {
-    rc = fl_store_ask_cancel(e->store, row.row, kill ? 2 : 1, err);
+    rc = fl_store_ask_cancel(store, row.row, kill ? 2 : 1, err);
     const char *engine = strchr(row.owner, '#');
     if (!rc && engine) fl_notify_send(e->state_dir, engine + 1); // else its next renewal sees it
   }

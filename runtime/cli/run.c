@@ -49,7 +49,7 @@ static void request_deinit(run_request *r) {
   fl_cli_list_deinit(&r->only);
 }
 
-// Before a state directory is made for it.
+// In the words of the command line, before anything is opened.
 static bool check_file(const char *path) {
   if (access(path, R_OK) == 0) return true;
   fl_cli_usage("cannot open script '%s': %s", path, strerror(errno));
@@ -101,6 +101,7 @@ static int run_run(const fl_cli *cli) {
   if (!request_init(&request, cli) || !fl_cli_watch_config(&watch, &config, &pools)) goto out;
   if (!check_file(cli->words[0])) goto out;
   bool dry = request.options.dry_run;
+  config.open_late = true; // a script that does not load, or defines no flow, leaves nothing behind
   code = fl_cli_engine_open(cli, dry ? FL_CLI_SCRATCH : FL_CLI_WRITE, &config, &engine);
   if (code != FL_EXIT_OK) goto out;
   code = load(cli, engine.engine, &script);

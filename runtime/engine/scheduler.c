@@ -27,6 +27,10 @@ fl_scheduler *fl_scheduler_new(const fl_scheduler_config *config) {
   return s;
 }
 
+void fl_scheduler_set_store(fl_scheduler *s, fl_store *store) {
+  s->config.store = s->store = store;
+}
+
 static void free_attempts(fl_attempt *list) {
   for (fl_attempt *a = list, *next; a; a = next) {
     next = a->next;

@@ -22,7 +22,7 @@ typedef struct fl_pool_capacity {
 } fl_pool_capacity;
 
 typedef struct fl_scheduler_config {
-  fl_store *store; // borrowed
+  fl_store *store; // borrowed; NULL: fl_scheduler_set_store() follows
   fl_clock clock;
   const char *owner; // who holds the leases: the process's identity and the engine's id
   uint32_t jobs;     // slots for processes and workers together
@@ -42,6 +42,8 @@ typedef struct fl_scheduler_config {
 } fl_scheduler_config;
 
 fl_scheduler *fl_scheduler_new(const fl_scheduler_config *config);
+/// For a configuration without a store: before anything else than loading and stepping.
+void fl_scheduler_set_store(fl_scheduler *s, fl_store *store);
 /// Frees all; runs that have not ended keep their leases until these expire or the process is gone.
 void fl_scheduler_free(fl_scheduler *s);
 

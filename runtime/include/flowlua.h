@@ -115,10 +115,12 @@ typedef struct fl_config {
   bool read_only;       // open for reading only: no run can be started
   fl_event_fn on_event; // (default: none)
   void *event_ud;
+  bool open_late; // open the state directory, and make it, only when a run or a reader needs it
 } fl_config;
 
-/// Opens the store and checks its version. On FL_OK `*out` is yours: fl_engine_close(). Blocks for
-/// disk. Errors: FL_E_STORE, FL_E_FULL, FL_E_CORRUPT, FL_E_NEWER, FL_E_SYSTEM.
+/// Opens the store and checks its version; with `open_late` the first function that needs the store
+/// does, and fails as this one would. On FL_OK `*out` is yours: fl_engine_close(). Blocks for disk.
+/// Errors: FL_E_STORE, FL_E_FULL, FL_E_CORRUPT, FL_E_NEWER, FL_E_SYSTEM.
 FL_API FL_MUST fl_code fl_engine_open(const fl_config *config, fl_engine **out, fl_error *err);
 /// Stops all runs of this engine where they are (as a crash would, but tidily: running processes
 /// are ended, states are saved so that a resume continues) and frees everything. NULL-safe.

@@ -52,7 +52,8 @@ void fl_store_rollback(fl_store *s);
 bool fl_store_is_open(const fl_store *s); // a write transaction is open
 /// Makes everything committed durable now (end of a run with `group`).
 FL_MUST fl_code fl_store_sync(fl_store *s, fl_error *err);
-/// group: milliseconds until fl_store_sync() is due, -1 when nothing waits for a sync.
+/// group: milliseconds until fl_store_sync() is due, -1 when nothing waits for a sync (or `s` is
+/// NULL).
 int64_t fl_store_sync_due_ms(const fl_store *s, int64_t monotonic_ms);
 
 // -------------------------------------------------------------------------------- values

@@ -189,7 +189,7 @@ fl_code fl_store_sync(fl_store *s, fl_error *err) {
 }
 
 int64_t fl_store_sync_due_ms(const fl_store *s, int64_t monotonic_ms) {
-  if (!s->dirty || s->failed) return -1;
+  if (!s || !s->dirty || s->failed) return -1;
   int64_t due = s->synced_ms + FL_STORE_SYNC_MS - monotonic_ms;
   return due > 0 ? due : 0;
 }

@@ -158,6 +158,44 @@ static void closing_an_engine_ends_what_runs_and_a_resume_goes_on(void **state) 
   host_close(&h);
 }
 
+static void an_engine_that_opens_late_makes_nothing_before_it_must(void **state) {
+  (void)state;
+  host h;
+  fl_error err;
+  fl_engine *late;
+  fl_script *script;
+  char id[32], where[128], *runs = NULL;
+  size_t live = 7;
+  struct stat st;
+  host_open(&h);
+  snprintf(where, sizeof where, "%s/late", h.dir);
+  fl_config c = {.size = sizeof c, .state_dir = where, .jobs = 1, .open_late = true};
+  assert_int_equal(fl_engine_open(&c, &late, &err), FL_OK);
+  assert_int_equal(fl_script_load(late, "/nowhere/x.lua", &script, &err), FL_E_NOT_FOUND);
+  assert_int_equal(fl_step(late, 10, &live, &err), FL_OK);
+  assert_int_equal(live, 0);
+  assert_int_equal(fl_engine_get_timeout_ms(late), -1);
+  assert_int_equal(fl_wait(late, NULL, NULL, &err), FL_OK);
+  assert_int_not_equal(stat(where, &st), 0);
+  fl_engine_close(late);
+  assert_int_not_equal(stat(where, &st), 0);
+
+  assert_int_equal(fl_engine_open(&c, &late, &err), FL_OK);
+  assert_int_equal(fl_read_runs(late, 1, &runs, &err), FL_OK);
+  assert_string_equal(runs, "[]");
+  fl_free(runs);
+  assert_int_equal(stat(where, &st), 0);
+  fl_engine_close(late);
+
+  // What is wrong with the store is said by the first that needs it.
+  c.state_dir = "/proc/self/none";
+  assert_int_equal(fl_engine_open(&c, &late, &err), FL_OK);
+  assert_int_equal(fl_run_find(late, "last", id, &err), FL_E_STORE);
+  assert_non_null(strstr(err.message, "/proc/self/none"));
+  fl_engine_close(late);
+  host_close(&h);
+}
+
 static void wrong_calls_say_what_is_wrong(void **state) {
   (void)state;
   host h;
@@ -181,6 +219,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_host_steps_two_engines_with_a_node_type_in_c),
       cmocka_unit_test(closing_an_engine_ends_what_runs_and_a_resume_goes_on),
+      cmocka_unit_test(an_engine_that_opens_late_makes_nothing_before_it_must),
       cmocka_unit_test(wrong_calls_say_what_is_wrong),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

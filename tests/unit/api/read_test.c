@@ -96,7 +96,7 @@ static int setup(void **state) {
   strcpy(f->dir, "/tmp/flowlua-read-XXXXXX");
   assert_non_null(mkdtemp(f->dir));
   OK(fl_engine_open(&config, &f->engine, err));
-  f->store = fl_engine_get_store(f->engine);
+  OK(fl_engine_need_store(f->engine, &f->store, err));
   OK(fl_store_begin(f->store, err));
   fl_snapshot_digest(&snapshot);
   OK(fl_store_put_script(f->store, &snapshot, err));
