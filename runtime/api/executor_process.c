@@ -161,9 +161,11 @@ static void process_flush(void *ud) {
     p->told = 0;
   }
   if (p->gone) {
-    fl_supervisor_close(p->supervisor, false);
+    fl_supervisor *gone = p->supervisor;
     p->supervisor = NULL;
     p->gone = false;
+    fl_supervisor_tell(gone); // what was given to it after its death goes to the next one
+    fl_supervisor_close(gone, false);
   }
   if (p->supervisor) fl_supervisor_flush(p->supervisor);
   for (adopted **at = &p->adopted; *at;) {

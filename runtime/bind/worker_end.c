@@ -193,7 +193,9 @@ static void fail_start(fl_worker *w, const fl_child_exit *x) {
 static void settle(fl_worker *w, const fl_child_exit *x) {
   bool served = w->state != FL_WORKER_STARTING;
   fl_worker_task *t;
-  if (!served && x->end != FL_CHILD_LOST && !is_temporary(x)) fail_start(w, x);
+  // Lost or revoked: its supervisor died, and that says nothing about the worker.
+  bool ended = x->end != FL_CHILD_LOST && x->end != FL_CHILD_REVOKED;
+  if (!served && ended && !is_temporary(x)) fail_start(w, x);
   // Died between two tasks without ever having done one: else it would be replaced for ever.
   t = find_running(w);
   if (!t && served && !w->answered && x->end == FL_CHILD_EXITED && !w->killed) t = find_first(w);

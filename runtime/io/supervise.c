@@ -137,6 +137,10 @@ static void tell_reports(fl_supervisor *s) {
   }
 }
 
+void fl_supervisor_tell(fl_supervisor *s) {
+  tell_reports(s);
+}
+
 // The supervisor is gone: every child that is open is told, from the journal where it knows.
 static void tell_lost(fl_supervisor *s) {
   fl_journal_view view;
@@ -267,7 +271,6 @@ static void leave(fl_supervisor *s) {
 static void on_timer(void *ud) {
   fl_supervisor *s = ud;
   enter(s);
-  tell_reports(s);
   if (!s->dead && !s->closed) handle_frames(s); // what came together with the answer to an attach
   if (s->dead && !s->told_gone && !s->closed) {
     s->told_gone = true;
@@ -275,6 +278,8 @@ static void on_timer(void *ud) {
     s->all_told = !s->closed;
     if (s->events.gone && !s->closed) s->events.gone(s->events.ud);
   }
+  // Behind `gone`: who then spawns anew would be answered here again, and for ever.
+  tell_reports(s);
   leave(s);
 }
 

@@ -112,6 +112,9 @@ void fl_supervisor_kill(fl_supervisor *s, const fl_child_id *id, int64_t grace_m
 void fl_supervisor_revoke(fl_supervisor *s, const char *run);
 /// Sends what is buffered. What the socket does not take is sent when it can be.
 void fl_supervisor_flush(fl_supervisor *s);
+/// Tells now what this side has to report by itself: what was to be spawned after `gone`. To be
+/// called before a supervisor that is gone is closed, or nobody would hear of it.
+void fl_supervisor_tell(fl_supervisor *s);
 /// Lets go: the supervisor ends its queue, and itself once its children have ended. NULL-safe. With
 /// `kill_all` it ends the children first (KILL at once).
 void fl_supervisor_close(fl_supervisor *s, bool kill_all);
