@@ -1,19 +1,23 @@
--- The kill sweep: an engine is killed at many of its durable system calls, resumed, and compared.
+-- The kill sweep: an engine is killed at its durable system calls, resumed, and compared.
 --
--- The calls of a whole run of sweep_flow.lua are counted; then, for each of many of them, the flow
--- is run anew with a SIGKILL of the engine at that call. Every third time the engine that resumes
--- is killed as well. Only the engine is: strace follows no child, so the supervisor and what it
--- runs live on, as they would. Three witnesses judge a point: the exit codes, the store (a copy as
--- each kill left it, and at the end), and the ledger into which a node writes when it really runs.
+-- The calls of a whole run of each workload are counted; then, for each of them, it is run anew
+-- with a SIGKILL of the engine at that call. Every third time the engine that resumes is killed as
+-- well. Only the engine is: strace follows no child, so the supervisor and what it runs live on, as
+-- they would. At every fifth call there is another point where the supervisor is killed with the
+-- engine, and at every fifth one where it alone is.
 local here = arg[1]
 package.path = here .. "/?.lua;" .. package.path
-local witness = require "sweep_witness"
+local place = require "place"
+local lanes = require "lanes"
+local witness = require "witness"
+local workloads = require "workloads"
 
 local SYSCALLS = { "pwrite64", "pwritev", "write", "writev", "fdatasync", "fsync", "ftruncate",
-  "rename", "renameat", "renameat2", "unlink", "unlinkat", "sendmsg", "sendto" }
+  "rename", "renameat", "renameat2", "link", "linkat", "unlink", "unlinkat", "sendmsg", "sendto" }
 local RESUMES_MAX = 3
+local KINDS = { "lost", "twice", "unequal", "left" }
 
-local options = { points = 200, durability = "full", lanes = 2, keep = false }
+local options = { durability = "full", only = nil, points = nil, keep = false }
 
 local function fail(text)
   io.stderr:write("sweep: ", text, "\n")
@@ -32,58 +36,117 @@ local function read_arguments()
       options.points = tonumber(text()) or fail "--points: expected a number"
     elseif word == "--durability" then
       options.durability = text()
+    elseif word == "--workload" then
+      options.only = text()
+      if not workloads[options.only] then fail("no workload " .. options.only) end
+    elseif word == "--point" then -- one as it was printed, to look at it again
+      options.point = text()
+      options.only = options.point:match "^%S+"
     elseif word == "--lanes" then
-      options.lanes = tonumber(text()) or fail "--lanes: expected a number"
+      place.lanes = tonumber(text()) or fail "--lanes: expected a number"
     elseif word == "--keep" then
       options.keep = true
     elseif word == "--lane" then -- for ourselves
       options.lane, options.folder = tonumber(text()), text()
     else
-      fail(("unknown option %s; there are --points N, --durability full|group, --lanes N, --keep")
-        :format(word))
+      fail(("unknown option %s; there are --points N, --workload NAME, --point 'TEXT', "
+        .. "--durability full|group, --lanes N, --keep"):format(word))
     end
     at = at + 1
   end
-  local path = os.getenv "FLOWLUA_BIN" or here .. "/../../build/release/flowlua"
-  local pipe = io.popen(("realpath -e '%s' 2>&1"):format(path))
-  options.binary = pipe:read "*l"
-  pipe:close()
-  if not options.binary:find "^/" then fail(options.binary) end
 end
 
--- ------------------------------------------------------------------------------------ running
+-- ------------------------------------------------------------------------------------ a point
 
--- Runs a command in `dir` and returns its exit code; a signal counts as 128 + its number.
-local function run(dir, text)
-  local status = os.execute(("cd '%s' && { %s; } >> out 2>&1"):format(dir, text))
-  return status % 256 == 0 and status / 256 or 128 + status % 128
+local function start(dir, w, before)
+  return place.flowlua(dir, workloads.get_start(w, options.durability), before)
 end
 
-local function flowlua(dir, words, before)
-  return run(dir, ("SWEEP_MARK='%s' exec %s '%s' %s --state '%s/state' --quiet --jobs 2")
-    :format(dir, before or "", options.binary, words, dir))
+-- Resumes what a kill left until it succeeds; every third point's first resume is killed as well.
+-- Returns how many engines were killed.
+local function recover(dir, w, number, found)
+  local crashes, resumes, code = 1, 0
+  repeat
+    local acks = witness.read_acks(dir)
+    local broken = witness.read_store(dir, true)
+    local lines = #witness.read_ledger(dir)
+    if broken.integrity ~= "ok" then found("lost", "integrity_check: " .. broken.integrity) end
+    witness.check_told(dir, broken, acks, found)
+    local before = resumes == 0 and number % 3 == 0
+      and place.kill_at("pwrite64", 1 + number % 13) or nil
+    code = place.flowlua(dir, workloads.get_resume(w, broken, options.durability), before)
+    if code == place.KILLED then crashes = crashes + 1 end
+    resumes = resumes + 1
+    -- A patch may run again what succeeded: what it lets stand is known once it is recorded.
+    if not w.failed or broken.patched then
+      witness.check_kept(dir, broken, lines, acks, found)
+    end
+  until code == 0 or resumes == RESUMES_MAX
+  if code ~= 0 then
+    found("lost", ("does not succeed: exit code %s after %d resumes"):format(code, resumes))
+  end
+  return crashes
 end
 
-local function start(dir, before)
-  return flowlua(dir, ("run '%s/sweep_flow.lua' --durability %s --param ledger='%s/ledger'")
-    :format(here, options.durability, dir), before)
+-- Breaks a run at a call as `how` says. Returns its exit code, and whether it came to that call.
+local function break_at(dir, w, how, name, count)
+  if how == "supervisor" then
+    return place.flowlua_stopped(dir, workloads.get_start(w, options.durability), name, count)
+  end
+  local code = start(dir, w, place.kill_at(name, count))
+  if how == "both" then place.kill_supervisors(dir) end
+  return code, code ~= 0
 end
 
-local function kill_at(name, count)
-  return ("strace -qq -o /dev/null -e trace=%s -e inject=%s:signal=KILL:when=%d")
-    :format(name, name, count)
+--- Breaks a run at a call and resumes it. Returns what was found wrong, { kind, text } each, or
+--- nil when the run ended before that call.
+local function try_point(dir, w, how, name, count, number, whole)
+  local wrong, crashes = {}, 1
+  local function found(kind, text) wrong[#wrong + 1] = { kind, text } end
+  local code, reached = break_at(dir, w, how, name, count)
+  if not reached then
+    witness.check_left(dir, function() end)
+    return nil
+  end
+  if code ~= (how == "supervisor" and 0 or place.KILLED) then
+    found("lost", "ended with " .. code)
+  end
+  if code ~= 0 then crashes = recover(dir, w, number, found) end
+  local final = witness.read_store(dir, false)
+  witness.check_told(dir, final, { checkpoints = {}, steps = {} }, found)
+  witness.check_equal(whole, final, found)
+  witness.check_attempts(whole, final, crashes, found)
+  witness.check_ledger(dir, whole, crashes, how ~= "engine", found)
+  witness.check_left(dir, found)
+  return wrong
 end
 
-local function make_dir(dir)
-  os.execute(("rm -rf '%s' && mkdir -p '%s'"):format(dir, dir))
-  return dir
+local wholes = {}
+
+-- Calls vary a little from run to run: one that a run did not reach is tried again, an earlier one.
+local function run_job(job, number)
+  local which, how, name, count = job:match "^(%S+) (%S+) (%S+) (%d+)$"
+  local w, folder = workloads[which], options.folder
+  wholes[which] = wholes[which] or witness.read_whole(folder .. "/whole." .. which)
+  count = tonumber(count)
+  for _ = 1, 20 do
+    local dir = workloads.make(w, folder, "point." .. number)
+    local wrong = try_point(dir, w, how, name, count, number, wholes[which])
+    if wrong and #wrong == 0 then place.remove(dir) end
+    if wrong then return wrong end
+    count = math.max(1, count - math.ceil(count / 20))
+  end
+  return { { "lost", "no run reached this call" } }
 end
 
---- The durable calls of one run, in order: { { name, count of this name so far }, ... }.
-local function list_calls(dir)
+-- ------------------------------------------------------------------------------------ whole
+
+--- The durable calls of one run, in order: { name, count of this name so far } each.
+local function list_calls(w, folder)
+  local dir = workloads.make(w, folder, "trace." .. w.name)
   local trace = ("strace -qq -o '%s/trace' -e trace=%s"):format(dir, table.concat(SYSCALLS, ","))
-  local code = start(dir, trace)
-  if code ~= 0 then fail(("the flow itself ends with %d; see %s/out"):format(code, dir)) end
+  local code = start(dir, w, trace)
+  if code ~= 0 then fail(("%s itself ends with %s; see %s/out"):format(w.name, code, dir)) end
   local calls, count = {}, {}
   for line in io.lines(dir .. "/trace") do
     local name = line:match "^([%w_]+)%("
@@ -95,137 +158,62 @@ local function list_calls(dir)
   return calls
 end
 
--- ------------------------------------------------------------------------------------ a point
-
--- Resumes what a kill left until it succeeds; every third point's first resume is killed as well.
-local function recover(dir, number, found)
-  local crashes, resumes, code = 1, 0
-  repeat
-    local broken = witness.read_store(dir, true)
-    broken.lines = witness.count_lines(dir .. "/ledger")
-    local before = resumes == 0 and number % 3 == 0 and kill_at("pwrite64", 1 + number % 13) or nil
-    if #broken.runs == 0 then
-      code = start(dir, before)
-    else
-      code = flowlua(dir, "resume --durability " .. options.durability, before)
-    end
-    if code == 137 then crashes = crashes + 1 end
-    resumes = resumes + 1
-    witness.check_kept(dir .. "/ledger", broken, found)
-  until code == 0 or resumes == RESUMES_MAX
-  if code ~= 0 then
-    found("lost", ("does not succeed: exit code %d after %d resumes"):format(code, resumes))
+local function add_jobs(jobs, w, folder)
+  local text = workloads.prepare(w, folder, options.durability)
+  if text then fail(text) end
+  local dir = workloads.make(w, folder, "whole." .. w.name)
+  local code = start(dir, w)
+  if code ~= 0 then fail(("%s itself ends with %s; see %s/out"):format(w.name, code, dir)) end
+  local calls = list_calls(w, folder)
+  for i, call in ipairs(calls) do
+    local at = ("%s %d"):format(call[1], call[2])
+    jobs[#jobs + 1] = ("%s engine %s"):format(w.name, at)
+    if i % 5 == 1 then jobs[#jobs + 1] = ("%s both %s"):format(w.name, at) end
+    if i % 5 == 3 then jobs[#jobs + 1] = ("%s supervisor %s"):format(w.name, at) end
   end
-  return crashes
+  print(("%-11s %4d durable calls"):format(w.name, #calls))
 end
 
---- Kills a run at a call and resumes it. Returns what was found wrong, { kind, text } each, or
---- "missed" when the run ended before that call.
-local function try_point(dir, call, number, expected)
-  make_dir(dir)
-  local wrong = {}
-  local function found(kind, text) wrong[#wrong + 1] = { kind, text } end
-  local code = start(dir, kill_at(call[1], call[2]))
-  if code == 0 then return "missed" end
-  if code ~= 137 then found("lost", "ended with " .. code) end
-  local crashes = recover(dir, number, found)
-  local final = witness.read_store(dir, false)
-  witness.compare(expected, final, found)
-  witness.check_attempts(final, crashes, found)
-  witness.check_ledger(dir .. "/ledger", crashes, found)
-  witness.check_left(dir, found)
-  return wrong
+local function new_counts() return { points = 0, lost = 0, twice = 0, unequal = 0, left = 0 } end
+
+local function describe(c)
+  return ("%d points, %d lost, %d twice, %d unequal, %d left"):format(c.points, c.lost, c.twice,
+    c.unequal, c.left)
 end
 
--- Calls vary a little from run to run: one that a run did not reach is tried again, an earlier one.
-local function try_near(dir, call, number, expected)
-  for _ = 1, 20 do
-    local wrong = try_point(dir, call, number, expected)
-    if wrong ~= "missed" then return wrong end
-    call[2] = math.max(1, call[2] - math.ceil(call[2] / 20))
+-- Prints what is wrong, and the counts of each workload and of all. Returns whether all is well.
+local function tell(lines, job_count)
+  local all, each, wrong = new_counts(), {}, false
+  for _, line in ipairs(lines) do
+    local kind, which = line:match "^(%S+) (%w+)"
+    local counts = each[which] or new_counts()
+    each[which] = counts
+    if kind ~= "point" then print(line) end
+    kind = kind == "point" and "points" or kind
+    counts[kind], all[kind] = counts[kind] + 1, all[kind] + 1
   end
-  return { { "lost", "no run reached this call" } }
-end
-
-local function write_lane(file, call, wrong)
-  for _, entry in ipairs(wrong) do
-    file:write(("%s %s:%d: %s\n"):format(entry[1], call[1], call[2], entry[2]:gsub("\n", " ")))
+  for _, w in ipairs(workloads) do
+    if each[w.name] then print(("%-11s %s"):format(w.name, describe(each[w.name]))) end
   end
-  file:write "point\n"
-  file:flush()
-end
-
-local function run_lane()
-  local folder, lane = options.folder, options.lane
-  local expected = witness.read_store(folder .. "/whole", false)
-  local results = assert(io.open(("%s/lane.%d"):format(folder, lane), "w"))
-  local number = 0
-  for line in io.lines(folder .. "/points") do
-    number = number + 1
-    if number % options.lanes == lane % options.lanes then
-      local name, count = line:match "^(%S+) (%d+)$"
-      local call, dir = { name, tonumber(count) }, ("%s/point.%d"):format(folder, number)
-      local wrong = try_near(dir, call, number, expected)
-      if #wrong == 0 then os.execute("rm -rf '" .. dir .. "'") end
-      write_lane(results, call, wrong)
-    end
-  end
-  results:close()
-end
-
--- ------------------------------------------------------------------------------------ whole
-
-local function choose_points(calls, folder)
-  local file = assert(io.open(folder .. "/points", "w"))
-  for i = 0, options.points - 1 do
-    local call = calls[math.floor(i * #calls / options.points) + 1]
-    file:write(call[1], " ", call[2], "\n")
-  end
-  file:close()
-end
-
-local function tell(folder)
-  local points, count = 0, { lost = 0, twice = 0, left = 0 }
-  for lane = 1, options.lanes do
-    for line in io.lines(("%s/lane.%d"):format(folder, lane)) do
-      if line == "point" then
-        points = points + 1
-      else
-        local kind = line:match "^%S+"
-        count[kind] = count[kind] + 1
-        print(line)
-      end
-    end
-  end
-  local good = points == options.points and count.lost + count.twice + count.left == 0
-  if not good then print("kept: " .. folder) end
-  if good and not options.keep then os.execute("rm -rf '" .. folder .. "'") end
-  print(("%d points, %d lost, %d twice, %d left")
-    :format(points, count.lost, count.twice, count.left))
-  return good
+  for _, kind in ipairs(KINDS) do wrong = wrong or all[kind] > 0 end
+  return describe(all), not wrong and all.points == job_count
 end
 
 local function sweep()
-  local pipe = io.popen(("mktemp -d '%s/sweep.XXXXXX'"):format(options.binary:match "^(.*)/"))
-  local folder = pipe:read "*l" or fail "cannot make a folder"
-  pipe:close()
-  local code = start(make_dir(folder .. "/whole"))
-  if code ~= 0 then
-    fail(("the flow itself ends with %d; see %s/whole/out"):format(code, folder))
+  local folder, jobs = lanes.make_folder "sweep", {}
+  for _, w in ipairs(workloads) do
+    if not options.only or options.only == w.name then add_jobs(jobs, w, folder) end
   end
-  local calls = list_calls(make_dir(folder .. "/trace"))
-  choose_points(calls, folder)
-  print(("%d durable calls in a run of %d nodes"):format(#calls,
-    #witness.read_store(folder .. "/whole", false).nodes))
-  local command = {}
-  for lane = 1, options.lanes do
-    command[lane] = ("FLOWLUA_BIN='%s' luajit '%s/sweep.lua' '%s' --points %d --lanes %d"
-      .. " --durability %s --lane %d '%s' &"):format(options.binary, here, here, options.points,
-      options.lanes, options.durability, lane, folder)
-  end
-  os.execute(table.concat(command, "\n") .. "\nwait")
-  os.exit(tell(folder) and 0 or 1)
+  jobs = options.point and { options.point } or lanes.spread(jobs, options.points)
+  local lines = lanes.run("sweep.lua", "--durability " .. options.durability, folder, jobs)
+  local text, good = tell(lines, #jobs)
+  if not good then print("kept: " .. folder) end
+  if good and not options.keep then place.remove(folder) end
+  print(text)
+  os.exit(good and 0 or 1)
 end
 
+local why = place.init(here)
+if why then fail(why) end
 read_arguments()
-if options.lane then run_lane() else sweep() end
+if options.lane then lanes.work(options.folder, options.lane, run_job) else sweep() end
