@@ -226,6 +226,7 @@ void fl_cli_table_add(fl_cli_table *table, const char *text, fl_cli_style style)
 void fl_cli_table_addf(fl_cli_table *table, const char *fmt, ...) FL_CLI_PRINTF(2, 3);
 /// Prints (nothing when there is no row) and frees.
 void fl_cli_table_print(fl_cli_table *table);
+void fl_cli_table_free(fl_cli_table *table); // NULL-safe
 
 /// "2026-01-31 23:59:59" in the zone of the reader; "-" for 0.
 void fl_cli_local_time(int64_t wall_ms, char out[32]);

@@ -15,11 +15,12 @@ static const char *const statuses[] = {
 };
 #define STATUS_COUNT (sizeof statuses / sizeof *statuses)
 
-/// A view of a run while its nodes are read: the first pass counts, the second one lists.
+/// A view of a run while its nodes are read, once: whether all are listed is known at the end.
 typedef struct show_view {
-  fl_cli_table *table;
-  size_t total, listed, counts[STATUS_COUNT];
-  bool all;
+  fl_cli_table *all;  // NULL when there are too many
+  fl_cli_table *loud; // those that are always listed
+  size_t total, loud_count, counts[STATUS_COUNT];
+  bool wants_all;
 } show_view;
 
 static void field(const char *name, const char *text, fl_cli_style style) {
@@ -54,12 +55,10 @@ static void print_run(void *ud, const fl_run_info *run) {
   }
 }
 
-static bool count_node(void *ud, const fl_node_info *node) {
-  show_view *view = ud;
+static void count_node(show_view *view, const fl_node_info *node) {
   view->total++;
   for (size_t i = 0; i < STATUS_COUNT; i++)
     if (strcmp(node->status, statuses[i]) == 0) view->counts[i]++;
-  return true;
 }
 
 // In a large run what has succeeded or not begun is counted only.
@@ -75,30 +74,40 @@ static void add_error(fl_cli_table *table, const fl_node_info *node) {
                     strchr(text, '\n') ? " ..." : "");
 }
 
-static bool list_node(void *ud, const fl_node_info *node) {
-  show_view *view = ud;
+static void list_node(fl_cli_table *table, const fl_node_info *node) {
   char duration[32] = "";
-  if (!view->all && is_quiet(node->status)) return true;
   if (node->started_ms > 0 && node->ended_ms >= node->started_ms)
     fl_duration_format(node->ended_ms - node->started_ms, duration);
   else if (node->started_ms > 0 && strcmp(node->status, "running") == 0)
     fl_duration_format(fl_cli_wall_ms() - node->started_ms, duration);
-  fl_cli_table_add(view->table, node->name, FL_STYLE_NONE);
-  fl_cli_table_add(view->table, node->type, FL_STYLE_NONE);
-  fl_cli_table_add(view->table, node->status, fl_cli_style_of_status(node->status));
+  fl_cli_table_add(table, node->name, FL_STYLE_NONE);
+  fl_cli_table_add(table, node->type, FL_STYLE_NONE);
+  fl_cli_table_add(table, node->status, fl_cli_style_of_status(node->status));
   if (node->attempts > 0)
-    fl_cli_table_addf(view->table, "%u", node->attempts);
+    fl_cli_table_addf(table, "%u", node->attempts);
   else
-    fl_cli_table_add(view->table, NULL, FL_STYLE_NONE);
-  fl_cli_table_add(view->table, duration, FL_STYLE_NONE);
+    fl_cli_table_add(table, NULL, FL_STYLE_NONE);
+  fl_cli_table_add(table, duration, FL_STYLE_NONE);
   if (node->signal > 0)
-    fl_cli_table_addf(view->table, "signal %d", node->signal);
+    fl_cli_table_addf(table, "signal %d", node->signal);
   else if (node->exit_code >= 0)
-    fl_cli_table_addf(view->table, "%d", node->exit_code);
+    fl_cli_table_addf(table, "%d", node->exit_code);
   else
-    fl_cli_table_add(view->table, NULL, FL_STYLE_NONE);
-  add_error(view->table, node);
-  view->listed++;
+    fl_cli_table_add(table, NULL, FL_STYLE_NONE);
+  add_error(table, node);
+}
+
+static bool take_node(void *ud, const fl_node_info *node) {
+  show_view *view = ud;
+  count_node(view, node);
+  if (view->total > ALL_MAX && !view->wants_all) {
+    fl_cli_table_free(view->all);
+    view->all = NULL;
+  }
+  if (view->all) list_node(view->all, node);
+  if (view->wants_all || is_quiet(node->status)) return true;
+  list_node(view->loud, node);
+  view->loud_count++;
   return true;
 }
 
@@ -114,18 +123,24 @@ static void print_counts(const show_view *view) {
 }
 
 static fl_code show_people(const fl_cli *cli, fl_engine *engine, fl_error *err) {
-  show_view view = {0};
-  fl_code code = fl_read_status(engine, cli->words[0], print_run, count_node, &view, err);
-  if (code != FL_OK) return code;
-  print_counts(&view);
-  view.all = fl_cli_has(cli, "all") || view.total <= ALL_MAX;
-  view.table = fl_cli_table_new("node:type:status:>attempts:>duration:>exit:error");
-  code = fl_read_status(engine, cli->words[0], NULL, list_node, &view, err);
-  if (view.listed > 0) fl_cli_printf("\n");
-  fl_cli_table_print(view.table);
-  if (!view.all)
-    fl_cli_printf("%zu nodes that have succeeded or not begun are not listed (--all lists them)\n",
-                  view.total - view.listed);
+  static const char titles[] = "node:type:status:>attempts:>duration:>exit:error";
+  show_view view = {.all = fl_cli_table_new(titles),
+                    .loud = fl_cli_table_new(titles),
+                    .wants_all = fl_cli_has(cli, "all")};
+  fl_code code = fl_read_status(engine, cli->words[0], print_run, take_node, &view, err);
+  if (code == FL_OK) {
+    fl_cli_table **listed = view.all ? &view.all : &view.loud;
+    print_counts(&view);
+    if (view.all ? view.total : view.loud_count) fl_cli_printf("\n");
+    fl_cli_table_print(*listed);
+    if (listed == &view.loud)
+      fl_cli_printf(
+          "%zu nodes that have succeeded or not begun are not listed (--all lists them)\n",
+          view.total - view.loud_count);
+    *listed = NULL;
+  }
+  fl_cli_table_free(view.all);
+  fl_cli_table_free(view.loud);
   return code;
 }
 

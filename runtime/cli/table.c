@@ -89,6 +89,11 @@ void fl_cli_table_print(fl_cli_table *table) {
     if (table->cells[i].width > widths[c]) widths[c] = table->cells[i].width;
   }
   for (size_t row = 0; row < rows; row++) print_row(table, row, widths);
+  fl_cli_table_free(table);
+}
+
+void fl_cli_table_free(fl_cli_table *table) {
+  if (!table) return;
   fl_cli_text_deinit(&table->text);
   free(table->cells);
   free(table);

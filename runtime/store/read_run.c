@@ -148,6 +148,7 @@ typedef struct show {
   fl_read_states states;
   fl_read_cursor checkpoints, progress;
   last_value outputs, vars;
+  fl_value_walk values; // nodes that stand together mostly ended together
   last_second second;
   fl_buf *out;
 } show;
@@ -161,7 +162,7 @@ static fl_code add_value(show *w, last_value *last, int64_t id, fl_error *err) {
   if (id != last->id) {
     fl_buf_reset(&last->text);
     last->id = 0;
-    code = fl_store_append_value(w->store, id, "", &last->text, err);
+    code = fl_store_walk_append(w->store, &w->values, id, &last->text, err);
     if (!code) last->id = id;
   }
   if (!code) fl_buf_add(w->out, last->text.data, last->text.size);
@@ -306,6 +307,7 @@ static fl_code show_open(show *w, fl_store *s, const fl_run_row *run, fl_buf *ou
 static void show_close(show *w) {
   fl_read_cursor_close(&w->checkpoints);
   fl_read_cursor_close(&w->progress);
+  fl_store_walk_end(&w->values);
   fl_read_states_close(&w->states);
   fl_read_nodes_deinit(&w->nodes);
   fl_buf_deinit(&w->outputs.text);

@@ -164,6 +164,15 @@ FL_MUST fl_code fl_store_notice_sweeps(fl_store *s, fl_error *err);
 /// Appends the text of value `id`, checked; `otherwise` when id is 0.
 FL_MUST fl_code fl_store_append_value(fl_store *s, int64_t id, const char *otherwise, fl_buf *out,
                                       fl_error *err);
+/// A walk over values by id: goes forward where the asker mostly does. Zero-initialise.
+typedef struct fl_value_walk {
+  sqlite3_stmt *st;
+  int64_t id; // it stands on this one; 0: on none
+} fl_value_walk;
+/// Appends the text of value `id` (not 0), checked. Within a read transaction.
+FL_MUST fl_code fl_store_walk_append(fl_store *s, fl_value_walk *w, int64_t id, fl_buf *out,
+                                     fl_error *err);
+void fl_store_walk_end(fl_value_walk *w);
 #define FL_CHECKPOINT_COLUMNS "digest,text,value"
 /// Appends the text of the checkpoint whose columns stand in `st` from `at` on, checked.
 FL_MUST fl_code fl_store_append_checkpoint(fl_store *s, sqlite3_stmt *st, int at, fl_buf *out,

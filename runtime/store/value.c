@@ -98,10 +98,7 @@ static fl_code seek(fl_store *s, int64_t id, sqlite3_stmt **st, fl_error *err) {
   sqlite3_bind_int64(*st, 1, id);
   code = fl_store_read(s, *st, &row, err);
   if (code) return code;
-  if (!row) return fl_store_fail_corrupt(s, err, "value %lld is missing", (long long)id);
-  if (sqlite3_column_bytes(*st, 0) == FL_DIGEST_SIZE) return FL_OK;
-  sqlite3_reset(*st);
-  return fl_store_fail_corrupt(s, err, "value %lld has no digest", (long long)id);
+  return row ? FL_OK : fl_store_fail_corrupt(s, err, "value %lld is missing", (long long)id);
 }
 
 static fl_code check(fl_store *s, int64_t id, const void *expected, const void *data, size_t size,
@@ -113,13 +110,13 @@ static fl_code check(fl_store *s, int64_t id, const void *expected, const void *
                                (long long)id);
 }
 
-/// Appends the value's text, checked, to `out`; its digest goes to `digest`.
-static fl_code append(fl_store *s, int64_t id, uint8_t digest[FL_DIGEST_SIZE], fl_buf *out,
-                      fl_error *err) {
-  sqlite3_stmt *st;
+/// Appends the text of value `id`, on which `st` stands, checked; its digest goes to `digest`.
+static fl_code append_row(fl_store *s, sqlite3_stmt *st, int64_t id, uint8_t digest[FL_DIGEST_SIZE],
+                          fl_buf *out, fl_error *err) {
   char hex[2 * FL_DIGEST_SIZE + 1];
-  fl_code code = seek(s, id, &st, err);
-  if (code) return code;
+  fl_code code = FL_OK;
+  if (sqlite3_column_bytes(st, 0) != FL_DIGEST_SIZE)
+    return fl_store_fail_corrupt(s, err, "value %lld has no digest", (long long)id);
   memcpy(digest, sqlite3_column_blob(st, 0), FL_DIGEST_SIZE);
   size_t start = out->size;
   if (sqlite3_column_type(st, 2) == SQLITE_NULL) {
@@ -128,9 +125,51 @@ static fl_code append(fl_store *s, int64_t id, uint8_t digest[FL_DIGEST_SIZE], f
   } else {
     fl_buf_add(out, sqlite3_column_text(st, 2), (size_t)sqlite3_column_bytes(st, 2));
   }
-  sqlite3_reset(st);
   if (!code && !out->failed) code = check(s, id, digest, out->data + start, out->size - start, err);
   return code;
+}
+
+static fl_code append(fl_store *s, int64_t id, uint8_t digest[FL_DIGEST_SIZE], fl_buf *out,
+                      fl_error *err) {
+  sqlite3_stmt *st;
+  fl_code code = seek(s, id, &st, err);
+  if (code) return code;
+  code = append_row(s, st, id, digest, out, err);
+  sqlite3_reset(st);
+  return code;
+}
+
+// -------------------------------------------------------------------------------- walking
+
+#define STEPS_MAX 3 // rows to step over before a new search is cheaper
+
+fl_code fl_store_walk_append(fl_store *s, fl_value_walk *w, int64_t id, fl_buf *out,
+                             fl_error *err) {
+  uint8_t digest[FL_DIGEST_SIZE];
+  fl_code code = FL_OK;
+  bool row = w->id > 0;
+  if (!w->st)
+    code = fl_store_prepare_own(s, "SELECT digest,size,text,id FROM value WHERE id>=?1 ORDER BY id",
+                                &w->st, err);
+  if (!code && (!row || id < w->id || id > w->id + STEPS_MAX)) {
+    sqlite3_reset(w->st);
+    sqlite3_bind_int64(w->st, 1, id);
+    w->id = 0;
+    row = true;
+  }
+  while (!code && row && w->id < id) {
+    code = fl_store_read(s, w->st, &row, err);
+    w->id = !code && row ? sqlite3_column_int64(w->st, 3) : 0;
+  }
+  if (code) return code;
+  if (!row || w->id != id)
+    return fl_store_fail_corrupt(s, err, "value %lld is missing", (long long)id);
+  return append_row(s, w->st, id, digest, out, err);
+}
+
+void fl_store_walk_end(fl_value_walk *w) {
+  sqlite3_finalize(w->st);
+  *w = (fl_value_walk){0};
 }
 
 fl_code fl_store_append_value(fl_store *s, int64_t id, const char *otherwise, fl_buf *out,

@@ -160,8 +160,41 @@ static void a_remembered_id_is_looked_up_again_after_a_sweep(void **state) {
   remove_dir(dir);
 }
 
+static void a_walk_finds_values_in_any_order(void **state) {
+  static const int order[] = {0, 1, 2, 9, 9, 3, 8, 0, 7};
+  char *dir = make_dir(), text[32];
+  int64_t ids[10];
+  fl_value_walk walk = {0};
+  fl_buf out;
+  (void)state;
+  fl_buf_init(&out, 1000);
+  fl_store *s = open_store(dir);
+  for (int i = 0; i < 10; i++) {
+    snprintf(text, sizeof text, "[%d]", i);
+    ids[i] = put_text(s, text);
+  }
+  ok(fl_store_commit(s, &err));
+  for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+    snprintf(text, sizeof text, "[%d]", order[i]);
+    fl_buf_reset(&out);
+    ok(fl_store_walk_append(s, &walk, ids[order[i]], &out, &err));
+    assert_string_equal(fl_buf_cstr(&out), text);
+  }
+  fails(fl_store_walk_append(s, &walk, ids[9] + 1, &out, &err), FL_E_CORRUPT, "is missing");
+  ok(fl_store_walk_append(s, &walk, ids[4], &out, &err));
+  fails(fl_store_walk_append(s, &walk, ids[9] + 100, &out, &err), FL_E_CORRUPT, "is missing");
+  sqlite3_exec(fl_store_get_db(s), "UPDATE value SET text='[6]' WHERE text='[5]'", NULL, NULL,
+               NULL);
+  fails(fl_store_walk_append(s, &walk, ids[5], &out, &err), FL_E_CORRUPT, "its digest differs");
+  fl_store_walk_end(&walk);
+  fl_buf_deinit(&out);
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_walk_finds_values_in_any_order),
       cmocka_unit_test(equal_values_share_a_row),
       cmocka_unit_test(a_flipped_bit_is_found),
       cmocka_unit_test(a_large_value_is_a_file),
