@@ -2,9 +2,11 @@
 -- index of its graph (from 0), `inner` true for an instance of the map `node`.
 local command = require "flow.command"
 local context = require "flow.context"
+local definition = require "flow.definition"
 local fault = require "flow.fault"
 local known = require "flow.known"
 local params = require "flow.params"
+local patch = require "flow.patch"
 local place = require "flow.place"
 local render = require "flow.render"
 local row = require "flow.row"
@@ -370,6 +372,33 @@ function host.params(flow_index, texts, json)
     end
   end
   return value.encode(params.resolve(flow.params, flow.key, texts, base), "params")
+end
+
+--- What a node does, as one text: equal for equal definitions.
+function host.definition(flow_index, node) return definition.text(flows[flow_index], node) end
+
+--- The patch that a request (JSON) makes, as JSON; the flow is the run's as it was. Raises a
+--- string.
+function host.build_patch(flow_index, request)
+  return value.encode(patch.build(flows[flow_index], value.decode(request)), "patch")
+end
+
+--- Checks a patch (JSON) against the flow that goes on with it. `former`: names of the nodes
+--- before. Raises a string.
+function host.check_patch(flow_index, text, former)
+  local names = {}
+  for _, name in ipairs(former) do names[name] = true end
+  patch.check_flow(flows[flow_index], value.decode(text),
+    { key = flows[flow_index].key, graph = {
+      find = function(_, name) return names[name] end,
+      count = function() return #former end,
+      name = function(_, i) return former[i + 1] end } })
+end
+
+--- The params (JSON) of a run from a resume on: the old ones with changes. Raises a string.
+function host.patch_params(flow_index, old, changes)
+  return value.encode(patch.params(flows[flow_index], value.decode(old),
+    changes and value.decode(changes)), "params")
 end
 
 --- Names and types of the nodes, for drawing.

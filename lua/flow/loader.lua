@@ -5,6 +5,7 @@ local dag = require "flow.dag"
 local fault = require "flow.fault"
 local host = require "flow.host"
 local known = require "flow.known"
+local patch = require "flow.patch"
 local place = require "flow.place"
 local registry = require "flow.registry"
 local render = require "flow.render"
@@ -12,6 +13,7 @@ local search = require "flow.search"
 local suggest = require "flow.suggest"
 local template = require "flow.template"
 local trace = require "flow.trace"
+local value = require "flow.value"
 
 local loader = {}
 
@@ -194,16 +196,29 @@ local function call_fault(states)
   return first
 end
 
-local function compile(states, dir)
+-- Patches of a run give its nodes other options. The script is sound by then.
+local function apply_overrides(states, overrides)
+  for _, state in ipairs(states) do
+    if state.key == overrides.flow then
+      patch.apply_options(state, overrides.inherited, true)
+      patch.apply_options(state, overrides.options)
+      local bad = build.check(state, true)
+      if bad then error(patch.option_fault(state, overrides.options, bad.message), 0) end
+    end
+  end
+end
+
+local function compile(states, options)
   local first = key_fault(states)
   for _, state in ipairs(states) do first = build.earlier(first, build.check(state, true)) end
   first = first or call_fault(states)
   if first then error(first.message, 0) end
+  if options.overrides then apply_overrides(states, value.decode(options.overrides)) end
   local flows = {}
   for i, state in ipairs(states) do
     local flow, problem = build.flow(state)
     if not flow then error(problem.message, 0) end
-    flow.dir = dir
+    flow.dir = options.dir
     flows[i] = flow
   end
   return flows
@@ -234,7 +249,7 @@ function loader.load(options)
   local states = returned_states(result, options.path)
   script.returned = #states
   add_called(states)
-  script.flows = compile(states, options.dir)
+  script.flows = compile(states, options)
   host.use(script.flows)
   return script
 end

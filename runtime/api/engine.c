@@ -216,12 +216,13 @@ void fl_engine_close(fl_engine *e) {
 
 // ------------------------------------------------------------------------------------- scripts
 
-fl_code fl_engine_load(fl_engine *e, const char *path, fl_snapshot *snapshot, fl_script **out,
-                       fl_error *err) {
+fl_code fl_engine_load(fl_engine *e, const char *path, fl_snapshot *snapshot, const char *overrides,
+                       fl_script **out, fl_error *err) {
   const char **natives = fl_alloc((e->native_count + 1) * sizeof *natives);
   for (size_t i = 0; i < e->native_count; i++) natives[i] = e->natives[i].name;
   fl_script_config config = {.path = path,
                              .snapshot = snapshot,
+                             .overrides = overrides,
                              .lua_dir = e->lua_dir,
                              .argc = e->argc,
                              .argv = e->argv,
@@ -245,7 +246,7 @@ fl_code fl_engine_load(fl_engine *e, const char *path, fl_snapshot *snapshot, fl
 }
 
 fl_code fl_script_load(fl_engine *e, const char *path, fl_script **out, fl_error *err) {
-  return fl_engine_load(e, path, NULL, out, err);
+  return fl_engine_load(e, path, NULL, NULL, out, err);
 }
 
 size_t fl_script_get_flow_count(const fl_script *script) {

@@ -46,9 +46,13 @@ struct fl_engine {
 
 // engine.c
 /// Loads a script (from `snapshot`, or the disk), keeps it for the engine's life and opens its
-/// backend.
+/// backend. `overrides`: as in fl_script_config, or NULL.
 FL_MUST fl_code fl_engine_load(fl_engine *e, const char *path, fl_snapshot *snapshot,
-                               fl_script **out, fl_error *err);
+                               const char *overrides, fl_script **out, fl_error *err);
+// patch.c
+/// Loads the script of a run as the run has it: from the store, with the options that patches gave.
+FL_MUST fl_code fl_engine_load_run(fl_engine *e, const fl_run_row *row, fl_script **script,
+                                   fl_flow **flow, fl_error *err);
 // owner.c
 /// A lease's owner: does that very process still live?
 bool fl_owner_is_alive(const char *owner);

@@ -79,7 +79,14 @@ typedef enum fl_attempt_state {
   X(KEPT, "kept", "it has succeeded; its result is kept")                                          \
   X(SYNTHETIC, "synthetic", "its outputs were set by hand")                                        \
   X(HOOK, "hook", "the run has ended")                                                             \
-  X(INSTANCE, "instance", "an item of its map")
+  X(INSTANCE, "instance", "an item of its map")                                                    \
+  X(KEPT_CHANGED, "kept_changed",                                                                  \
+    "it has succeeded, but its definition changed: rerun it, or say that its result is kept")      \
+  X(KEEP_ASKED, "keep_asked", "its definition changed; its result is kept as asked")               \
+  X(KEPT_BEHIND, "kept_behind",                                                                    \
+    "it has succeeded; its result is kept though something it depends on runs again")              \
+  X(SUCCEED_ASKED, "succeed_asked", "it was marked as succeeded by hand")                          \
+  X(ADDED, "added", "it is new in the mended script")
 
 typedef enum fl_reason {
 #define X(id, name, text) FL_REASON_##id,

@@ -132,6 +132,7 @@ static void push_options(lua_State *L, const loading *l) {
   lua_pushstring(L, l->dir), lua_setfield(L, -2, "dir");
   lua_pushstring(L, l->name), lua_setfield(L, -2, "name");
   lua_pushboolean(L, c->worker), lua_setfield(L, -2, "worker");
+  lua_pushstring(L, c->overrides), lua_setfield(L, -2, "overrides");
   lua_newtable(L);
   for (int i = 0; i < c->argc; i++) lua_pushstring(L, c->argv[i]), lua_rawseti(L, -2, i + 1);
   lua_setfield(L, -2, "args");
@@ -185,6 +186,7 @@ fl_code fl_script_open(const fl_script_config *config, fl_script **out, fl_error
   if (rc) return rc;
   fl_script *script = fl_alloc_zero(1, sizeof *script);
   script->path = fl_strdup(config->path);
+  script->overrides = config->overrides ? fl_strdup(config->overrides) : NULL;
   script->backend_ref = LUA_NOREF;
   script->snapshot.dir = fl_strdup(dir);
   rc = fl_lua_new_state(config->lua_dir, &script->L, err);
@@ -222,6 +224,7 @@ void fl_script_close(fl_script *script) {
   fl_snapshot_deinit(&script->snapshot);
   free(script->flows);
   free(script->path);
+  free(script->overrides);
   free(script);
 }
 
@@ -239,6 +242,9 @@ fl_flow *fl_script_get_flow(fl_script *script, size_t index) {
 }
 fl_snapshot *fl_script_get_snapshot(fl_script *script) {
   return &script->snapshot;
+}
+const char *fl_script_get_overrides(const fl_script *script) {
+  return script->overrides;
 }
 const char *fl_script_get_path(const fl_script *script) {
   return script->path;

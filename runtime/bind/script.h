@@ -18,6 +18,7 @@ typedef struct fl_script_config {
   const char *const *natives; // node types registered in C
   size_t native_count;
   bool worker;
+  const char *overrides; // JSON: options that patches of a run gave its nodes; NULL: none
 } fl_script_config;
 
 /// Loads and checks. FL_E_NOT_FOUND, FL_E_SCRIPT with the whole message.
@@ -35,10 +36,23 @@ const char *fl_script_get_path(const fl_script *script);
 /// The engine it was loaded by; borrowed.
 void fl_script_set_engine(fl_script *script, fl_engine *engine);
 fl_engine *fl_script_get_engine(fl_script *script);
+/// What it was loaded with; NULL: none. Borrowed.
+const char *fl_script_get_overrides(const fl_script *script);
 /// Types and defaults applied: "k=v" texts and/or one JSON object -> params of a run.
 FL_MUST fl_code fl_script_make_params(fl_script *script, const fl_flow *flow,
                                       const char *const *texts, size_t count, const char *json,
                                       fl_value **out, fl_error *err);
+/// The patch that a request makes (lua/flow/patch.lua has both shapes); `flow` is the run's as it
+/// was.
+FL_MUST fl_code fl_script_build_patch(fl_script *script, const fl_flow *flow, const char *request,
+                                      fl_value **out, fl_error *err);
+/// Whether a patch fits the flow that goes on with it; `before`: the flow as it was.
+FL_MUST fl_code fl_script_check_patch(fl_script *script, const fl_flow *flow, const fl_flow *before,
+                                      const char *patch, fl_error *err);
+/// The params of a run from a resume on: the old ones, as far as the flow has them still, with
+/// changes (a JSON object, or NULL).
+FL_MUST fl_code fl_script_patch_params(fl_script *script, const fl_flow *flow, const char *old,
+                                       const char *changes, fl_value **out, fl_error *err);
 /// Own params of a node of a C type, as JSON text.
 FL_MUST fl_code fl_script_native_params(fl_attempt *a, fl_value **out, fl_error *err);
 

@@ -6,6 +6,7 @@
 struct fl_script {
   lua_State *L;
   char *path;
+  char *overrides;
   fl_engine *engine;
   fl_snapshot snapshot;
   fl_flow **flows;
@@ -19,3 +20,6 @@ struct fl_script {
 };
 
 extern const fl_hooks fl_script_hooks;
+/// hooks.definition
+FL_MUST fl_code fl_script_describe_node(const fl_flow *flow, uint32_t node, fl_buf *out,
+                                        fl_error *err);

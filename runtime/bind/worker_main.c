@@ -237,6 +237,7 @@ static fl_code load(fl_worker_self *self, fl_worker_init *init, fl_error *err) {
   fl_script_config config = {.path = init->path,
                              .snapshot = &init->snapshot,
                              .lua_dir = init->lua_dir,
+                             .overrides = init->overrides,
                              .natives = init->natives,
                              .native_count = init->native_count,
                              .worker = true};

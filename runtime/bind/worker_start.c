@@ -43,6 +43,7 @@ static void put_init(fl_worker *w) {
   const fl_worker_group *g = w->group;
   fl_worker_init init = {.path = fl_script_get_path(g->script),
                          .lua_dir = w->pool->services->lua_dir,
+                         .overrides = fl_script_get_overrides(g->script),
                          .natives = g->natives,
                          .native_count = g->native_count,
                          .snapshot = *fl_script_get_snapshot(g->script)};

@@ -43,6 +43,7 @@ void fl_worker_put_init(fl_buf *b, const fl_worker_init *init) {
   size_t begin = fl_worker_begin(b, FL_WORKER_INIT);
   fl_wire_put_text(b, init->path);
   fl_wire_put_text(b, init->lua_dir);
+  fl_wire_put_text(b, init->overrides);
   fl_wire_put_text(b, init->snapshot.dir);
   fl_wire_put_u32(b, init->native_count);
   for (uint32_t i = 0; i < init->native_count; i++) fl_wire_put_text(b, init->natives[i]);
@@ -60,6 +61,7 @@ bool fl_worker_get_init(const fl_wire_frame *frame, fl_worker_init *out) {
   memset(out, 0, sizeof *out);
   out->path = fl_wire_get_text(&in);
   out->lua_dir = fl_wire_get_text(&in);
+  out->overrides = fl_wire_get_text(&in);
   out->snapshot.dir = (char *)(uintptr_t)fl_wire_get_text(&in);
   uint32_t count = get_count(&in);
   out->natives = fl_alloc_zero(count + 1, sizeof *out->natives);

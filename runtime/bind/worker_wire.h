@@ -32,6 +32,7 @@ typedef enum fl_worker_kind {
 /// What a worker loads its script from.
 typedef struct fl_worker_init {
   const char *path, *lua_dir; // lua_dir NULL: the embedded language
+  const char *overrides;      // as in fl_script_config, or NULL
   const char **natives;       // names of C types that the script uses
   uint32_t native_count;
   fl_snapshot snapshot;

@@ -4,72 +4,128 @@
 
 static const fl_cli_option options[] = {
     {"plan", NULL, "tell what would run again and why, and stop", NULL},
+    {"patch", "FILE", "apply a patch: JSON, or Lua that returns a table", NULL},
+    {"accept", "N", "apply proposal N of the run (see `flowlua proposals`)", NULL},
     {"set", "NAME=VALUE", "set one of the run's vars: JSON, else text", NULL},
     {"param", "NAME=VALUE", "set a parameter: text where the default is a text, else JSON", NULL},
-    {"output", "NODE.KEY=VALUE", "set one key of a node's outputs", NULL},
+    {"output", "NODE.KEY=VALUE", "set one key of a finished node's outputs", NULL},
+    {"option", "NODE.OPTION=VALUE", "give a node another option: load.timeout=1h", NULL},
+    {"checkpoint", "NODE=VALUE", "set what a node gets back as its checkpoint", NULL},
+    {"drop-checkpoint", "NODE", "let a node begin without its checkpoint", NULL},
     {"skip", "NODE", "leave a node out", NULL},
     {"rerun", "NODE[+]", "run a node again, with + also all that depends on it", NULL},
+    {"from", "NODE", "run a node and all that depends on it again", NULL},
+    {"keep-checkpoint", NULL, "what runs again keeps its checkpoints and steps", NULL},
+    {"succeed", "NODE[=OUTPUTS]", "count a node as succeeded, with these outputs", NULL},
     {"script", "FILE", "use a mended script instead of the one the run used", NULL},
+    {"rename", "OLD=NEW", "a node has another name in the mended script", NULL},
+    {"keep", "NODE", "keep a result though the node's definition changed; '*': all", NULL},
     {"reason", "TEXT", "kept with the change", NULL},
+    {"author", "TEXT", "who changes it (default: user@host)", NULL},
     FL_CLI_WATCH_OPTIONS,
     {NULL, NULL, NULL, NULL},
 };
 
+enum { TEXTS_MAX = 12 };
+
 /// The patch of the command line, with what owns it.
 typedef struct patch_request {
   fl_patch patch;
-  const char **params, **vars, **outputs;
-  fl_cli_list skip, rerun;
+  const char **texts[TEXTS_MAX];
+  size_t text_count;
+  fl_cli_list lists[4];
+  size_t list_count;
 } patch_request;
 
-static void request_init(patch_request *r, const fl_cli *cli) {
+static fl_texts take_all(patch_request *r, const fl_cli *cli, const char *option) {
+  fl_texts texts;
+  const char **all = fl_cli_get_all(cli, option, &texts.count);
+  texts.items = r->texts[r->text_count++] = all;
+  return texts;
+}
+
+// Names may stand in comma lists.
+static fl_texts take_names(patch_request *r, const fl_cli *cli, const char *option) {
+  fl_cli_list *list = &r->lists[r->list_count++];
+  fl_cli_list_init(list, cli, option);
+  return (fl_texts){.items = list->items, .count = list->count};
+}
+
+// False: a message was printed.
+static bool request_init(patch_request *r, const fl_cli *cli) {
+  int64_t proposal = 0;
   *r = (patch_request){.patch = {.size = sizeof(fl_patch)}};
   fl_patch *p = &r->patch;
-  p->params = r->params = fl_cli_get_all(cli, "param", &p->param_count);
-  p->vars = r->vars = fl_cli_get_all(cli, "set", &p->var_count);
-  p->outputs = r->outputs = fl_cli_get_all(cli, "output", &p->output_count);
-  fl_cli_list_init(&r->skip, cli, "skip");
-  fl_cli_list_init(&r->rerun, cli, "rerun");
-  p->skip = r->skip.items, p->skip_count = r->skip.count;
-  p->rerun = r->rerun.items, p->rerun_count = r->rerun.count;
+  p->file = fl_cli_get(cli, "patch");
+  p->params = take_all(r, cli, "param");
+  p->vars = take_all(r, cli, "set");
+  p->outputs = take_all(r, cli, "output");
+  p->options = take_all(r, cli, "option");
+  p->checkpoints = take_all(r, cli, "checkpoint");
+  p->succeed = take_all(r, cli, "succeed");
+  p->rename = take_all(r, cli, "rename");
+  p->drop_checkpoints = take_names(r, cli, "drop-checkpoint");
+  p->skip = take_names(r, cli, "skip");
+  p->rerun = take_names(r, cli, "rerun");
+  p->keep = take_names(r, cli, "keep");
+  p->from = fl_cli_get(cli, "from");
+  p->keep_checkpoint = fl_cli_has(cli, "keep-checkpoint");
   p->script = fl_cli_get(cli, "script");
   p->reason = fl_cli_get(cli, "reason");
+  p->author = fl_cli_get(cli, "author");
+  if (!fl_cli_get_number(cli, "accept", 1, UINT32_MAX, &proposal)) return false;
+  p->proposal = (uint32_t)proposal;
+  return true;
 }
 
 static void request_deinit(patch_request *r) {
-  free(r->params);
-  free(r->vars);
-  free(r->outputs);
-  fl_cli_list_deinit(&r->skip);
-  fl_cli_list_deinit(&r->rerun);
+  for (size_t i = 0; i < r->text_count; i++) free(r->texts[i]);
+  for (size_t i = 0; i < r->list_count; i++) fl_cli_list_deinit(&r->lists[i]);
 }
 
 static bool is_empty(const fl_patch *p) {
-  return p->param_count + p->var_count + p->output_count + p->skip_count + p->rerun_count == 0 &&
-         !p->script;
+  return !p->proposal && !p->file && !p->from && !p->script &&
+         p->params.count + p->vars.count + p->outputs.count + p->options.count +
+                 p->checkpoints.count + p->drop_checkpoints.count + p->skip.count + p->rerun.count +
+                 p->succeed.count + p->keep.count + p->rename.count ==
+             0;
 }
 
 static void take_succeeded(void *ud, const fl_run_info *run) {
   *(bool *)ud = strcmp(run->status, "succeeded") == 0;
 }
 
+static void print_removed(const json_t *plan) {
+  json_t *removed = json_object_get(plan, "removed"), *name;
+  size_t i;
+  json_array_foreach(removed, i, name) fl_cli_printf(
+      "removed: %s is not in the script any more; its history is kept\n", json_string_value(name));
+}
+
 static void print_plan(const char *text) {
   json_t *plan = json_loads(text, 0, NULL), *node;
-  size_t i, runs = 0;
+  size_t i, runs = 0, changed = 0;
   fl_cli_table *table = fl_cli_table_new("node:action:reason");
   json_array_foreach(json_object_get(plan, "nodes"), i, node) {
     const char *action = json_string_value(json_object_get(node, "action"));
+    const char *reason = json_string_value(json_object_get(node, "reason"));
     bool run = action && strcmp(action, "run") == 0;
+    bool open = reason && strcmp(reason, "kept_changed") == 0;
     fl_cli_table_add(table, json_string_value(json_object_get(node, "name")), FL_STYLE_NONE);
     fl_cli_table_add(table, action, run ? FL_STYLE_CYAN : FL_STYLE_DIM);
-    fl_cli_table_add(table, fl_reason_sentence(json_string_value(json_object_get(node, "reason"))),
-                     FL_STYLE_NONE);
+    fl_cli_table_add(table, fl_reason_sentence(reason), open ? FL_STYLE_YELLOW : FL_STYLE_NONE);
     runs += run;
+    changed += open;
   }
   size_t count = json_array_size(json_object_get(plan, "nodes"));
   fl_cli_table_print(table);
+  print_removed(plan);
   const char *run_id = json_string_value(json_object_get(plan, "run"));
   fl_cli_printf("run %s: %zu of %zu nodes would run\n", run_id ? run_id : "", runs, count);
+  if (changed)
+    fl_cli_printf(
+        "%zu finished node%s changed: say --rerun NODE+ or --keep NODE for each of them\n", changed,
+        changed > 1 ? "s" : "");
   json_decref(plan);
 }
 
@@ -117,9 +173,8 @@ static int resume_run(const fl_cli *cli) {
   bool plan = fl_cli_has(cli, "plan"), succeeded = false;
   int code = FL_EXIT_USAGE;
   if (fl_cli_detach_wanted(cli)) return fl_cli_detach(cli);
-  request_init(&request, cli);
   fl_cli_watch_init(&watch, cli);
-  if (!fl_cli_watch_config(&watch, &config, &pools)) goto out;
+  if (!request_init(&request, cli) || !fl_cli_watch_config(&watch, &config, &pools)) goto out;
   code = fl_cli_engine_open(cli, plan ? FL_CLI_READ : FL_CLI_WRITE, &config, &engine);
   if (code != FL_EXIT_OK) goto out;
   const char *name = cli->word_count > 0 ? cli->words[0] : "last";

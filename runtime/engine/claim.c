@@ -145,7 +145,8 @@ static void record_supervisor(fl_run *run) {
                       .supervisor = (char *)id,
                       .at_ms = fl_now(s),
                       .patch = run->epoch_patch,
-                      .reason = run->epoch_reason};
+                      .reason = run->epoch_reason,
+                      .author = run->epoch_author};
   fl_error err;
   if (fl_store_put_epoch(s->store, run->row.row, &row, &err)) fl_scheduler_break(s, &err);
   run->supervisor_known = true;

@@ -51,6 +51,8 @@ typedef struct fl_hooks {
   /// Items of a map, one an instance; `*items` is malloced, with a reference each.
   fl_code (*expand)(const fl_flow *flow, fl_attempt *a, fl_value ***items, size_t *count,
                     fl_error *err);
+  /// Adds what the node does, as a text that is equal for equal definitions.
+  fl_code (*definition)(const fl_flow *flow, uint32_t node, fl_buf *out, fl_error *err);
   /// The flow and params of a sub-flow.
   fl_code (*call)(const fl_flow *flow, fl_attempt *a, const fl_flow **sub, fl_value **params,
                   fl_error *err);

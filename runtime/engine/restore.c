@@ -126,6 +126,7 @@ static fl_code read_history(fl_restore *r, fl_error *err) {
   r->past = fl_alloc_zero(r->count + 1, sizeof *r->past);
   r->actions = fl_alloc_zero(r->count + 1, sizeof *r->actions);
   r->reasons = fl_alloc_zero(r->count + 1, sizeof *r->reasons);
+  r->changed = fl_alloc_zero(r->run->graph_count + 1, 1);
   if (!rc) rc = fl_store_each_attempt(store, row, see_attempt, r, err);
   if (!rc) rc = fl_store_each_decision(store, row, see_decision, r, err);
   if (!rc) rc = fl_store_each_claim(store, row, see_claim, r, err);
@@ -205,6 +206,22 @@ static bool is_derived(fl_reason reason) {
          reason == FL_REASON_BRANCH_NOT_CHOSEN;
 }
 
+// The name that the node had in the flow as it was.
+static const char *former_name(fl_restore *r, uint32_t node) {
+  const char *renamed = r->spec->renamed ? r->spec->renamed[node] : NULL;
+  return renamed ? renamed : fl_graph_get_name(r->run->flow->graph, node);
+}
+
+static uint32_t former_node(fl_restore *r, uint32_t node) {
+  const char *name = former_name(r, node);
+  return fl_graph_find(r->spec->before->graph, name, strlen(name));
+}
+
+static bool is_new(fl_restore *r, uint32_t node) {
+  if (!r->spec->before || node >= r->run->graph_count) return false;
+  return former_node(r, node) == FL_NODE_NONE;
+}
+
 static bool parent_runs(fl_restore *r, uint32_t node) {
   uint32_t count;
   const uint32_t *parents = fl_graph_get_parents(r->run->flow->graph, node, &count);
@@ -213,23 +230,45 @@ static bool parent_runs(fl_restore *r, uint32_t node) {
   return false;
 }
 
+static bool is_marked(const uint8_t *marks, uint32_t node) {
+  return marks && marks[node];
+}
+
+static void decide_kept(fl_restore *r, uint32_t node, bool in_graph) {
+  bool behind = in_graph && parent_runs(r, node);
+  set(r, node, FL_RESUME_KEEP, behind ? FL_REASON_KEPT_BEHIND : FL_REASON_KEPT);
+}
+
+static bool decide_as_asked(fl_restore *r, uint32_t node) {
+  const fl_resume_spec *spec = r->spec;
+  if (is_marked(spec->rerun, node))
+    set(r, node, FL_RESUME_RUN, FL_REASON_RERUN_ASKED);
+  else if (is_marked(spec->skip, node))
+    set(r, node, FL_RESUME_SKIP, FL_REASON_SKIP_ASKED);
+  else if (is_marked(spec->succeed, node))
+    set(r, node, FL_RESUME_KEEP, FL_REASON_SUCCEED_ASKED);
+  else
+    return false;
+  return true;
+}
+
 static void decide(fl_restore *r, uint32_t node) {
   fl_node_past *p = &r->past[node];
   bool in_graph = node < r->run->graph_count;
   bool hook = in_graph && fl_graph_get_options(r->run->flow->graph, node)->hook;
-  if (in_graph && r->spec->rerun && r->spec->rerun[node])
-    return set(r, node, FL_RESUME_RUN, FL_REASON_RERUN_ASKED);
-  if (in_graph && r->spec->skip && r->spec->skip[node])
-    return set(r, node, FL_RESUME_SKIP, FL_REASON_SKIP_ASKED);
+  if (in_graph && decide_as_asked(r, node)) return;
   if (hook && r->was_final) return set(r, node, FL_RESUME_RUN, FL_REASON_HOOK);
   switch (p->state) {
-  case FL_NODE_SUCCEEDED: return set(r, node, FL_RESUME_KEEP, FL_REASON_KEPT);
+  case FL_NODE_SUCCEEDED: return decide_kept(r, node, in_graph);
   case FL_NODE_SKIPPED:
   case FL_NODE_OMITTED:
     if (in_graph && is_derived(p->reason) && parent_runs(r, node))
       return set(r, node, FL_RESUME_RUN, FL_REASON_RERUN_UPSTREAM);
     return set(r, node, FL_RESUME_KEEP, p->reason);
   case FL_NODE_FAILED: return set(r, node, FL_RESUME_RUN, FL_REASON_RESUME_FAILED);
+  case FL_NODE_PENDING:
+    if (!p->seq && is_new(r, node)) return set(r, node, FL_RESUME_RUN, FL_REASON_ADDED);
+    return set(r, node, FL_RESUME_RUN, FL_REASON_RESUME_UNFINISHED);
   default: return set(r, node, FL_RESUME_RUN, FL_REASON_RESUME_UNFINISHED);
   }
 }
@@ -243,6 +282,47 @@ static void decide_instances(fl_restore *r) {
     else
       decide(r, i);
   }
+}
+
+// ------------------------------------------------------------------------------------- changes
+
+static bool has_other_parents(fl_restore *r, uint32_t node, uint32_t was) {
+  const fl_graph *now = r->run->flow->graph, *before = r->spec->before->graph;
+  uint32_t count, former_count;
+  const uint32_t *parents = fl_graph_get_parents(now, node, &count);
+  const uint32_t *former = fl_graph_get_parents(before, was, &former_count);
+  if (count != former_count) return true;
+  for (uint32_t i = 0; i < count; i++)
+    if (strcmp(former_name(r, parents[i]), fl_graph_get_name(before, former[i]))) return true;
+  return false;
+}
+
+// What gave a result that is kept may not be what the script says now: that is to be said.
+static fl_code find_changed(fl_restore *r, fl_error *err) {
+  const fl_flow *now = r->run->flow, *before = r->spec->before;
+  fl_buf text, former;
+  fl_code rc = FL_OK;
+  if (!before) return FL_OK;
+  fl_buf_init(&text, 16u << 20);
+  fl_buf_init(&former, 16u << 20);
+  for (uint32_t i = 0; i < r->run->graph_count && !rc; i++) {
+    fl_reason reason = r->reasons[i];
+    if (reason != FL_REASON_KEPT && reason != FL_REASON_KEPT_BEHIND) continue;
+    uint32_t was = former_node(r, i);
+    if (was == FL_NODE_NONE) continue; // comes back after it was removed
+    fl_buf_reset(&text);
+    fl_buf_reset(&former);
+    rc = now->hooks->definition(now, i, &text, err);
+    if (!rc) rc = before->hooks->definition(before, was, &former, err);
+    if (rc) break;
+    bool same = text.size == former.size && !memcmp(text.data, former.data, text.size);
+    if (same && !has_other_parents(r, i, was)) continue;
+    r->changed[i] = 1;
+    r->reasons[i] = is_marked(r->spec->keep, i) ? FL_REASON_KEEP_ASKED : FL_REASON_KEPT_CHANGED;
+  }
+  fl_buf_deinit(&text);
+  fl_buf_deinit(&former);
+  return rc;
 }
 
 fl_code fl_restore_open(fl_restore *r, fl_scheduler *s, const fl_run_row *row,
@@ -266,7 +346,8 @@ fl_code fl_restore_open(fl_restore *r, fl_scheduler *s, const fl_run_row *row,
   const uint32_t *order = fl_graph_get_order(spec->flow->graph);
   for (uint32_t i = 0; i < run->graph_count; i++) decide(r, order[i]);
   decide_instances(r);
-  return restore_vars(r, err);
+  rc = find_changed(r, err);
+  return rc ? rc : restore_vars(r, err);
 }
 
 void fl_restore_close(fl_restore *r) {
@@ -281,4 +362,5 @@ void fl_restore_close(fl_restore *r) {
   free(r->past);
   free(r->actions);
   free(r->reasons);
+  free(r->changed);
 }

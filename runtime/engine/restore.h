@@ -27,10 +27,12 @@ typedef struct fl_restore {
   uint32_t count;
   fl_resume_action *actions;
   fl_reason *reasons;
+  uint8_t *changed;     // by node of the graph: kept, but its definition is another now
   fl_epoch_row *epochs; // oldest first
   size_t epoch_count;
   fl_value **overlays; // by epoch row: vars its patch set, or NULL
   fl_former former;    // the nodes that the run's definition had
+  bool lost_live;      // a live attempt is of a node that is gone
   bool was_final;      // the run had ended (else its engine died)
 } fl_restore;
 

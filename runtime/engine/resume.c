@@ -11,9 +11,15 @@ fl_code fl_scheduler_plan_resume(fl_scheduler *s, const fl_run_row *row, const f
     fl_resume_step step = {.node = fl_run_get_name(r.run, i),
                            .action = r.actions[i],
                            .reason = r.reasons[i],
-                           .state = r.past[i].state};
+                           .state = r.past[i].state,
+                           .changed = i < r.run->graph_count && r.changed[i]};
     bool hook = i < r.run->graph_count && fl_graph_get_options(spec->flow->graph, i)->hook;
     if (!hook) each(ud, &step);
+  }
+  for (size_t i = 0; i < r.former.count && !rc; i++) {
+    const fl_former_node *gone = &r.former.nodes[i];
+    if (gone->node != FL_NODE_NONE || gone->removed || gone->hook) continue;
+    each(ud, &(fl_resume_step){.node = gone->name, .removed = true});
   }
   fl_restore_close(&r);
   return rc;
@@ -69,6 +75,32 @@ static fl_code record_synthetic(fl_restore *r, uint32_t node, fl_value *outputs,
   return fl_store_add_attempt(store, &row, err);
 }
 
+// A rerun starts from nothing, unless it is asked to keep what the node had saved.
+static fl_code forget_saved(fl_restore *r, uint32_t node, fl_error *err) {
+  fl_store *store = r->scheduler->store;
+  int64_t run = r->run->row.row;
+  uint32_t number = fl_run_get_number(r->run, node);
+  fl_node_run *n = &r->run->nodes[node];
+  n->expand_again = true;
+  if (r->spec->keep_checkpoint) return FL_OK;
+  n->child_run = 0;
+  fl_code rc = fl_store_drop_steps(store, run, number, err);
+  return rc ? rc : fl_store_put_checkpoint(store, run, number, 0, 0, NULL, err);
+}
+
+static fl_code keep_node(fl_restore *r, uint32_t node, fl_error *err) {
+  fl_node_past *p = &r->past[node];
+  fl_node_state state = p->state;
+  bool in_graph = node < r->run->graph_count;
+  if (r->reasons[node] == FL_REASON_SUCCEED_ASKED) state = FL_NODE_SUCCEEDED;
+  if (p->reason == FL_REASON_NOT_SELECTED)
+    fl_plan_ignore(r->run->plan, node);
+  else
+    fl_plan_restore(r->run->plan, node, state);
+  fl_value *set = in_graph && r->spec->outputs ? r->spec->outputs[node] : NULL;
+  return set ? record_synthetic(r, node, set, err) : FL_OK;
+}
+
 static fl_code restore_node(fl_restore *r, uint32_t node, fl_error *err) {
   fl_node_past *p = &r->past[node];
   fl_node_run *n = &r->run->nodes[node];
@@ -76,15 +108,7 @@ static fl_code restore_node(fl_restore *r, uint32_t node, fl_error *err) {
   n->lost = p->lost;
   n->child_run = p->child_run;
   n->outputs_id = p->outputs;
-  bool in_graph = node < r->run->graph_count;
-  if (r->actions[node] == FL_RESUME_KEEP) {
-    if (p->reason == FL_REASON_NOT_SELECTED)
-      fl_plan_ignore(r->run->plan, node);
-    else
-      fl_plan_restore(r->run->plan, node, p->state);
-    fl_value *set = in_graph && r->spec->outputs ? r->spec->outputs[node] : NULL;
-    return set ? record_synthetic(r, node, set, err) : FL_OK;
-  }
+  if (r->actions[node] == FL_RESUME_KEEP) return keep_node(r, node, err);
   if (r->actions[node] == FL_RESUME_SKIP) {
     fl_plan_restore(r->run->plan, node, FL_NODE_SKIPPED);
     return record_pending(r, node, FL_NODE_SKIPPED, err);
@@ -96,12 +120,7 @@ static fl_code restore_node(fl_restore *r, uint32_t node, fl_error *err) {
     n->next_reason = r->reasons[node] == FL_REASON_HOOK ? 0 : r->reasons[node];
   if (p->state == FL_NODE_RETRYING) n->next_reason = FL_REASON_RETRY;
   if (r->reasons[node] == FL_REASON_RERUN_ASKED) {
-    n->child_run = 0;
-    n->expand_again = true;
-    uint32_t number = fl_run_get_number(r->run, node);
-    fl_code rc = fl_store_drop_steps(r->scheduler->store, r->run->row.row, number, err);
-    if (!rc)
-      rc = fl_store_put_checkpoint(r->scheduler->store, r->run->row.row, number, 0, 0, NULL, err);
+    fl_code rc = forget_saved(r, node, err);
     if (rc) return rc;
   }
   return fl_node_state_is_final(p->state) ? record_pending(r, node, FL_NODE_PENDING, err) : FL_OK;
@@ -234,9 +253,11 @@ static fl_code record_resume(fl_restore *r, fl_error *err) {
                       .supervisor = "",
                       .at_ms = fl_now(r->scheduler),
                       .reason = (char *)spec->reason,
+                      .author = (char *)spec->author,
                       .patch = !rc && spec->patch ? spec->patch->store_id : 0};
   run->epoch_patch = row.patch;
   run->epoch_reason = spec->reason ? fl_strdup(spec->reason) : NULL;
+  run->epoch_author = spec->author ? fl_strdup(spec->author) : NULL;
   if (!rc) rc = fl_store_put_epoch(store, run->row.row, &row, err);
   int64_t definition = run->row.definition;
   if (!rc) rc = fl_run_record_definition(run, &r->former, err);
@@ -250,12 +271,69 @@ static fl_code record_resume(fl_restore *r, fl_error *err) {
   return rc;
 }
 
+// What a patch may not leave open: nothing is written before all of it is clear.
+static fl_code check_patch(fl_restore *r, fl_error *err) {
+  uint32_t changed = 0, first = FL_NODE_NONE;
+  for (uint32_t i = 0; i < r->run->graph_count; i++) {
+    bool moved = r->reasons[i] == FL_REASON_RERUN_ASKED || r->reasons[i] == FL_REASON_SKIP_ASKED ||
+                 r->reasons[i] == FL_REASON_SUCCEED_ASKED;
+    if (moved && is_live(&r->past[i]))
+      return fl_fail(err, FL_E_STATE,
+                     "node '%s' was running when the engine of run %s died, and may be still: "
+                     "resume the run as it is, or `flowlua cancel %s` first",
+                     fl_run_get_name(r->run, i), r->run->row.id, r->run->row.id);
+    if (r->reasons[i] != FL_REASON_KEPT_CHANGED) continue;
+    if (!changed++) first = i;
+  }
+  if (!changed) return FL_OK;
+  char more[64] = "";
+  const char *name = fl_run_get_name(r->run, first);
+  if (changed > 1) snprintf(more, sizeof more, " (and %u more)", changed - 1);
+  return fl_fail(err, FL_E_USAGE,
+                 "node '%s'%s has succeeded and its definition changed: say --rerun %s+ to run it "
+                 "and what depends on it again, or --keep %s to keep its result",
+                 name, more, name, changed > 1 ? "'*'" : name);
+}
+
+// Of a live node that a mended script has no more nobody would hear.
+static bool see_removed_live(void *ud, const fl_attempt_row *row) {
+  fl_restore *r = ud;
+  bool live = row->state == FL_ATTEMPT_QUEUED || row->state == FL_ATTEMPT_RUNNING;
+  bool gone = fl_run_find_number(r->run, row->node) == FL_NODE_NONE;
+  r->lost_live = live && gone;
+  return !r->lost_live;
+}
+
+static fl_code check_removed(fl_restore *r, fl_error *err) {
+  if (r->was_final || !r->former.count) return FL_OK;
+  fl_code rc =
+      fl_store_each_attempt(r->scheduler->store, r->run->row.row, see_removed_live, r, err);
+  if (rc || !r->lost_live) return rc;
+  return fl_fail(err, FL_E_STATE,
+                 "the mended script has no more a node that was running when the engine of run %s "
+                 "died, and may be still: `flowlua cancel %s` first",
+                 r->run->row.id, r->run->row.id);
+}
+
+static fl_code change_checkpoints(fl_restore *r, fl_error *err) {
+  fl_code rc = FL_OK;
+  for (size_t i = 0; i < r->spec->checkpoint_count && !rc; i++) {
+    const fl_checkpoint_change *c = &r->spec->checkpoints[i];
+    rc = fl_store_put_checkpoint(r->scheduler->store, r->run->row.row,
+                                 fl_run_get_number(r->run, c->node), 0, fl_now(r->scheduler),
+                                 c->value, err);
+  }
+  return rc;
+}
+
 fl_code fl_scheduler_resume_run(fl_scheduler *s, const fl_run_row *row, bool owner_is_dead,
                                 const fl_resume_spec *spec, fl_run **out, fl_error *err) {
   fl_restore r;
   *out = NULL;
   if (s->broken) return *err = s->error, s->error.code;
   fl_code rc = fl_restore_open(&r, s, row, spec, err);
+  if (!rc) rc = check_patch(&r, err);
+  if (!rc) rc = check_removed(&r, err);
   if (!rc && s->dirty && !fl_scheduler_commit(s)) rc = (*err = s->error).code;
   uint32_t epoch = 0;
   if (!rc)
@@ -271,6 +349,7 @@ fl_code fl_scheduler_resume_run(fl_scheduler *s, const fl_run_row *row, bool own
   run->row.cancel = 0;
   rc = record_resume(&r, err);
   for (uint32_t i = 0; i < r.count && !rc; i++) rc = restore_node(&r, i, err);
+  if (!rc) rc = change_checkpoints(&r, err);
   if (rc) { // nothing of it is committed but the lease, which the process's end frees
     fl_scheduler_break(s, err);
     fl_restore_close(&r);

@@ -43,6 +43,7 @@ void fl_run_free(fl_run *run) {
   fl_numbers_deinit(&run->numbers);
   free(run->error);
   free(run->epoch_reason);
+  free(run->epoch_author);
   free(run);
 }
 

@@ -70,7 +70,7 @@ struct fl_run {
   int64_t seq;
   int64_t began_ms;    // monotonic, of this epoch
   int64_t epoch_patch; // value id of the patch of this epoch, 0: none
-  char *epoch_reason;
+  char *epoch_reason, *epoch_author;
   uint32_t live_count;
   fl_run_phase phase;
   bool queued;    // waits for max_runs

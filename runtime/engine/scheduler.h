@@ -68,23 +68,35 @@ typedef struct fl_run_spec {
 FL_MUST fl_code fl_scheduler_start_run(fl_scheduler *s, const fl_run_spec *spec, fl_run **out,
                                        fl_error *err);
 
+typedef struct fl_checkpoint_change {
+  uint32_t node;
+  fl_value *value; // NULL: it is dropped
+} fl_checkpoint_change;
+
 /// What a resume changes, resolved against the flow. Borrowed.
 typedef struct fl_resume_spec {
   const fl_flow *flow;
+  const fl_flow *before;      // the flow as it was, where it may differ; NULL: it is the same
   const char *const *renamed; // by node: the name it had before, or NULL; NULL: none
   fl_value *params;           // NULL: those of the run
   fl_value *vars;             // keys that are set from now on; NULL: none
   const uint8_t *skip;        // a byte a node; NULL: none
   const uint8_t *rerun;       // a byte a node; NULL: none
+  const uint8_t *keep;        // a byte a node: kept though its definition changed; NULL: none
+  const uint8_t *succeed;     // a byte a node: has succeeded from now on; NULL: none
   fl_value *const *outputs;   // by node: synthetic outputs; NULL: none
-  fl_value *patch;            // what is kept of the patch; NULL: none
-  const char *reason;
+  const fl_checkpoint_change *checkpoints; // NULL: none
+  size_t checkpoint_count;
+  bool keep_checkpoint; // what runs again keeps its checkpoint and steps
+  fl_value *patch;      // what is kept of the patch; NULL: none
+  const char *reason, *author;
   fl_attempt *parent;      // of a sub-flow that is entered again
   int64_t script_store_id; // 0: that of the run
 } fl_resume_spec;
 
 /// Takes the run over and continues it. FL_E_BUSY when `owner_is_dead` is false and its lease
-/// holds.
+/// holds. FL_E_USAGE: a node that has succeeded has another definition now and nothing was said
+/// about it. FL_E_STATE: the patch is about a node that may still be running.
 FL_MUST fl_code fl_scheduler_resume_run(fl_scheduler *s, const fl_run_row *row, bool owner_is_dead,
                                         const fl_resume_spec *spec, fl_run **out, fl_error *err);
 
@@ -94,6 +106,8 @@ typedef struct fl_resume_step {
   fl_resume_action action;
   fl_reason reason;
   fl_node_state state; // before
+  bool changed;        // is kept, but its definition is another now
+  bool removed;        // the mended script has it no more
 } fl_resume_step;
 /// What a resume would do with every node, changing nothing.
 FL_MUST fl_code fl_scheduler_plan_resume(fl_scheduler *s, const fl_run_row *row,

@@ -181,29 +181,45 @@ typedef struct fl_run_options {
 FL_API FL_MUST fl_code fl_run_start(fl_script *script, const fl_run_options *options,
                                     char run_id_out[32], fl_error *err);
 
-/// What a resume changes. Zero-initialise and set `size`.
+/// Texts, borrowed for the length of the call.
+typedef struct fl_texts {
+  const char *const *items;
+  size_t count;
+} fl_texts;
+
+/// What a resume changes: one patch, from a proposal, a file, JSON and single changes together;
+/// what stands later here holds. Zero-initialise and set `size`. Its shape: docs/command-line.md.
 typedef struct fl_patch {
   size_t size;
-  const char *const *params; // "k=v" as for a run
-  size_t param_count;
-  const char *const *vars; // "k=v": v is JSON, else text
-  size_t var_count;
-  const char *const *outputs; // "NODE.k=v": sets one key of a finished node's outputs
-  size_t output_count;
-  const char *const *skip; // nodes
-  size_t skip_count;
-  const char *const *rerun; // nodes; "name+" also all that depend on it
-  size_t rerun_count;
-  const char *script; // path of a mended script, NULL: the one the run used
-  const char *reason; // kept with the patch
+  uint32_t proposal;         // number of a proposal of the run, 0: none
+  const char *file;          // path of a patch: JSON, or Lua that returns a table; or NULL
+  const char *json;          // a patch as JSON, or NULL
+  fl_texts params;           // "k=v" as for a run
+  fl_texts vars;             // "k=v": v is JSON, else text
+  fl_texts outputs;          // "NODE.k=v": sets one key of a finished node's outputs
+  fl_texts options;          // "NODE.option=v": v is JSON, else text; null: as if not given
+  fl_texts checkpoints;      // "NODE=v": what the node gets back
+  fl_texts drop_checkpoints; // nodes
+  fl_texts skip;             // nodes
+  fl_texts rerun;            // nodes; "name+" also all that depend on it
+  fl_texts succeed;          // "NODE" or "NODE=outputs": counts as succeeded with these outputs
+  fl_texts keep;        // nodes whose results are kept though their definition changed; "*": all
+  fl_texts rename;      // "OLD=NEW": the node has this name in the mended script
+  const char *from;     // this node and all that depend on it run again; or NULL
+  const char *script;   // path of a mended script, NULL: the one the run used
+  bool keep_checkpoint; // nodes that run again keep their checkpoints and steps
+  const char *reason;   // kept with the patch
+  const char *author;   // kept with the patch; NULL: user@host of the process
 } fl_patch;
 
 /// Continues a run at its breakpoint: nodes that succeeded are not run again; processes that still
 /// run are adopted. FL_E_BUSY names the owner; FL_E_STATE: it has succeeded already.
 FL_API FL_MUST fl_code fl_run_resume(fl_engine *engine, const char *run_id, const fl_patch *patch,
                                      fl_error *err);
-/// What a resume would do, as JSON:
-/// {"run":ID,"nodes":[{"name","action":"run|keep|skip","reason"}]}.
+/// What a resume would do, as JSON: {"run":ID,"patch":{..},"nodes":[{"name","action":
+/// "run|keep|skip","status","reason","text","changed":BOOL}],"removed":[NAME...]}. `changed`: the
+/// definition of a node that is kept is not the one that gave the result: the resume asks for
+/// `rerun` or `keep`.
 FL_API FL_MUST fl_code fl_run_resume_plan(fl_engine *engine, const char *run_id,
                                           const fl_patch *patch, char **json_out, fl_error *err);
 /// Asks for the end of a run, whoever owns it: TERM, the grace, KILL; `kill`: KILL at once. Returns

@@ -207,6 +207,30 @@ FL_MUST fl_code fl_store_each_epoch(fl_store *s, int64_t run,
                                     bool (*each)(void *ud, const fl_epoch_row *row), void *ud,
                                     fl_error *err); // oldest first
 
+/// A patch that was proposed at a breakpoint.
+typedef struct fl_proposal_row {
+  uint32_t number; // from 1, within the run
+  uint32_t epoch;  // at whose end it was made
+  int64_t at_ms;
+  const char *origin;     // "on_breakpoint", or the name of a rule
+  const char *reason;     // for people; NULL: none
+  int64_t patch;          // value id
+  bool automatic;         // the flow lets it be applied by itself
+  uint32_t applied_epoch; // that it began, 0: it was not applied
+} fl_proposal_row;
+/// Fills in row->number.
+FL_MUST fl_code fl_store_add_proposal(fl_store *s, int64_t run, fl_proposal_row *row,
+                                      fl_error *err);
+FL_MUST fl_code fl_store_apply_proposal(fl_store *s, int64_t run, uint32_t number, uint32_t epoch,
+                                        fl_error *err);
+/// By number. Row and its strings are borrowed for the length of the call; false stops.
+FL_MUST fl_code fl_store_each_proposal(fl_store *s, int64_t run,
+                                       bool (*each)(void *ud, const fl_proposal_row *row), void *ud,
+                                       fl_error *err);
+/// Without its texts (NULL). FL_E_NOT_FOUND.
+FL_MUST fl_code fl_store_get_proposal(fl_store *s, int64_t run, uint32_t number,
+                                      fl_proposal_row *out, fl_error *err);
+
 // -------------------------------------------------------------------------------- attempts
 
 /// Where an attempt's output is kept (io/logfile.h makes these). `path` is relative to the state

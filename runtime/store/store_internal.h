@@ -59,6 +59,8 @@ typedef enum fl_store_slot {
   FL_SLOT_STEP_DROP,
   FL_SLOT_PROGRESS_PUT,
   FL_SLOT_READ_RUN,
+  FL_SLOT_PROPOSAL_ADD,
+  FL_SLOT_PROPOSAL_APPLY,
   FL_SLOT_COUNT
 } fl_store_slot;
 

@@ -1,0 +1,415 @@
+-- Patches: what a resume changes. One shape, whether typed, read from a file, or proposed.
+--
+-- patch = { params = { k = v }, vars = { k = v }, outputs = { node = { k = v } },
+--   options = { node = { option = v } }, checkpoints = { node = v or null }, skip = { node },
+--   rerun = { node or "node+" }, succeed = { node = outputs }, keep = { node or "*" },
+--   rename = { old = new }, from = node, script = path, keep_checkpoint = true, reason = text }
+local fault = require "flow.fault"
+local known = require "flow.known"
+local params = require "flow.params"
+local schema = require "flow.schema"
+local suggest = require "flow.suggest"
+local value = require "flow.value"
+
+local patch = {}
+
+local function fail(path, text) error("patch." .. path .. ": " .. text, 0) end
+
+-- ------------------------------------------------------------------------------------ shape
+
+local function is_map(v)
+  return type(v) == "table" and v ~= value.null and (next(v) == nil or not value.is_list(v))
+end
+
+local function check_map(path, v)
+  if not is_map(v) then fail(path, fault.expected("a map", v)) end
+end
+
+local function check_maps(path, v)
+  check_map(path, v)
+  for name, inner in next, v do check_map(path .. "." .. name, inner) end
+end
+
+local function check_names(path, v)
+  if type(v) == "string" then return end
+  if type(v) ~= "table" or v == value.null or (next(v) ~= nil and not value.is_list(v)) then
+    fail(path, fault.expected("a list of names of nodes", v))
+  end
+  for i, name in ipairs(v) do
+    if type(name) ~= "string" then
+      fail(("%s[%d]"):format(path, i), fault.expected("the name of a node", name))
+    end
+  end
+end
+
+local function check_text(path, v)
+  if type(v) ~= "string" or v == "" then fail(path, fault.expected("a text", v)) end
+end
+
+local function check_texts(path, v)
+  check_map(path, v)
+  for name, text in next, v do check_text(path .. "." .. name, text) end
+end
+
+local function check_boolean(path, v)
+  if type(v) ~= "boolean" then fail(path, fault.expected("true or false", v)) end
+end
+
+local function check_succeed(path, v)
+  if type(v) == "table" and v ~= value.null and value.is_list(v) then
+    return check_names(path, v)
+  end
+  check_map(path, v)
+end
+
+local keys = {
+  { "params", check_map }, { "vars", check_map }, { "outputs", check_maps },
+  { "options", check_maps }, { "checkpoints", check_map }, { "skip", check_names },
+  { "rerun", check_names }, { "succeed", check_succeed }, { "keep", check_names },
+  { "rename", check_texts }, { "from", check_text }, { "script", check_text },
+  { "keep_checkpoint", check_boolean }, { "reason", check_text },
+}
+local key_names, checks = {}, {}
+for i, key in ipairs(keys) do key_names[i], checks[key[1]] = key[1], key[2] end
+
+--- Raises a sentence when `given` has not the shape of a patch.
+---@param given any
+---@param what string? what it is called in the sentence
+function patch.check_shape(given, what)
+  if not is_map(given) then
+    error((what or "patch") .. ": " .. fault.expected("a map of changes", given), 0)
+  end
+  local names = {}
+  for name in next, given do names[#names + 1] = tostring(name) end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    if not checks[name] then
+      local hint = suggest.hint(name, key_names)
+      fail(name, "unknown key" .. (hint ~= "" and hint
+        or "; there are " .. table.concat(key_names, ", ")))
+    end
+    checks[name](name, given[name])
+  end
+end
+
+-- ------------------------------------------------------------------------------------ merging
+
+local function as_list(v)
+  if v == nil then return {} end
+  return type(v) == "string" and { v } or v
+end
+
+-- Names with `{}` as outputs, where only names were given.
+local function as_succeed(v)
+  if not value.is_list(v) then return v end
+  local map = {}
+  for _, name in ipairs(v) do map[name] = {} end
+  return map
+end
+
+local function add_list(to, key, list)
+  local have = to[key] or value.list {}
+  to[key] = have
+  for _, name in ipairs(as_list(list)) do
+    local there = false
+    for _, other in ipairs(have) do there = there or other == name end
+    if not there then have[#have + 1] = name end
+  end
+end
+
+local function add_map(to, key, map)
+  to[key] = to[key] or {}
+  for name, v in next, map do to[key][name] = v end
+end
+
+local function add_maps(to, key, maps)
+  to[key] = to[key] or {}
+  for name, map in next, maps do add_map(to[key], name, map) end
+end
+
+local adders = { params = add_map, vars = add_map, outputs = add_maps, options = add_maps,
+  checkpoints = add_map, rename = add_map, skip = add_list, rerun = add_list, keep = add_list,
+  succeed = function(to, key, v) add_map(to, key, as_succeed(v)) end }
+
+--- Adds the changes of `more` to `to`; where both say something, `more` holds.
+function patch.add(to, more)
+  for key, v in next, more do
+    if adders[key] then
+      adders[key](to, key, v)
+    else
+      to[key] = v
+    end
+  end
+end
+
+-- ------------------------------------------------------------------------------------ files
+
+local function read_lua(path, text)
+  local chunk, problem = loadstring(text, "@" .. path)
+  if not chunk then error(problem, 0) end
+  setfenv(chunk, { null = value.null })
+  local ok, result = pcall(chunk)
+  if not ok then error(tostring(result), 0) end
+  return result
+end
+
+-- A patch in a file: JSON, or Lua that returns a table (`null` is known there, nothing else is).
+local function read_file(path)
+  local file, problem = io.open(path, "rb")
+  if not file then error(("patch: cannot read %s"):format(problem), 0) end
+  local text = file:read "*a"
+  file:close()
+  if not text then error(("patch: cannot read '%s'"):format(path), 0) end
+  local result
+  if text:find "^%s*{" and not path:find "%.lua$" then
+    result, problem = value.parse(text)
+    if problem then error(("%s: %s"):format(path, problem), 0) end
+  else
+    result = read_lua(path, text)
+    local bad = value.problem(result, "patch")
+    if bad then error(("%s: %s"):format(path, bad), 0) end
+  end
+  patch.check_shape(result, path)
+  return result
+end
+
+-- ------------------------------------------------------------------------------------ texts
+
+local function parse(text)
+  local result, problem = value.parse(text)
+  if problem then return text end
+  return result
+end
+
+-- "NODE.key=value": names of nodes may hold dots, so the longest one that is a node.
+local function split_path(flow, text, flag)
+  local path, rest = text:match "^([^=]+)=(.*)$"
+  local at = path and #path
+  while at do
+    at = path:sub(1, at - 1):match ".*()%."
+    if at and at > 1 and at < #path and flow.graph:find(path:sub(1, at - 1)) then
+      return path:sub(1, at - 1), path:sub(at + 1), rest
+    end
+  end
+  local node, key = (path or ""):match "^([^.]+)%.(.+)$"
+  if not node then
+    error(("--%s: expected NODE.k=v, got '%s'"):format(flag, text), 0)
+  end
+  return node, key, rest
+end
+
+local function split(text, flag, form)
+  local name, rest = text:match "^([^=]+)=(.*)$"
+  if not name then error(("--%s: expected %s, got '%s'"):format(flag, form, text), 0) end
+  return name, rest
+end
+
+local function typed_params(flow, texts)
+  local all, typed = params.resolve(flow.params, flow.key, texts), {}
+  for _, text in ipairs(texts) do
+    local name = text:match "^([^=]+)="
+    typed[name] = all[name]
+  end
+  return typed
+end
+
+-- What the flags of the command line say, as a patch.
+local function from_texts(flow, request)
+  local more = { skip = request.skip, rerun = request.rerun, keep = request.keep,
+    from = request.from, script = request.script, reason = request.reason,
+    keep_checkpoint = request.keep_checkpoint }
+  local function each(key, add)
+    for _, text in ipairs(request[key] or {}) do
+      more[key] = more[key] or {}
+      add(more[key], text)
+    end
+  end
+  if request.params then more.params = typed_params(flow, request.params) end
+  each("vars", function(to, text)
+    local name, rest = split(text, "set", "k=v")
+    to[name] = parse(rest)
+  end)
+  for key, flag in next, { outputs = "output", options = "option" } do
+    each(key, function(to, text)
+      local node, name, rest = split_path(flow, text, flag)
+      to[node] = to[node] or {}
+      to[node][name] = parse(rest)
+    end)
+  end
+  each("checkpoints", function(to, text)
+    local name, rest = split(text, "checkpoint", "NODE=value")
+    to[name] = parse(rest)
+  end)
+  for _, name in ipairs(request.drop_checkpoints or {}) do
+    more.checkpoints = more.checkpoints or {}
+    more.checkpoints[name] = value.null
+  end
+  each("succeed", function(to, text)
+    local name, rest = text:match "^([^=]+)=(.*)$"
+    to[name or text] = rest and parse(rest) or {}
+  end)
+  each("rename", function(to, text)
+    local old, new = split(text, "rename", "OLD=NEW")
+    to[old] = new
+  end)
+  return more
+end
+
+--- The patch that a request (what the caller typed, a file, a proposal) makes, whole and of the
+--- right shape. `flow` is the run's flow as it was. Raises a sentence.
+---@return table
+function patch.build(flow, request)
+  local result = {}
+  for _, source in ipairs { request.proposal or false, request.file or false,
+    request.patch or false } do
+    if source then
+      local one = source
+      if source == request.file then
+        one = read_file(source)
+      else
+        patch.check_shape(one)
+      end
+      patch.add(result, one)
+    end
+  end
+  local more = from_texts(flow, request)
+  patch.check_shape(more)
+  patch.add(result, more)
+  if result.from then add_list(result, "rerun", { result.from .. "+" }) end
+  result.from = nil
+  return result
+end
+
+-- ------------------------------------------------------------------------------------ flow
+
+local function node_names(flow)
+  local names = {}
+  for i = 0, flow.graph:count() - 1 do names[i + 1] = flow.graph:name(i) end
+  return names
+end
+
+local function check_node(flow, path, name)
+  if flow.graph:find(name) then return end
+  fail(path, ('flow "%s" has no node "%s"%s'):format(flow.key, name,
+    suggest.hint(name, node_names(flow))))
+end
+
+local function check_exclusive(given)
+  local said = {}
+  local function say(what, name)
+    if said[name] and said[name] ~= what then
+      error(("patch: node '%s' is in `%s` and in `%s`: choose one"):format(name, said[name], what),
+        0)
+    end
+    said[name] = what
+  end
+  for _, name in ipairs(given.skip or {}) do say("skip", name) end
+  for name in next, given.succeed or {} do say("succeed", name) end
+  for _, name in ipairs(given.rerun or {}) do say("rerun", (name:gsub("%+$", ""))) end
+end
+
+--- Checks that `given` fits the flow that goes on with it. Raises a sentence.
+---@param before table the flow as it was, for names that are changed
+function patch.check_flow(flow, given, before)
+  for _, key in ipairs { "skip", "rerun", "keep" } do
+    for i, name in ipairs(given[key] or {}) do
+      if key == "rerun" then name = name:gsub("%+$", "") end
+      if not (key == "keep" and name == "*") then
+        check_node(flow, ("%s[%d]"):format(key, i), name)
+      end
+    end
+  end
+  for _, key in ipairs { "outputs", "checkpoints", "succeed" } do
+    for name in next, given[key] or {} do check_node(flow, key .. "." .. name, name) end
+  end
+  for old, new in next, given.rename or {} do
+    check_node(before, "rename." .. old, old)
+    check_node(flow, "rename." .. old, new)
+    if flow.graph:find(old) then
+      fail("rename." .. old, "the script still has a node of this name")
+    end
+    if before.graph:find(new) then
+      fail("rename." .. old, ('"%s" was a node before: it cannot take the place of another')
+        :format(new))
+    end
+  end
+  check_exclusive(given)
+  if given.params then params.resolve(flow.params, flow.key, nil, given.params) end
+end
+
+--- The params of the run from here on: those it had, as far as the flow still declares them, with
+--- the changes.
+function patch.params(flow, old, changes)
+  local base = {}
+  for name, v in next, old do
+    if flow.params[name] then base[name] = v end
+  end
+  for name, v in next, changes or {} do base[name] = v end
+  return params.resolve(flow.params, flow.key, nil, base)
+end
+
+-- ------------------------------------------------------------------------------------ options
+
+local function set_option(node, path, v)
+  local ty = known.node_type(node)
+  local head, rest = path:match "^([^.]+)%.(.+)$"
+  if not head then
+    if v == value.null then v = nil end
+    -- A positional entry may stand for it.
+    if ty and ty.positional and ty.positional.name == path then
+      for i = #node, 1, -1 do node[i] = nil end
+    end
+    node[path] = v
+    return
+  end
+  local inner = node[head]
+  if known.node_type(inner) then return set_option(inner, rest, v) end
+  local copy = {}
+  if is_map(inner) then
+    for key, one in next, inner do copy[key] = one end
+  end
+  set_option(copy, rest, v)
+  node[head] = copy
+end
+
+--- Gives the nodes of a flow that is not built yet the options that patches gave them.
+---@param state flow.State
+---@param options table<string, table> node -> { option = v }
+---@param lenient boolean? nodes that are not there any more are passed over
+function patch.apply_options(state, options, lenient)
+  for name, changes in next, options do
+    local node = state.by_name[name]
+    if not node and lenient then
+      changes = {}
+    elseif not node then
+      fail("options." .. name, ('flow "%s" has no node "%s"%s'):format(state.key, name,
+        suggest.hint(name, state.names)))
+    end
+    for option, v in next, changes do set_option(node, option, v) end
+  end
+end
+
+--- A fault of an option that a patch gave, told as the patch's.
+function patch.option_fault(state, options, message)
+  local text = message:gsub("^[^\n]-:%d+: ", "")
+  for name in next, options do
+    local prefix = state.key .. "." .. name
+    local after = text:sub(#prefix + 1, #prefix + 1)
+    if text:sub(1, #prefix) == prefix and (after == "." or after == ":") then
+      return "patch.options." .. text:sub(#state.key + 2)
+    end
+  end
+  return message
+end
+
+-- Options that say when and how often a node is tried, not what it does.
+patch.scheduling = {}
+for _, name in ipairs { "trigger", "retries", "retry_delay", "retry_backoff", "retry_max_delay",
+  "retry_jitter", "retry_on", "max_lost", "timeout", "deadline", "grace", "priority", "pool",
+  "weight", "allow_failure", "inline", "tags", "doc", "limit", "after" } do
+  patch.scheduling[name] = true
+end
+
+patch.duration = schema.duration
+
+return patch

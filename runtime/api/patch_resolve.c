@@ -1,0 +1,170 @@
+// Names of a patch as nodes of the flow that goes on, values as values of the store.
+#include "api/patch.h"
+
+static uint32_t find(const fl_patching *p, const char *name, size_t size) {
+  uint32_t node = fl_graph_find(p->flow->graph, name, size);
+  FL_ASSERT(node != FL_NODE_NONE); // fl_script_check_patch() has looked
+  return node;
+}
+
+// A byte a node for a list of names; "name+": also all that depend on it, "*": all.
+static uint8_t *mark(const fl_patching *p, const char *key) {
+  json_t *list = json_object_get(p->json, key), *item;
+  uint32_t count = fl_graph_get_count(p->flow->graph);
+  size_t i;
+  if (!json_array_size(list)) return NULL;
+  uint8_t *marks = fl_alloc_zero(count + 1, 1);
+  json_array_foreach(list, i, item) {
+    const char *name = json_string_value(item);
+    size_t size = json_string_length(item);
+    if (!strcmp(name, "*")) {
+      memset(marks, 1, count);
+      continue;
+    }
+    bool below = size && name[size - 1] == '+';
+    uint32_t node = find(p, name, size - below);
+    if (below) fl_graph_mark(p->flow->graph, node, false, marks);
+    marks[node] = 1;
+  }
+  return marks;
+}
+
+typedef struct outputs_of {
+  uint32_t number; // of the node in the records
+  int64_t id;
+  fl_attempt_state state;
+} outputs_of;
+
+static bool see_outputs(void *ud, const fl_attempt_row *row) {
+  outputs_of *o = ud;
+  if (row->node == o->number) o->id = row->outputs, o->state = row->state;
+  return true;
+}
+
+typedef struct number_of {
+  const char *name;
+  uint32_t number;
+} number_of;
+
+static bool see_number(void *ud, const fl_definition_node_row *row) {
+  number_of *n = ud;
+  if (!strcmp(row->name, n->name)) n->number = row->node;
+  return n->number == FL_NODE_NONE;
+}
+
+// What the node left when it succeeded last; it must have.
+static fl_code read_outputs(fl_patching *p, uint32_t node, json_t **out, fl_error *err) {
+  fl_value *base = NULL;
+  const char *name = fl_graph_get_name(p->flow->graph, node);
+  const char *former = p->renamed && p->renamed[node] ? p->renamed[node] : name;
+  number_of n = {.name = former, .number = FL_NODE_NONE};
+  outputs_of o = {0};
+  *out = NULL;
+  fl_store *store = p->engine->store;
+  fl_code rc = fl_store_each_definition_node(store, p->row.definition, see_number, &n, err);
+  o.number = n.number;
+  if (!rc) rc = fl_store_each_attempt(store, p->row.row, see_outputs, &o, err);
+  if (!rc && o.state != FL_ATTEMPT_SUCCEEDED)
+    rc = fl_fail(
+        err, FL_E_USAGE,
+        "patch.outputs.%s: node '%s' has not succeeded: skip it, let it run, or give all of "
+        "its outputs with --succeed %s={...}",
+        name, name, name);
+  if (!rc) rc = fl_store_get_value(store, o.id, &base, err);
+  if (!rc) *out = base ? fl_value_to_json(base) : json_object();
+  fl_value_unref(base);
+  if (rc || json_is_object(*out)) return rc;
+  json_decref(*out);
+  *out = NULL;
+  return fl_fail(err, FL_E_USAGE, "patch.outputs.%s: the outputs of the node are no map", name);
+}
+
+static fl_code resolve_outputs(fl_patching *p, fl_error *err) {
+  const char *name;
+  json_t *changes, *base;
+  fl_code rc = FL_OK;
+  p->outputs = fl_alloc_zero(fl_graph_get_count(p->flow->graph) + 1, sizeof *p->outputs);
+  json_object_foreach(json_object_get(p->json, "outputs"), name, changes) {
+    uint32_t node = find(p, name, strlen(name));
+    if ((rc = read_outputs(p, node, &base, err))) return rc;
+    json_object_update(base, changes);
+    p->outputs[node] = fl_value_from_json(base);
+    json_decref(base);
+  }
+  json_t *succeed = json_object_get(p->json, "succeed");
+  if (!json_object_size(succeed)) return rc;
+  p->succeed = fl_alloc_zero(fl_graph_get_count(p->flow->graph) + 1, 1);
+  json_object_foreach(succeed, name, changes) {
+    uint32_t node = find(p, name, strlen(name));
+    p->succeed[node] = 1;
+    fl_value_unref(p->outputs[node]);
+    p->outputs[node] = fl_value_from_json(changes);
+  }
+  return rc;
+}
+
+static void resolve_checkpoints(fl_patching *p) {
+  json_t *all = json_object_get(p->json, "checkpoints"), *value;
+  const char *name;
+  if (!json_object_size(all)) return;
+  p->checkpoints = fl_alloc_zero(json_object_size(all), sizeof *p->checkpoints);
+  json_object_foreach(all, name, value) p->checkpoints[p->spec.checkpoint_count++] =
+      (fl_checkpoint_change){.node = find(p, name, strlen(name)),
+                             .value = json_is_null(value) ? NULL : fl_value_from_json(value)};
+}
+
+static void resolve_renames(fl_patching *p) {
+  json_t *all = json_object_get(p->json, "rename"), *new_name;
+  const char *old;
+  if (!json_object_size(all)) return;
+  p->renamed = fl_alloc_zero(fl_graph_get_count(p->flow->graph) + 1, sizeof *p->renamed);
+  json_object_foreach(all, old, new_name)
+      p->renamed[find(p, json_string_value(new_name), json_string_length(new_name))] = old;
+}
+
+static fl_code resolve_params(fl_patching *p, fl_error *err) {
+  fl_value *old = NULL;
+  json_t *changes = json_object_get(p->json, "params");
+  if (!json_object_size(changes) && !json_object_get(p->json, "script")) return FL_OK;
+  fl_code rc = fl_store_get_value(p->engine->store, p->row.params, &old, err);
+  char *text = json_object_size(changes) ? json_dumps(changes, JSON_COMPACT) : NULL;
+  if (!rc)
+    rc = fl_script_patch_params(p->script, p->flow, old ? old->text : "{}", text, &p->spec.params,
+                                err);
+  fl_value_unref(old);
+  free(text);
+  return rc;
+}
+
+// What is kept of the patch: a script by its digest, the path for people.
+static void keep_patch(fl_patching *p) {
+  json_t *script = json_object_get(p->json, "script");
+  if (script) json_object_set_new(p->json, "version", json_string(p->flow->version));
+  p->spec.reason = json_string_value(json_object_get(p->json, "reason"));
+  size_t count = json_object_size(p->json);
+  if (count > (p->spec.reason ? 1 : 0)) p->spec.patch = fl_value_from_json(p->json);
+}
+
+fl_code fl_patching_resolve(fl_patching *p, fl_error *err) {
+  char *text = json_dumps(p->json, JSON_COMPACT);
+  fl_code rc = fl_script_check_patch(p->script, p->flow, p->before, text, err);
+  free(text);
+  if (rc) return rc;
+  resolve_renames(p);
+  p->spec.skip = p->skip = mark(p, "skip");
+  p->spec.rerun = p->rerun = mark(p, "rerun");
+  p->spec.keep = p->keep = mark(p, "keep");
+  rc = resolve_outputs(p, err);
+  if (!rc) rc = resolve_params(p, err);
+  if (rc) return rc;
+  resolve_checkpoints(p);
+  json_t *vars = json_object_get(p->json, "vars");
+  if (json_object_size(vars)) p->spec.vars = fl_value_from_json(vars);
+  p->spec.keep_checkpoint = json_is_true(json_object_get(p->json, "keep_checkpoint"));
+  p->spec.succeed = p->succeed;
+  p->spec.outputs = p->outputs;
+  p->spec.checkpoints = p->checkpoints;
+  p->spec.renamed = p->renamed;
+  keep_patch(p);
+  return FL_OK;
+}

@@ -1,0 +1,61 @@
+// Resumes as a host sees them: done, or only planned.
+#include "api/patch.h"
+
+fl_code fl_run_resume(fl_engine *e, const char *run_id, const fl_patch *patch, fl_error *err) {
+  fl_patching p;
+  fl_run *run;
+  fl_code rc = fl_patching_open(&p, e, run_id, patch, err);
+  if (!rc && !p.flow->definition_store_id) {
+    rc = fl_scheduler_prepare_flow(e->scheduler, p.flow, fl_script_get_snapshot(p.script), err);
+    p.spec.script_store_id = p.flow->script_store_id;
+  }
+  if (!rc && e->config.durability == FL_DURABILITY_DEFAULT && p.flow->durability)
+    fl_store_set_durability(e->store, p.flow->durability);
+  bool dead = rc || !fl_owner_is_alive(p.row.owner);
+  if (!rc) rc = fl_scheduler_resume_run(e->scheduler, &p.row, dead, &p.spec, &run, err);
+  if (rc == FL_E_BUSY && p.spec.flow) rc = fl_owner_name_busy(e, p.row.id, err);
+  const char *engine = !rc && dead ? strchr(p.row.owner, '#') : NULL;
+  if (engine) fl_notify_forget(e->state_dir, engine + 1);
+  e->again = true;
+  fl_patching_close(&p);
+  return rc;
+}
+
+typedef struct planning {
+  json_t *nodes, *removed;
+} planning;
+
+static void add_step(void *ud, const fl_resume_step *step) {
+  static const char *const actions[] = {"keep", "run", "skip"};
+  planning *plan = ud;
+  if (step->removed) {
+    json_array_append_new(plan->removed, json_string(step->node));
+    return;
+  }
+  json_t *entry = json_object();
+  json_object_set_new(entry, "name", json_string(step->node));
+  json_object_set_new(entry, "action", json_string(actions[step->action]));
+  json_object_set_new(entry, "status", json_string(fl_node_state_text(step->state)));
+  json_object_set_new(entry, "reason", json_string(fl_reason_name(step->reason)));
+  json_object_set_new(entry, "text", json_string(fl_reason_text(step->reason)));
+  json_object_set_new(entry, "changed", json_boolean(step->changed));
+  json_array_append_new(plan->nodes, entry);
+}
+
+fl_code fl_run_resume_plan(fl_engine *e, const char *run_id, const fl_patch *patch, char **json_out,
+                           fl_error *err) {
+  fl_patching p;
+  planning plan = {.nodes = json_array(), .removed = json_array()};
+  *json_out = NULL;
+  fl_code rc = fl_patching_open(&p, e, run_id, patch, err);
+  json_t *out = json_object();
+  if (!rc) rc = fl_scheduler_plan_resume(e->scheduler, &p.row, &p.spec, add_step, &plan, err);
+  json_object_set_new(out, "run", json_string(p.row.id));
+  if (p.json) json_object_set(out, "patch", p.json);
+  json_object_set_new(out, "nodes", plan.nodes);
+  json_object_set_new(out, "removed", plan.removed);
+  if (!rc) *json_out = json_dumps(out, JSON_COMPACT);
+  json_decref(out);
+  fl_patching_close(&p);
+  return rc;
+}
