@@ -182,8 +182,10 @@ static void stop_runs(fl_engine *e) {
   int64_t until = fl_monotonic_ms() + 10000;
   while (live && fl_monotonic_ms() < until) {
     if (fl_step(e, 100, &live, &err)) return;
+    if (fl_scheduler_is_stuck(e->scheduler)) break;
     if (live && !e->again) fl_loop_run(e->loop, 50);
   }
+  fl_scheduler_release_runs(e->scheduler);
 }
 
 void fl_engine_close(fl_engine *e) {

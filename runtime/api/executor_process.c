@@ -259,8 +259,7 @@ static void notice_oddities(fl_processes *p, fl_attempt *a, const fl_child_exit 
     fl_scheduler_notice(s, a->run, "%s left %u process%s behind: ended", name, x->left_behind,
                         x->left_behind == 1 ? "" : "es");
   if (x->unkillable)
-    fl_scheduler_notice(s, a->run, "%s: a process of it cannot be ended: somebody should look",
-                        name);
+    fl_scheduler_notice(s, a->run, "%s: what could not be ended is gone now", name);
   if (x->log_errno)
     fl_scheduler_notice(s, a->run, "%s: its output could not be written whole (%s)", name,
                         fl_errno_name(x->log_errno));
@@ -399,13 +398,22 @@ static void on_adopted_gone(void *ud) {
 
 static void on_alarm(void *ud, const fl_child_id *id, const char *text) {
   fl_processes *p = ud;
-  fl_run *run = fl_scheduler_find_run(p->engine->scheduler, id->run);
-  fl_scheduler_notice(p->engine->scheduler, run, "alarm: %s", text);
+  fl_scheduler *s = p->engine->scheduler;
+  fl_attempt *a = id->run[0] ? fl_scheduler_find_attempt(s, id->run, id->node, id->number)
+                             : fl_worker_pool_find_attempt(p->engine->workers, id->child);
+  if (a)
+    fl_attempt_alarm(a, text);
+  else
+    fl_scheduler_notice(s, NULL, "alarm: %s", text);
 }
 
 static fl_supervisor_events events(fl_processes *p) {
   return (fl_supervisor_events){
       .started = on_started, .exited = on_exited, .gone = on_gone, .alarm = on_alarm, .ud = p};
+}
+
+static void set_alarm(const fl_processes *p, fl_supervisor *s) {
+  if (p->engine->config.alarm_ms > 0) fl_supervisor_set_alarm(s, p->engine->config.alarm_ms);
 }
 
 fl_supervisor *fl_processes_get_supervisor(void *ud, fl_error *err) {
@@ -416,6 +424,7 @@ fl_supervisor *fl_processes_get_supervisor(void *ud, fl_error *err) {
   fl_supervisor_events ev = events(p);
   if (fl_supervisor_start(e->loop, e->state_dir, e->helper, &ev, &p->supervisor, err)) return NULL;
   fl_supervisor_set_slots(p->supervisor, p->slots);
+  set_alarm(p, p->supervisor);
   return p->supervisor;
 }
 
@@ -445,6 +454,7 @@ void fl_processes_recover(fl_processes *p, fl_run *run, const char *id, fl_attem
     fl_scheduler_notice(p->engine->scheduler, run, "%s", err.message);
     for (size_t i = 0; i < count; i++) found[i] = FL_FATE_LOST;
   }
+  if (ad->supervisor) set_alarm(p, ad->supervisor);
   for (size_t i = 0; i < count; i++) {
     static const fl_fate map[] = {[FL_FATE_RUNNING] = FL_FATE_IS_RUNNING,
                                   [FL_FATE_ENDED] = FL_FATE_IS_ENDED,

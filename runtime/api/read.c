@@ -91,8 +91,8 @@ typedef struct status_reader {
 
 // What brought a node where it is; of one that runs or has succeeded there is nothing to say.
 static const char *reason_text(status_reader *r, const fl_status_entry *e) {
-  if (e->reason == FL_REASON_NONE || e->state == FL_NODE_SUCCEEDED || e->state == FL_NODE_RUNNING)
-    return NULL;
+  bool quiet = e->state == FL_NODE_RUNNING && e->reason != FL_REASON_UNKILLABLE;
+  if (e->reason == FL_REASON_NONE || e->state == FL_NODE_SUCCEEDED || quiet) return NULL;
   fl_buf_reset(&r->reason);
   fl_buf_add_str(&r->reason, fl_reason_text(e->reason));
   if (e->detail && e->detail != e->error) fl_buf_addf(&r->reason, " (%s)", e->detail);

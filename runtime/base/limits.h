@@ -11,6 +11,7 @@
 #define FL_LOG_SIZE_DEFAULT       (50u << 20)  // output kept of one attempt
 #define FL_LOG_SPILL              (32u << 10)  // output past this gets a file of its own
 #define FL_GRACE_MS_DEFAULT       10000        // TERM to KILL
+#define FL_ALARM_MS_DEFAULT       60000        // KILL to the alarm, when something is still there
 #define FL_LOST_COUNT_MAX_DEFAULT 5            // attempts that may be lost before the node fails
 #define FL_RETRY_COUNT_MAX        100          // retries of a node
 #define FL_LEASE_MS               15000        // a run's owner renews at a third of this

@@ -86,7 +86,8 @@ typedef enum fl_attempt_state {
   X(KEPT_BEHIND, "kept_behind",                                                                    \
     "it has succeeded; its result is kept though something it depends on runs again")              \
   X(SUCCEED_ASKED, "succeed_asked", "it was marked as succeeded by hand")                          \
-  X(ADDED, "added", "it is new in the mended script")
+  X(ADDED, "added", "it is new in the mended script")                                              \
+  X(UNKILLABLE, "unkillable", "a process of it cannot be ended: it keeps its slot until it is gone")
 
 typedef enum fl_reason {
 #define X(id, name, text) FL_REASON_##id,

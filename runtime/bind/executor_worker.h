@@ -8,5 +8,7 @@ void fl_worker_pool_free(fl_worker_pool *pool);
 fl_executor fl_worker_pool_get_executor(fl_worker_pool *pool);
 /// The supervisor reports the end of a child with id.run "": one of the workers.
 void fl_worker_pool_exited(fl_worker_pool *pool, const fl_child_exit *exit);
+/// What worker `child` runs, or ran when it was to end; NULL: nothing.
+fl_attempt *fl_worker_pool_find_attempt(fl_worker_pool *pool, uint32_t child);
 /// `flowlua --worker`: serves tasks from descriptor 3 until it is closed. Returns the exit code.
 int fl_worker_main(int argc, char **argv);

@@ -208,6 +208,15 @@ static void settle(fl_worker *w, const fl_child_exit *x) {
   }
 }
 
+fl_attempt *fl_worker_pool_find_attempt(fl_worker_pool *pool, uint32_t child) {
+  for (fl_worker *w = pool->workers; w; w = w->next) {
+    if (w->child != child) continue;
+    fl_worker_task *t = find_running(w);
+    return t ? t->attempt : NULL;
+  }
+  return NULL;
+}
+
 void fl_worker_pool_exited(fl_worker_pool *pool, const fl_child_exit *x) {
   fl_worker **at = &pool->workers;
   while (*at && (*at)->child != x->id.child) at = &(*at)->next;

@@ -17,15 +17,17 @@
 static volatile sig_atomic_t signal_fd = -1, unanswered;
 static char last_words[512]; // written when a signal ends the process: made before, for a handler
 
+static void leave(int number) {
+  ssize_t told = write(STDERR_FILENO, last_words, strlen(last_words));
+  (void)told;
+  _exit(128 + number);
+}
+
 static void on_signal(int number) {
   int saved = errno;
   unsigned char byte = (unsigned char)number;
   // Nothing else gets us out of a step that never returns; a resume continues from what is stored.
-  if (number != SIGHUP && ++unanswered >= STUCK_SIGNALS) {
-    ssize_t told = write(STDERR_FILENO, last_words, strlen(last_words));
-    (void)told;
-    _exit(128 + number);
-  }
+  if (number != SIGHUP && ++unanswered >= STUCK_SIGNALS) leave(number);
   ssize_t n = write(signal_fd, &byte, 1); // a full pipe has signals enough
   (void)n;
   errno = saved;
@@ -75,9 +77,16 @@ static void stop(fl_cli_watch *w, fl_engine *engine, int number) {
     fl_engine_stop(engine, false);
     fl_cli_lines_note(w, "stopping: running nodes get their grace (10 s unless the script says "
                          "otherwise); press Ctrl-C again to kill");
-  } else {
+  } else if (w->signal_count == 2) {
     fl_engine_stop(engine, true);
-    if (w->signal_count == 2) fl_cli_lines_note(w, "stopping: running nodes are killed");
+    fl_cli_lines_note(w,
+                      "stopping: running nodes are killed; once more leaves them where they are");
+  } else {
+    // Something cannot be killed. Who asks a third time need not wait for it: as after a crash, a
+    // resume takes up what is left.
+    if (w->mode == FL_MODE_LIVE) fl_cli_live_write(w, false);
+    fl_cli_flush();
+    leave(number);
   }
 }
 

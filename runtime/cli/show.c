@@ -55,8 +55,18 @@ static void print_run(void *ud, const fl_run_info *run) {
   }
 }
 
+// Something of it was killed in vain, and somebody should look.
+static void print_alarm(const fl_node_info *node) {
+  fl_cli_text text = {0};
+  fl_cli_text_addf(&text, "%s: %s; nothing takes its place until that is gone", node->name,
+                   node->error);
+  field("alarm", fl_cli_text_cstr(&text), FL_STYLE_RED);
+  fl_cli_text_deinit(&text);
+}
+
 static void count_node(show_view *view, const fl_node_info *node) {
   view->total++;
+  if (node->error && strcmp(node->status, "running") == 0) print_alarm(node);
   for (size_t i = 0; i < STATUS_COUNT; i++)
     if (strcmp(node->status, statuses[i]) == 0) view->counts[i]++;
 }

@@ -24,6 +24,24 @@ void fl_attempt_started(fl_attempt *a, int pid, int64_t started_ms) {
   if (rc) fl_scheduler_break(s, &err);
 }
 
+void fl_attempt_alarm(fl_attempt *a, const char *text) {
+  fl_scheduler *s = a->scheduler;
+  fl_run *run = a->run;
+  fl_error err;
+  if (run->fenced || !fl_scheduler_begin(s)) return;
+  a->alarmed = true;
+  fl_decision_row d = {.run = run->row.row,
+                       .node = a->node,
+                       .seq = ++run->seq,
+                       .epoch = run->row.epoch,
+                       .state = FL_NODE_RUNNING,
+                       .reason = FL_REASON_UNKILLABLE,
+                       .detail = text,
+                       .at_ms = fl_now(s)};
+  if (fl_store_add_decision(s->store, &d, &err)) fl_scheduler_break(s, &err);
+  fl_scheduler_notice(s, run, "alarm: %s: %s", fl_run_get_name(run, a->node), text);
+}
+
 void fl_attempt_arm_timeout(fl_attempt *a) {
   if (!a->timeout_ms) return;
   fl_scheduler_add_due(a->scheduler, (fl_due){.at_ms = fl_ticks(a->scheduler) + a->timeout_ms,

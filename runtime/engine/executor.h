@@ -25,6 +25,7 @@ struct fl_attempt {
   bool adopted;    // found running after a crash
   bool cancelling; // its end was asked for
   bool timing_out; // ... by its timeout
+  bool alarmed;    // something of it was killed in vain
   int pid;
   fl_command *command; // process kinds; owned
   fl_value *item;      // instances: the item
@@ -73,6 +74,10 @@ typedef struct fl_executor {
 void fl_attempt_end(fl_attempt *a, const fl_outcome *outcome);
 /// Reports that `a` really runs. Not needed for short ones.
 void fl_attempt_started(fl_attempt *a, int pid, int64_t started_ms);
+
+/// Something of `a` is still there long after it was killed: recorded and told, and the attempt
+/// goes on until that is gone.
+void fl_attempt_alarm(fl_attempt *a, const char *text);
 
 /// Has `cancel` called when a->timeout_ms from now are over. For executors without a timeout of
 /// their own.

@@ -44,7 +44,8 @@ typedef struct fl_scheduler_config {
 fl_scheduler *fl_scheduler_new(const fl_scheduler_config *config);
 /// For a configuration without a store: before anything else than loading and stepping.
 void fl_scheduler_set_store(fl_scheduler *s, fl_store *store);
-/// Frees all; runs that have not ended keep their leases until these expire or the process is gone.
+/// Frees all; runs that have not ended keep their leases until these expire or the process is gone,
+/// unless they were released.
 void fl_scheduler_free(fl_scheduler *s);
 
 /// Stores a flow's graph unless it is there, within the open transaction; sets
@@ -143,6 +144,10 @@ int64_t fl_run_get_time(const fl_run *run); // logical, wall ms
 fl_run_state fl_run_get_state(const fl_run *run);
 const char *fl_run_get_id(const fl_run *run);
 const fl_flow *fl_run_get_flow(const fl_run *run);
+/// All that still lives was killed in vain: waiting for it has no end that can be known.
+bool fl_scheduler_is_stuck(const fl_scheduler *s);
+/// Gives up the leases of runs that have not ended, so that they can be resumed at once.
+void fl_scheduler_release_runs(fl_scheduler *s);
 /// True when a commit failed: nothing more can be recorded.
 bool fl_scheduler_is_broken(const fl_scheduler *s);
 fl_store *fl_scheduler_get_store(fl_scheduler *s);

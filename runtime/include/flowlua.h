@@ -115,7 +115,8 @@ typedef struct fl_config {
   bool read_only;       // open for reading only: no run can be started
   fl_event_fn on_event; // (default: none)
   void *event_ud;
-  bool open_late; // open the state directory, and make it, only when a run or a reader needs it
+  bool open_late;   // open the state directory, and make it, only when a run or a reader needs it
+  int64_t alarm_ms; // from a process's SIGKILL to the alarm that it lives on. (default: 60 s)
 } fl_config;
 
 /// Opens the store and checks its version; with `open_late` the first function that needs the store

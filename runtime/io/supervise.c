@@ -16,6 +16,7 @@
 #define OUT_MAX       (1u << 30)                       // requests that the supervisor does not read
 #define READ_SIZE     (64u << 10)
 #define CLOSE_WAIT_MS 2000 // for a supervisor that does not read our good-bye
+#define REST_WAIT_MS  1000 // between two looks at what a dead one's trees have left
 
 fl_supervisor *fl_supervisor_new(fl_loop *loop, const char *dir, const char *id,
                                  const fl_supervisor_events *events) {
@@ -141,10 +142,29 @@ void fl_supervisor_tell(fl_supervisor *s) {
   tell_reports(s);
 }
 
-// The supervisor is gone: every child that is open is told, from the journal where it knows.
-static void tell_lost(fl_supervisor *s) {
+// Not all of its trees could be ended. Their next attempts must not meet them: nothing is told but
+// an alarm, until they are gone.
+static void wait_for_rest(fl_supervisor *s) {
+  for (size_t i = 0; i < s->open.capacity && !s->rest_told && s->events.alarm; i++) {
+    if (fl_id_set_is_free(&s->open.ids[i])) continue;
+    s->events.alarm(s->events.ud, &s->open.ids[i],
+                    "its supervisor is dead, and a process that it had started cannot be ended: it "
+                    "waits inside the kernel");
+  }
+  s->rest_told = true;
+  fl_timer_set(s->timer, REST_WAIT_MS);
+}
+
+// The supervisor is gone: every child that is open is told, from the journal where it knows. False:
+// not yet.
+static bool tell_lost(fl_supervisor *s) {
   fl_journal_view view;
   size_t count;
+  if (s->greeted && !fl_supervisor_harvest(s->dir, s->id, !s->rest_told, &view)) {
+    fl_journal_unload(&view);
+    wait_for_rest(s);
+    return false;
+  }
   fl_child_id *ids = fl_id_set_take(&s->open, &count);
   if (!s->greeted) { // before its greeting it starts nothing
     const char *what = s->what[0] ? s->what : "run the supervisor";
@@ -152,12 +172,7 @@ static void tell_lost(fl_supervisor *s) {
       report_locally(s, &ids[i], FL_CHILD_NOT_STARTED, s->errnum ? s->errnum : ECHILD, what);
     }
     free(ids);
-    return;
-  }
-  bool ended = fl_supervisor_harvest(s->dir, s->id, &view);
-  if (!ended && count && s->events.alarm) {
-    s->events.alarm(s->events.ud, &ids[0],
-                    "the supervisor is gone, and some of its processes could not be ended");
+    return true;
   }
   for (size_t i = 0; i < count && !s->closed; i++) {
     const fl_journal_child *c = fl_journal_find(&view, &ids[i]);
@@ -172,6 +187,7 @@ static void tell_lost(fl_supervisor *s) {
   }
   fl_journal_unload(&view);
   free(ids);
+  return true;
 }
 
 static void lose(fl_supervisor *s) {
@@ -272,14 +288,13 @@ static void on_timer(void *ud) {
   fl_supervisor *s = ud;
   enter(s);
   if (!s->dead && !s->closed) handle_frames(s); // what came together with the answer to an attach
-  if (s->dead && !s->told_gone && !s->closed) {
+  if (s->dead && !s->told_gone && !s->closed && tell_lost(s)) {
     s->told_gone = true;
-    tell_lost(s);
     s->all_told = !s->closed;
     if (s->events.gone && !s->closed) s->events.gone(s->events.ud);
   }
   // Behind `gone`: who then spawns anew would be answered here again, and for ever.
-  tell_reports(s);
+  if (!s->dead || s->told_gone) tell_reports(s);
   leave(s);
 }
 
@@ -397,6 +412,12 @@ void fl_supervisor_set_slots(fl_supervisor *s, uint32_t slots) {
   fl_wire_end(&s->out, begin);
 }
 
+void fl_supervisor_set_alarm(fl_supervisor *s, int64_t alarm_ms) {
+  size_t begin = fl_wire_begin(&s->out, FL_WIRE_ALARM_MS);
+  fl_wire_put_i64(&s->out, alarm_ms);
+  fl_wire_end(&s->out, begin);
+}
+
 void fl_supervisor_kill(fl_supervisor *s, const fl_child_id *id, int64_t grace_ms) {
   size_t begin = fl_wire_begin(&s->out, FL_WIRE_KILL);
   fl_wire_put_id(&s->out, id);
@@ -453,6 +474,12 @@ void fl_supervisor_close(fl_supervisor *s, bool kill_all) {
     fl_supervisor_forget(s->dir, s->id);
   disconnect(s);
   if (!s->depth) fl_supervisor_free(s);
+}
+
+void fl_supervisor_wait_for_rest(fl_supervisor *s) {
+  s->dead = true;
+  s->timer = fl_timer_open(s->loop, on_timer, s);
+  wait_for_rest(s);
 }
 
 fl_code fl_supervisor_connect(fl_supervisor *s, int fd, fl_error *err) {

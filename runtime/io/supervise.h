@@ -62,7 +62,7 @@ typedef struct fl_child_exit {
   int errnum;                // FL_CHILD_NOT_STARTED
   bool timed_out, cancelled; // ended by its timeout / by fl_supervisor_kill()
   uint32_t left_behind;      // processes of its tree that were ended after it
-  bool unkillable;           // something of its tree could not be ended (alarm)
+  bool unkillable;           // something of its tree could not be ended for long (alarm)
   int pid;
   int64_t started_ms, ended_ms; // wall clock
   int64_t cpu_us;
@@ -88,7 +88,7 @@ typedef struct fl_supervisor_events {
   /// The supervisor itself is gone (killed): its children were ended with it; every child not yet
   /// reported gets `exited` with FL_CHILD_LOST (or what its journal says) before this is called.
   void (*gone)(void *ud);
-  /// A tree could not be ended after the grace and KILL: somebody should look.
+  /// A tree could not be ended by KILL: somebody should look. `exited` comes when it is gone.
   void (*alarm)(void *ud, const fl_child_id *id, const char *text);
   void *ud;
 } fl_supervisor_events;
@@ -110,6 +110,8 @@ void fl_supervisor_kill(fl_supervisor *s, const fl_child_id *id, int64_t grace_m
 /// Takes back queued children (all of `run`, or all when NULL) that have not started: `exited` with
 /// FL_CHILD_REVOKED.
 void fl_supervisor_revoke(fl_supervisor *s, const char *run);
+/// How long after KILL the alarm comes. (default: FL_ALARM_MS_DEFAULT)
+void fl_supervisor_set_alarm(fl_supervisor *s, int64_t alarm_ms);
 /// Sends what is buffered. What the socket does not take is sent when it can be.
 void fl_supervisor_flush(fl_supervisor *s);
 /// Tells now what this side has to report by itself: what was to be spawned after `gone`. To be

@@ -38,9 +38,9 @@ static bool is_leftover(void *ud, const fl_proc *p) {
   return fl_tag_is_of(fl_proc_get_tag(p->pid), l->id) || fl_proc_has_mark(p->pid, l->token);
 }
 
-static bool end_leftovers(const char *id, const fl_journal_view *view) {
+static bool end_leftovers(const char *id, const fl_journal_view *view, bool wait) {
   leftover l = {.view = view, .id = id};
-  int64_t until = fl_monotonic_ms() + SWEEP_WAIT_MS;
+  int64_t until = fl_monotonic_ms() + (wait ? SWEEP_WAIT_MS : 0);
   snprintf(l.token, sizeof l.token, "%s/", id);
   if (view->boot_id[0] && !view->this_boot) return true; // no process is older than the boot
   for (int pause_ms = 1;; pause_ms = pause_ms * 2 > SLEEP_MS_MAX ? SLEEP_MS_MAX : pause_ms * 2) {
@@ -52,15 +52,15 @@ static bool end_leftovers(const char *id, const fl_journal_view *view) {
     size_t count = found.count;
     fl_proc_set_deinit(&found);
     if (!count) return true;
-    if (fl_monotonic_ms() > until) return false;
+    if (fl_monotonic_ms() >= until) return false;
     sleep_ms(pause_ms);
   }
 }
 
 // A supervisor that cannot be spoken to must not live on beside its journal being read.
-static bool end_supervisor(const fl_journal_view *view) {
+static bool end_supervisor(const fl_journal_view *view, bool wait) {
   if (!view->pid || !view->this_boot) return true;
-  for (int waited = 0; waited < SWEEP_WAIT_MS; waited += 2) {
+  for (int waited = 0; waited <= (wait ? SWEEP_WAIT_MS : 0); waited += 2) {
     if (!fl_proc_is_alive(view->pid, view->start_ticks)) return true;
     fl_proc_signal(view->pid, view->start_ticks, SIGKILL);
     sleep_ms(2);
@@ -75,10 +75,10 @@ static bool load(const char *dir, const char *id, fl_journal_view *view) {
   return false;
 }
 
-bool fl_supervisor_harvest(const char *dir, const char *id, fl_journal_view *view) {
+bool fl_supervisor_harvest(const char *dir, const char *id, bool wait, fl_journal_view *view) {
   load(dir, id, view);
-  bool ended = end_supervisor(view);
-  ended &= end_leftovers(id, view);
+  bool ended = end_supervisor(view, wait);
+  ended &= end_leftovers(id, view, wait);
   fl_journal_unload(view); // it may have written more before it ended
   load(dir, id, view);
   return ended;
@@ -194,7 +194,7 @@ fl_code fl_supervisor_attach(fl_loop *loop, const char *dir, const char *id, con
   fl_supervisor *s = fl_supervisor_new(loop, dir, id, events);
   s->adopted = s->greeted = true;
   int fd = connect_to(s->dir, id);
-  bool lives = fd >= 0 && ask(s, fd, run);
+  bool lives = fd >= 0 && ask(s, fd, run), all_ended = true;
   if (lives) {
     code = fl_supervisor_connect(s, fd, err);
     load(s->dir, id, &view);
@@ -202,16 +202,20 @@ fl_code fl_supervisor_attach(fl_loop *loop, const char *dir, const char *id, con
   } else {
     if (fd >= 0) close(fd);
     fl_id_set_deinit(&s->open);
-    if (!fl_supervisor_harvest(s->dir, id, &view) && events->alarm && count) {
-      events->alarm(events->ud, &ids[0], "some processes of a dead supervisor could not be ended");
-    }
+    all_ended = fl_supervisor_harvest(s->dir, id, true, &view);
   }
   for (size_t i = 0; i < count && !code; i++) {
     bool runs = lives && fl_id_set_has(&s->open, &ids[i]);
     fates[i] = runs ? FL_FATE_RUNNING : get_fate(s, &view, &ids[i]);
+    if (all_ended || fates[i] != FL_FATE_LOST) continue;
+    fl_id_set_add(&s->open, &ids[i]);
+    fates[i] = FL_FATE_RUNNING; // something is: which of them is not known
   }
   fl_journal_unload(&view);
-  if (lives && !code && s->open.count) {
+  if (!lives && !code && s->open.count) {
+    fl_supervisor_wait_for_rest(s);
+    *out = s;
+  } else if (lives && !code && s->open.count) {
     fl_timer_set(s->timer, 0); // for what came with the answer
     *out = s;
   } else if (lives && !code) {

@@ -11,6 +11,7 @@ typedef struct fl_id_set {
   size_t count, capacity;
 } fl_id_set;
 
+bool fl_id_set_is_free(const fl_child_id *place);
 void fl_id_set_deinit(fl_id_set *set);
 void fl_id_set_add(fl_id_set *set, const fl_child_id *id);
 bool fl_id_set_has(const fl_id_set *set, const fl_child_id *id);
@@ -58,6 +59,7 @@ struct fl_supervisor {
   int errnum;   // ... or why not
   char what[128];
   bool dead, told_gone, all_told;
+  bool rest_told; // dead, but not all of its trees are: an alarm was raised
   bool closed;
   int depth; // callbacks we are in
 };
@@ -68,6 +70,8 @@ fl_supervisor *fl_supervisor_new(fl_loop *loop, const char *dir, const char *id,
 /// Takes over a connected socket.
 FL_MUST fl_code fl_supervisor_connect(fl_supervisor *s, int fd, fl_error *err);
 void fl_supervisor_free(fl_supervisor *s);
+/// It is dead, but not all of its trees are: what is open is told when they are gone.
+void fl_supervisor_wait_for_rest(fl_supervisor *s);
 /// Calls `exited` with an exit as it was sent or kept; loads what lies in files. When those are not
 /// what they were, it says so by an overflow; or, with `whole_only` (after a power cut), does not
 /// call and returns false.
@@ -76,5 +80,5 @@ bool fl_supervisor_deliver(const fl_supervisor_events *events, const char *dir, 
 
 // supervise_attach.c
 /// What a dead supervisor leaves: ends it (if it is not dead), ends what is left of its trees, and
-/// reads its journal. False: something could not be ended.
-bool fl_supervisor_harvest(const char *dir, const char *id, fl_journal_view *view);
+/// reads its journal. False: something could not be ended, with `wait` for some seconds.
+bool fl_supervisor_harvest(const char *dir, const char *id, bool wait, fl_journal_view *view);

@@ -10,7 +10,8 @@
 //   job --start--> child running --root reaped--> tree empty? --yes--> finished
 //                       | kill, timeout              | no
 //                       v                            v
-//                  TERM+CONT ---grace---> KILL, sweep until empty ---60 s---> alarm
+//                  TERM+CONT ---grace---> KILL, sweep until empty, however long that takes
+//                                                      `---60 s---> alarm
 #pragma once
 #include <sys/types.h>
 #include "base/buf.h"
@@ -19,14 +20,13 @@
 #include "io/tree.h"
 #include "io/wire.h"
 
-#define FL_SUP_PIPE_WATCH_MS   5     // a pipe holds what a child prints in less
-#define FL_SUP_TOLD_MS         20    // children that end sooner are told only once
-#define FL_SUP_LOG_FLUSH_MS    100   // for those that follow a log
-#define FL_SUP_REPORT_MS       10    // how long exits are gathered while there is work in the queue
-#define FL_SUP_REPORT_COUNT    24    // ... and how many
-#define FL_SUP_LEFTOVER_MS     2000  // at most, from TERM to KILL, for what a child left behind
-#define FL_SUP_ALARM_MS        60000 // after KILL
-#define FL_SUP_SWEEP_MS_MAX    1000  // between two looks at a tree that does not die
+#define FL_SUP_PIPE_WATCH_MS   5    // a pipe holds what a child prints in less
+#define FL_SUP_TOLD_MS         20   // children that end sooner are told only once
+#define FL_SUP_LOG_FLUSH_MS    100  // for those that follow a log
+#define FL_SUP_REPORT_MS       10   // how long exits are gathered while there is work in the queue
+#define FL_SUP_REPORT_COUNT    24   // ... and how many
+#define FL_SUP_LEFTOVER_MS     2000 // at most, from TERM to KILL, for what a child left behind
+#define FL_SUP_SWEEP_MS_MAX    1000 // between two looks at a tree that does not die
 #define FL_SUP_INLINE_MAX      (256u << 10) // larger captures and outputs go through a file
 #define FL_SUP_INLINE_BUSY_MAX (4u << 10)   // ... when the engine does not read its reports
 #define FL_SUP_BUSY_SIZE       (1u << 20)
@@ -309,6 +309,8 @@ void fl_sup_kill(fl_sup *sup, fl_sup_child *child, int64_t grace_ms);
 void fl_sup_kill_leftover(fl_sup *sup, fl_sup_child *child);
 /// A process of a tree that is being ended was found.
 void fl_sup_kill_found(fl_sup *sup, fl_sup_child *child, const fl_sup_orphan *orphan);
-/// The next rung of the ladder when it is due. True: the child is finished, and freed.
-bool fl_sup_kill_tick(fl_sup *sup, fl_sup_child *child);
+/// The next rung of the ladder when it is due.
+void fl_sup_kill_tick(fl_sup *sup, fl_sup_child *child);
+/// Tells the child's engine that it cannot be ended, and what can be done about it.
+void fl_sup_kill_tell(fl_sup *sup, fl_sup_child *child);
 void fl_sup_kill_process(int pid, uint64_t start_ticks);

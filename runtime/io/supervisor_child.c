@@ -382,8 +382,8 @@ void fl_sup_child_tick(fl_sup *sup, fl_sup_child *child) {
   if (child->stage == FL_SUP_RUNNING && timeout > 0 && age >= timeout) {
     child->timed_out = true;
     fl_sup_kill(sup, child, child->job->spawn.grace_ms);
-  } else if (child->stage != FL_SUP_RUNNING && fl_sup_kill_tick(sup, child)) {
-    return; // it is finished and freed
+  } else if (child->stage != FL_SUP_RUNNING) {
+    fl_sup_kill_tick(sup, child);
   }
   fl_sup_child_schedule(sup, child);
 }

@@ -82,6 +82,7 @@ void fl_sup_kill_process(int pid, uint64_t start_ticks) {
 
 static void begin_kill(fl_sup *sup, fl_sup_child *child) {
   child->stage = FL_SUP_KILL;
+  child->kill_at = sup->now;
   child->sweep_ms = SWEEP_MS_MIN;
   child->sweep_at = sup->now + child->sweep_ms;
   child->alarm_at = sup->now + sup->alarm_ms;
@@ -130,20 +131,26 @@ void fl_sup_kill_found(fl_sup *sup, fl_sup_child *child, const fl_sup_orphan *or
   fl_proc_set_deinit(&w.found);
 }
 
-static void raise_alarm(fl_sup *sup, fl_sup_child *child) {
+static const char *explain(char state) {
+  switch (state) {
+  case 'D': return "it waits inside the kernel, for a disk, a network mount or a frozen cgroup";
+  case 't': return "a debugger holds it";
+  default: return "it is on its way";
+  }
+}
+
+void fl_sup_kill_tell(fl_sup *sup, fl_sup_child *child) {
   char text[512];
   sweep w;
+  if (!child->owner || child->owner->broken) return;
   collect(sup, child, &w);
   const fl_proc *p = w.found.count ? &w.found.items[0] : NULL;
-  snprintf(text, sizeof text,
-           "process %d (and %zu more) of node '%s' is still there %lld s after SIGKILL, state %c",
-           p ? p->pid : child->entry.pid, w.found.count ? w.found.count - 1 : 0,
-           child->job->spawn.node_name ? child->job->spawn.node_name : "",
-           (long long)(sup->alarm_ms / 1000), p ? p->state : '?');
+  char more[48] = "";
+  if (w.found.count > 1) snprintf(more, sizeof more, " (and %zu more)", w.found.count - 1);
+  snprintf(text, sizeof text, "process %d%s is still there %.1f s after SIGKILL, in state %c: %s",
+           p ? p->pid : child->entry.pid, more, (double)(sup->now - child->kill_at) / 1000,
+           p ? p->state : '?', explain(p ? p->state : '?'));
   fl_proc_set_deinit(&w.found);
-  child->unkillable = true;
-  child->alarm_at = 0;
-  if (!child->owner || child->owner->broken) return;
   fl_buf *out = &child->owner->out;
   size_t begin = fl_wire_begin(out, FL_WIRE_ALARM);
   fl_wire_put_id(out, &child->job->spawn.id);
@@ -152,26 +159,18 @@ static void raise_alarm(fl_sup *sup, fl_sup_child *child) {
   fl_sup_link_reported(sup, child->owner);
 }
 
-// What cannot be ended has its KILL pending and dies when the system lets it. How the root ended is
-// known, and is told; without that we go on waiting, as it would be a guess.
-static bool give_up_rest(fl_sup *sup, fl_sup_child *child) {
-  if (!child->reaped) return false;
-  for (fl_sup_orphan *o = sup->orphans; o; o = o->next) {
-    if (o->tree == child) fl_sup_orphan_forget(sup, o);
-  }
-  fl_sup_reap_check(sup, child);
-  return true;
-}
-
-bool fl_sup_kill_tick(fl_sup *sup, fl_sup_child *child) {
+// What cannot be ended has its KILL pending and dies when the system lets it. Until then the child
+// is not over: its node's next attempt must not meet it.
+void fl_sup_kill_tick(fl_sup *sup, fl_sup_child *child) {
   if (child->stage == FL_SUP_TERM && sup->now >= child->kill_at) {
     begin_kill(sup, child);
-    return false;
+    return;
   }
-  if (child->stage != FL_SUP_KILL) return false;
+  if (child->stage != FL_SUP_KILL) return;
   if (child->alarm_at && sup->now >= child->alarm_at) {
-    raise_alarm(sup, child);
-    if (give_up_rest(sup, child)) return true;
+    child->alarm_at = 0;
+    child->unkillable = true;
+    fl_sup_kill_tell(sup, child);
   }
   if (sup->now >= child->sweep_at) {
     signal_tree(sup, child, SIGKILL);
@@ -179,5 +178,4 @@ bool fl_sup_kill_tick(fl_sup *sup, fl_sup_child *child) {
     if (child->sweep_ms > FL_SUP_SWEEP_MS_MAX) child->sweep_ms = FL_SUP_SWEEP_MS_MAX;
     child->sweep_at = sup->now + child->sweep_ms;
   }
-  return false;
 }

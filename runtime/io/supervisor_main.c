@@ -15,6 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/limits.h"
 
 #define LINK_FD      3
 #define EVENTS_MAX   64
@@ -255,13 +256,13 @@ static void deinit(fl_sup *sup) {
   free(sup);
 }
 
-static fl_sup *new_sup(const char *dir, const char *id, const char *alarm_ms) {
+static fl_sup *new_sup(const char *dir, const char *id) {
   fl_sup *sup = fl_alloc_zero(1, sizeof *sup);
   sup->dir = fl_strdup(dir);
   snprintf(sup->id, sizeof sup->id, "%s", id);
   sup->cwd = getcwd(NULL, 0);
   sup->pid = getpid();
-  sup->alarm_ms = alarm_ms ? atoll(alarm_ms) : FL_SUP_ALARM_MS;
+  sup->alarm_ms = FL_ALARM_MS_DEFAULT;
   sup->dir_fd = sup->epoll_fd = sup->signal_fd = sup->listen_fd = sup->journal.fd = -1;
   sup->own.fd = -1;
   sup->now = fl_monotonic_ms();
@@ -279,7 +280,7 @@ int fl_supervisor_main(int argc, char **argv) {
   }
   const char *what = "start";
   struct rlimit files;
-  fl_sup *sup = new_sup(argv[at + 1], argv[at + 2], argc - at > 3 ? argv[at + 3] : NULL);
+  fl_sup *sup = new_sup(argv[at + 1], argv[at + 2]);
   setsid();
   prctl(PR_SET_NAME, "flowlua-sup");
   int link_fd = init_descriptors();

@@ -150,6 +150,9 @@ static void answer_attach(fl_sup *sup, fl_sup_link *link) {
     fl_wire_put_id(&link->out, &c->job->spawn.id);
   }
   fl_wire_end(&link->out, begin);
+  for (fl_sup_child *c = sup->children; c; c = c->next) {
+    if (c->owner == link && c->unkillable) fl_sup_kill_tell(sup, c);
+  }
   link->attaching = false;
   sup->attach_count--;
   fl_sup_link_send(sup, link);
@@ -201,6 +204,7 @@ bool fl_sup_request(fl_sup *sup, fl_sup_link *link, const fl_wire_frame *frame) 
   case FL_WIRE_CLOSE: return request_close(sup, link, &in);
   case FL_WIRE_ATTACH: return request_attach(sup, link, &in);
   case FL_WIRE_SETTLE: return request_settle(sup, link, frame);
+  case FL_WIRE_ALARM_MS: sup->alarm_ms = fl_wire_get_i64(&in); return fl_wire_done(&in);
   default: return false;
   }
 }

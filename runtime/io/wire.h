@@ -18,6 +18,7 @@ typedef enum fl_wire_kind {
   FL_WIRE_CLOSE,     // u8 kill_all, u8 tidy (all that was reported is dealt with)
   FL_WIRE_ATTACH,    // run
   FL_WIRE_SETTLE,    // the u64 sequence numbers of exits that are dealt with
+  FL_WIRE_ALARM_MS,  // i64: how long after SIGKILL an alarm is raised
   // to the engine
   FL_WIRE_HELLO = 32, // i32 errnum (0: at your service), text what
   FL_WIRE_STARTED,    // id, i32 pid, i64 started_ms

@@ -355,8 +355,9 @@ fl_code fl_read_state_get(fl_read_states *r, uint32_t node, fl_read_state *out, 
 }
 
 const char *fl_read_state_get_error(const fl_read_state *state) {
-  // A node that failed before any attempt of it (a conflict of vars) has its error in the decision.
-  if (state->decided && state->state == FL_NODE_FAILED && state->decision.detail)
-    return state->decision.detail;
+  // A node that failed before any attempt of it (a conflict of vars) has its error in the decision;
+  // so has one that cannot be ended.
+  bool told = state->state == FL_NODE_FAILED || state->reason == FL_REASON_UNKILLABLE;
+  if (state->decided && told && state->decision.detail) return state->decision.detail;
   return state->shown ? state->last.error : NULL;
 }

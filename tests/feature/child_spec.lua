@@ -40,3 +40,81 @@ describe("a run of 20 children whose", function()
     assert.is_true(play("reboot").lost > 0)
   end)
 end)
+
+describe("a process that no signal reaches", function()
+  local box, freezer
+  before_each(function() box = support.box() end)
+  after_each(function()
+    if freezer then os.execute(("echo THAWED > %s/freezer.state"):format(freezer)) end
+    box:close()
+    if freezer then
+      support.wait_until("the freezer to be empty", function()
+        return os.execute(("rmdir %s 2>/dev/null"):format(freezer)) == 0
+      end)
+    end
+    freezer = nil
+  end)
+
+  -- A frozen one, of cgroups before the second version: false where there are none.
+  local function freeze(pid)
+    freezer = "/sys/fs/cgroup/freezer/" .. box.path:match("[^/]+$")
+    local done = box:sh(("mkdir %s && echo %d > %s/cgroup.procs && echo FROZEN > %s/freezer.state")
+      :format(freezer, pid, freezer, freezer))
+    if done.code ~= 0 then freezer = nil end
+    return done.code == 0
+  end
+
+  local function start_stuck()
+    box:write("flow.lua", [[
+      local flow = require "flow"
+      local f = flow.dag("f", {})
+      f.stuck = flow.shell { "echo $$ > pid; exec sleep 100" }
+      return f
+    ]])
+    local process = box:start { "flow.lua", "--no-progress" }
+    support.wait_until("the node", function()
+      return (box:read("pid") or ""):find("\n") and box:sql_value "select status from v_attempt"
+        == "running"
+    end)
+    return process, tonumber(box:read("pid"))
+  end
+
+  it("does not keep who interrupts three times, and is not over for it", function()
+    local process, pid = start_stuck()
+    if not freeze(pid) then
+      process:kill(support.SIGINT)
+      process:wait()
+      return pending "no freezer cgroup can be made here"
+    end
+    for _, note in ipairs { "get their grace", "nodes are killed", "resume: flowlua resume" } do
+      process:kill(support.SIGINT)
+      support.wait_until(note, function() return process:err():find(note, 1, true) end)
+    end
+    assert.equal(130, process:wait().code)
+    local resume = box:start { "resume", "--no-progress" }
+    support.wait_until("the resume", function() return box:show().run.resumes == 1 end)
+    assert.same({ stuck = "running" }, box:states())
+    os.execute(("echo THAWED > %s/freezer.state"):format(freezer))
+    assert.equal(1, resume:wait().code)
+    local node = box:show().node.stuck
+    assert.equal(1, node.attempts)
+    assert.is_true(node.signal == support.SIGTERM or node.signal == support.SIGKILL)
+  end)
+
+  it("is named by show and explain for as long as it is there", function()
+    local process = start_stuck()
+    -- What an engine stores a minute after its KILL.
+    box:sh([[sqlite3 -cmd '.timeout 10000' state/flowlua.db "insert into decision select row,
+      0, 1000, epoch, 2, (select id from reason where name='unkillable'),
+      'process 4711 is still there', 1 from run"]])
+    local shown = box:run({ "show", "last" }).out
+    assert.matches("\nalarm     stuck: process 4711 is still there; nothing takes its place", shown)
+    local node = box:show().node.stuck
+    assert.same({ "running", "unkillable", "process 4711 is still there" },
+      { node.status, node.reason, node.error })
+    local why = box:run({ "explain", "last", "stuck" }).out
+    assert.matches("stuck running: a process of it cannot be ended.* %(process 4711 is still", why)
+    process:kill(support.SIGINT)
+    assert.equal(130, process:wait().code)
+  end)
+end)

@@ -38,6 +38,7 @@ typedef struct fixture {
   fl_child_id started[64];
   int started_pid[64];
   size_t started_count, alarm_count, gone_count;
+  char alarm_text[512];
 } fixture;
 
 static char self_path[4096];
@@ -75,9 +76,10 @@ static inline void keep_gone(void *ud) {
 }
 
 static inline void keep_alarm(void *ud, const fl_child_id *id, const char *text) {
+  fixture *f = ud;
   (void)id;
-  (void)text;
-  ((fixture *)ud)->alarm_count++;
+  f->alarm_count++;
+  snprintf(f->alarm_text, sizeof f->alarm_text, "%s", text);
 }
 
 static inline void forget_exits(fixture *f) {

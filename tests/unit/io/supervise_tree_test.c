@@ -188,59 +188,127 @@ static void orphans_of_a_living_child_live_on(void **state) {
 
 // ------------------------------------------------------------------------------------- unkillable
 
-#define FREEZER "/sys/fs/cgroup/freezer/flowlua-test"
+static const char *freezer(const char *file) {
+  static char path[128];
+  snprintf(path, sizeof path, "/sys/fs/cgroup/freezer/flowlua-test-%d%s", (int)getpid(), file);
+  return path;
+}
 
 static bool freezer_write(const char *file, const char *text) {
-  char path[128];
-  snprintf(path, sizeof path, FREEZER "/%s", file);
-  int fd = open(path, O_WRONLY);
+  int fd = open(freezer(file), O_WRONLY);
   bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
   if (fd >= 0) close(fd);
   return done;
 }
 
 // Nothing but a frozen process (of cgroups before the second version) is deaf to SIGKILL at will.
-static void what_cannot_be_ended_raises_an_alarm(void **state) {
-  fixture *f = *state;
-  char helper[128], text[300], pid[32];
-  if (mkdir(FREEZER, 0700) && errno != EEXIST) {
+static void freeze(const char *pid) {
+  if (mkdir(freezer(""), 0700) && errno != EEXIST) {
     print_message("skipped: no freezer cgroup can be made here\n");
     skip();
   }
-  // The same supervisor, but one that waits for less than a minute.
-  snprintf(helper, sizeof helper, "%s/helper", f->dir);
-  FILE *file = fopen(helper, "w");
-  fprintf(file, "#!/bin/sh\nexec %s \"$@\" 200\n", self_path);
-  fclose(file);
-  chmod(helper, 0700);
-  fl_supervisor *mine = f->s, *s;
+  assert_true(freezer_write("/cgroup.procs", pid) && freezer_write("/freezer.state", "FROZEN"));
+}
+
+static void thaw(void) {
+  freezer_write("/freezer.state", "THAWED");
+  for (int i = 0; i < WAIT_MS && rmdir(freezer("")); i++) nap(1);
+}
+
+static void wait_alarms(fixture *f, size_t count) {
+  int64_t until = fl_monotonic_ms() + WAIT_MS;
+  while (f->alarm_count < count && fl_monotonic_ms() < until) fl_loop_run(f->loop, 100);
+  assert_int_equal(f->alarm_count, count);
+}
+
+// Whether its root has ended or not, and with the slot that it holds.
+static void what_cannot_be_ended_raises_an_alarm_and_is_not_over(void **state) {
+  fixture *f = *state;
+  for (uint32_t root = 0; root < 2; root++) {
+    char text[300], pid[32];
+    const char *next[] = {"/bin/true", NULL}, *argv[] = {"/bin/sh", "-c", text, NULL};
+    snprintf(text, sizeof text,
+             "sleep 100 & echo $! > f%u.pid; while [ ! -e go%u ]; do sleep 0.005; done; exit 3",
+             root, root);
+    fl_spawn spawn = spawn_of(2 * root, argv), behind = spawn_of(2 * root + 1, next);
+    spawn.cwd = f->dir;
+    spawn.grace_ms = 10;
+    spawn.queue = behind.queue = true;
+    f->alarm_count = 0;
+    forget_exits(f);
+    fl_supervisor_set_alarm(f->s, 100);
+    fl_supervisor_spawn(f->s, &spawn);
+    fl_supervisor_spawn(f->s, &behind);
+    assert_true(wait_started(f, 1));
+    snprintf(pid, sizeof pid, "f%u.pid", root);
+    int frozen = read_number(f, pid);
+    snprintf(pid, sizeof pid, "%d", root ? f->started_pid[0] : frozen);
+    freeze(pid);
+    snprintf(text, sizeof text, "%s/go%u", f->dir, root);
+    fclose(fopen(text, "w"));
+    if (root) fl_supervisor_kill(f->s, &spawn.id, 10);
+    fl_supervisor_flush(f->s);
+    wait_alarms(f, 1);
+    assert_non_null(strstr(f->alarm_text, pid));
+    assert_int_equal(f->exit_count, 0);
+    thaw();
+    assert_true(wait_exits(f, 2));
+    assert_true(wait_pid_dead(frozen)); // the KILL was waiting for it
+    const fl_child_exit *e = get_exit(f, 2 * root);
+    assert_int_equal(e->exit_code, root ? -1 : 3);
+    assert_int_equal(e->signal, root ? SIGKILL : 0);
+    assert_true(e->unkillable);
+    assert_int_equal(e->cancelled, root);
+    assert_int_equal(f->alarm_count, 1);
+  }
+}
+
+// The alarm is told again to the engine that comes after.
+static void an_alarm_is_told_to_the_next_engine(void **state) {
+  fixture *f = *state;
+  const char *argv[] = {"/bin/sleep", "100", NULL};
+  char pid[32];
   fl_error err;
-  assert_int_equal(fl_supervisor_start(f->loop, f->dir, helper, &f->events, &s, &err), FL_OK);
-  f->s = s;
-  snprintf(text, sizeof text,
-           "sleep 100 & echo $! > f.pid; while [ ! -e go ]; do sleep 0.005; done; "
-           "exit 3");
-  const char *argv[] = {"/bin/sh", "-c", text, NULL};
   fl_spawn spawn = spawn_of(1, argv);
-  spawn.cwd = f->dir;
-  spawn.grace_ms = 10;
-  fl_supervisor_spawn(s, &spawn);
-  fl_supervisor_flush(s);
-  int frozen = read_number(f, "f.pid");
-  snprintf(pid, sizeof pid, "%d", frozen);
-  bool froze = freezer_write("cgroup.procs", pid) && freezer_write("freezer.state", "FROZEN");
-  snprintf(text, sizeof text, "%s/go", f->dir);
-  fclose(fopen(text, "w"));
+  fl_child_fate fate;
+  fl_supervisor *other;
+  fl_supervisor_set_alarm(f->s, 50);
+  fl_supervisor_spawn(f->s, &spawn);
+  assert_true(wait_started(f, 1));
+  snprintf(pid, sizeof pid, "%d", f->started_pid[0]);
+  freeze(pid);
+  fl_supervisor_kill(f->s, &spawn.id, 0);
+  fl_supervisor_flush(f->s);
+  wait_alarms(f, 1);
+  assert_int_equal(fl_supervisor_attach(f->loop, f->dir, f->id, "run1", &f->events, &spawn.id,
+                                        &fate, 1, &other, &err),
+                   FL_OK);
+  assert_int_equal(fate, FL_FATE_RUNNING);
+  wait_alarms(f, 2);
+  thaw();
+  assert_true(wait_exits(f, 2)); // that it was taken, and its end
+  assert_int_equal(f->exits[0].e.end, FL_CHILD_LOST);
+  assert_int_equal(f->exits[1].e.signal, SIGKILL);
+  fl_supervisor_close(other, false);
+}
+
+// Nothing is told to be lost while it may still be there.
+static void a_dead_supervisors_children_are_lost_when_they_are_gone(void **state) {
+  fixture *f = *state;
+  const char *argv[] = {"/bin/sleep", "100", NULL};
+  char pid[32];
+  fl_spawn spawn = spawn_of(1, argv);
+  fl_supervisor_spawn(f->s, &spawn);
+  assert_true(wait_started(f, 1));
+  snprintf(pid, sizeof pid, "%d", f->started_pid[0]);
+  freeze(pid);
+  kill(fl_supervisor_get_pid(f->s), SIGKILL);
+  wait_alarms(f, 1);
+  assert_int_equal(f->exit_count, 0);
+  thaw();
   assert_true(wait_exits(f, 1));
-  freezer_write("freezer.state", "THAWED");
-  assert_true(wait_pid_dead(frozen)); // the KILL was waiting for it
-  for (int i = 0; i < WAIT_MS && rmdir(FREEZER); i++) nap(1);
-  const fl_child_exit *e = &f->exits[0].e;
-  assert_int_equal(e->exit_code, 3);
-  assert_int_equal(e->unkillable, froze);
-  assert_int_equal(f->alarm_count, froze);
-  fl_supervisor_close(s, false);
-  f->s = mine;
+  assert_int_equal(f->exits[0].e.end, FL_CHILD_LOST);
+  assert_true(wait_pid_dead(f->started_pid[0]));
 }
 
 static bool is_zombie_of(void *ud, const fl_proc *p) {
@@ -378,7 +446,9 @@ int main(int argc, char **argv) {
       TEST(a_second_kill_shortens_the_grace),
       TEST(a_fork_bomb_is_ended),
       TEST(orphans_of_a_living_child_live_on),
-      TEST(what_cannot_be_ended_raises_an_alarm),
+      TEST(what_cannot_be_ended_raises_an_alarm_and_is_not_over),
+      TEST(an_alarm_is_told_to_the_next_engine),
+      TEST(a_dead_supervisors_children_are_lost_when_they_are_gone),
       TEST(no_zombies_stay),
       TEST(the_queue_goes_by_priority_then_arrival),
       TEST(slots_bound_what_is_queued_and_nothing_else),
