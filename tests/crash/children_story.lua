@@ -10,8 +10,10 @@ local SETTLED_MS = 400
 local SIGNAL = 10 -- SIGUSR1, by which every tenth child ends
 
 ---@class crash.Story
----@field kill "engine"|"supervisor"|"both"|"reboot"|"frozen" who dies; frozen: the engine is
----  stopped, and goes on when another has brought the run to its end
+---@field kill "engine"|"twice"|"adopted"|"supervisor"|"both"|"reboot"|"frozen" who dies; twice: the
+---  engine, and the one that resumes it, too; adopted: the engine, and when another has adopted its
+---  children their supervisor; frozen: the engine is stopped, and goes on when another has brought
+---  the run to its end
 ---@field count integer how many children
 ---@field longest_ms integer they live from nothing to this long
 ---@field after_s? number from the death to the resume. (default: 0)
@@ -83,16 +85,27 @@ local function strike(box, o, process)
   local at_ms = support.now() * 1000
   if o.kill == "frozen" then
     process:kill(support.SIGSTOP)
-    return at_ms
+    return at_ms, process
   end
   if o.kill ~= "supervisor" then process:kill(support.SIGKILL) end
-  if o.kill ~= "engine" then kill(supervisor) end
+  if o.kill == "supervisor" or o.kill == "both" or o.kill == "reboot" then kill(supervisor) end
   if o.kill ~= "supervisor" then process:wait() end
+  if o.kill == "twice" or o.kill == "adopted" then
+    process = box:start { "resume", "--no-progress", "--jobs", o.count }
+    support.wait_until("the resume", function() return box:show().run.resumes == 1 end)
+    if o.kill == "twice" then
+      process:kill(support.SIGKILL)
+      process:wait()
+    else
+      at_ms = support.now() * 1000
+      kill(supervisor)
+    end
+  end
   if o.kill == "reboot" then
     kill(find(box))
     box:assert_none_left()
   end
-  return at_ms
+  return at_ms, process
 end
 
 --- Whether this user may make another boot id appear: a mount that only one process sees.
@@ -160,7 +173,7 @@ local function thaw(box, process, wrong)
 end
 
 local function check_child(o, i, seen, wrong)
-  local name, loses = name_of(i), o.kill ~= "engine" and o.kill ~= "frozen"
+  local name, loses = name_of(i), o.kill ~= "engine" and o.kill ~= "twice" and o.kill ~= "frozen"
   local list, starts = seen.attempts[name] or {}, seen.ledger.start[name] or {}
   local ended = (seen.ledger["end"][name] or {})[1]
   local last = list[#list] or {}
@@ -195,11 +208,13 @@ function story.play(box, o)
   support.wait_until("all children", function()
     return select(2, read_ledger(box)) == o.count
   end, 60)
-  local seen = { killed_ms = strike(box, o, process) }
+  local seen = {}
+  seen.killed_ms, process = strike(box, o, process)
   local resume_at = support.now() + (o.after_s or 0)
   pcall(support.wait_until, "the resume", function() return support.now() > resume_at end, 3600)
   seen.resumed_ms = support.now() * 1000
-  local done = o.kill == "supervisor" and process:wait() or resume(box, o)
+  local lives = o.kill == "supervisor" or o.kill == "adopted"
+  local done = lives and process:wait() or resume(box, o)
   facts.seconds = support.now() - resume_at
   if o.kill == "frozen" then thaw(box, process, wrong) end
   if done.code ~= 1 then wrong(("exit code %s: %s"):format(tostring(done.code), done.err)) end
@@ -211,6 +226,44 @@ function story.play(box, o)
   end
   if #(seen.ledger.after.x or {}) ~= 1 then wrong "what comes after did not run once" end
   box:assert_none_left()
+  return wrongs, facts
+end
+
+--- Many processes that end at once: each with its true end, and no zombie of any of them for longer
+--- than it takes to look away. Returns what is wrong, and what happened.
+function story.play_short(box, count)
+  local wrongs, facts = {}, { zombies = 0 }
+  box:write("flow.lua", ([[
+    local flow = require "flow"
+    local f = flow.dag("short", {})
+    for i = 1, %d do
+      f["n" .. i] = flow.exec { "/bin/sh", "-c", "exit " .. i %% 7, ok_codes = { i %% 7 } }
+    end
+    return f
+  ]]):format(count))
+  local began = support.now()
+  local process = box:start { "flow.lua", "--quiet" }
+  local supervisor = support.wait_until("the supervisor", function()
+    return find(box, "--supervisor")[1]
+  end)
+  local function zombies()
+    local pipe = io.popen(("sleep 0.05; ps --ppid %d -o stat= | grep -c Z"):format(supervisor))
+    local number = tonumber(pipe:read "*l")
+    pipe:close()
+    return number
+  end
+  while process:is_running() do facts.zombies = math.max(facts.zombies, zombies()) end
+  facts.seconds = support.now() - began
+  if process:wait().code ~= 0 then wrongs[#wrongs + 1] = process:err() end
+  local ends = box:sql [[select count(*), sum(status='succeeded'), max(number),
+    sum(exit_code = cast(substr(name, 2) as integer) % 7) from v_attempt]][1]
+  for i, expected in ipairs { count, count, 1, count } do
+    if tonumber(ends[i]) ~= expected then
+      wrongs[#wrongs + 1] = ("expected %d, got %s"):format(expected, ends[i])
+    end
+  end
+  box:assert_none_left()
+  if facts.zombies > 50 then wrongs[#wrongs + 1] = facts.zombies .. " zombies at once" end
   return wrongs, facts
 end
 

@@ -31,6 +31,10 @@ describe("a run of 20 children whose", function()
     assert.is_true(play("supervisor").lost > 0)
   end)
 
+  it("supervisor is killed when another engine has adopted them is told so, too", function()
+    assert.is_true(play("adopted").lost > 0)
+  end)
+
   it("engine and supervisor are killed ends what was left, and tries it again", function()
     assert.is_true(play("both").lost > 0)
   end)

@@ -23,17 +23,41 @@ static void every_exit_code_is_told_as_it_was(void **state) {
   }
 }
 
-static void a_signal_is_told_apart_from_a_code(void **state) {
+static bool ends_a_process(int number) {
+  switch (number) {
+  case SIGCHLD:
+  case SIGCONT:
+  case SIGURG:
+  case SIGWINCH:
+  case SIGSTOP:
+  case SIGTSTP:
+  case SIGTTIN:
+  case SIGTTOU: return false;
+  default: return number < 32 || number >= SIGRTMIN; // those between are the C library's
+  }
+}
+
+static void every_signal_is_told_apart_from_a_code(void **state) {
   fixture *f = *state;
-  const int rows[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGILL,  SIGABRT, SIGFPE,   SIGKILL,
-                      SIGSEGV, SIGPIPE, SIGALRM, SIGTERM, SIGUSR1, SIGRTMIN, SIGRTMAX};
-  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-    char text[64];
-    snprintf(text, sizeof text, "ulimit -c 0; kill -%d $$", rows[i]);
-    const fl_child_exit *e = run_shell(f, text);
+  char text[65][48];
+  size_t count = 0;
+  fl_supervisor_set_slots(f->s, 4);
+  for (int number = 1; number <= SIGRTMAX; number++) {
+    if (!ends_a_process(number)) continue;
+    snprintf(text[number], sizeof text[number], "ulimit -c 0; kill -%d $$; exit 77", number);
+    const char *argv[] = {"/bin/sh", "-c", text[number], NULL};
+    fl_spawn s = spawn_of((uint32_t)number, argv);
+    s.queue = true;
+    fl_supervisor_spawn(f->s, &s);
+    count++;
+  }
+  assert_true(count >= 50);
+  assert_true(wait_exits(f, count));
+  for (size_t i = 0; i < count; i++) {
+    const fl_child_exit *e = &f->exits[i].e;
     assert_int_equal(e->end, FL_CHILD_EXITED);
     assert_int_equal(e->exit_code, -1);
-    assert_int_equal(e->signal, rows[i]);
+    assert_int_equal(e->signal, e->id.node);
   }
   assert_int_equal(run_shell(f, "exit 137")->exit_code, 137);
 }
@@ -204,6 +228,19 @@ static void its_signals_are_as_in_a_fresh_process(void **state) {
                                                  "SigIgn:\t0000000000000000\n");
 }
 
+static void its_umask_is_the_hosts(void **state) {
+  fixture *f = *state;
+  const char *argv[] = {"/bin/sh", "-c", "umask; pwd", NULL};
+  fl_spawn s = spawn_of(1, argv);
+  char expected[64];
+  mode_t mask = umask(0);
+  umask(mask);
+  s.capture = true;
+  s.cwd = "/tmp";
+  snprintf(expected, sizeof expected, "%04o\n/tmp\n", (unsigned)mask);
+  assert_string_equal(run_spawn(f, &s)->capture, expected);
+}
+
 static void it_leads_a_group_of_its_own(void **state) {
   fixture *f = *state;
   const char *argv[] = {"/bin/sh", "-c", "cut -d' ' -f1,5 /proc/$$/stat", NULL};
@@ -370,7 +407,7 @@ int main(int argc, char **argv) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
       TEST(every_exit_code_is_told_as_it_was),
-      TEST(a_signal_is_told_apart_from_a_code),
+      TEST(every_signal_is_told_apart_from_a_code),
       TEST(what_cannot_run_says_why),
       TEST(too_much_of_an_argument_says_why),
       TEST(a_request_too_large_to_send_is_refused_here),
@@ -380,6 +417,7 @@ int main(int argc, char **argv) {
       TEST(the_next_childs_context_is_its_own),
       TEST(it_is_given_nothing_but_three_descriptors),
       TEST(its_signals_are_as_in_a_fresh_process),
+      TEST(its_umask_is_the_hosts),
       TEST(it_leads_a_group_of_its_own),
       TEST(stdin_is_what_was_given),
       TEST(limits_hold),
