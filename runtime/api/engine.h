@@ -69,7 +69,8 @@ FL_MUST fl_code fl_script_choose_flow(fl_script *script, const char *key, fl_flo
                                       fl_error *err);
 // executor_process.c
 fl_processes *fl_processes_new(fl_engine *e);
-void fl_processes_free(fl_processes *p, bool kill_all);
+/// `recorded`: what was told is in the store; else all is left to a resume, as after a crash.
+void fl_processes_free(fl_processes *p, bool recorded);
 fl_executor fl_processes_get_executor(fl_processes *p);
 fl_supervisor *fl_processes_get_supervisor(void *ud, fl_error *err);
 const char *fl_processes_get_supervisor_id(fl_processes *p);

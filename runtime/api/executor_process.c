@@ -37,12 +37,19 @@ fl_processes *fl_processes_new(fl_engine *e) {
   return p;
 }
 
-void fl_processes_free(fl_processes *p, bool kill_all) {
+static void let_go(fl_supervisor *s, bool recorded) {
+  if (recorded)
+    fl_supervisor_close(s, true);
+  else
+    fl_supervisor_abandon(s);
+}
+
+void fl_processes_free(fl_processes *p, bool recorded) {
   if (!p) return;
-  fl_supervisor_close(p->supervisor, kill_all);
+  let_go(p->supervisor, recorded);
   for (adopted *a = p->adopted, *next; a; a = next) {
     next = a->next;
-    fl_supervisor_close(a->supervisor, kill_all);
+    let_go(a->supervisor, recorded);
     free(a);
   }
   for (exec_child *c = p->children, *next; c; c = next) {

@@ -19,7 +19,8 @@ struct fl_notify {
 static int open_dir(const char *dir, bool make) {
   char path[4096];
   snprintf(path, sizeof path, "%s/ctl", dir);
-  if (make) mkdir(path, 0700);
+  // Not "no such directory" where it could not be made: why.
+  if (make && mkdir(path, 0700) && errno != EEXIST) return -1;
   return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 

@@ -482,6 +482,13 @@ void fl_supervisor_wait_for_rest(fl_supervisor *s) {
   wait_for_rest(s);
 }
 
+void fl_supervisor_abandon(fl_supervisor *s) {
+  if (!s || s->closed) return;
+  s->closed = true;
+  disconnect(s);
+  if (!s->depth) fl_supervisor_free(s);
+}
+
 fl_code fl_supervisor_connect(fl_supervisor *s, int fd, fl_error *err) {
   s->fd = fd;
   s->timer = fl_timer_open(s->loop, on_timer, s);

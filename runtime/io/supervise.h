@@ -121,6 +121,10 @@ void fl_supervisor_tell(fl_supervisor *s);
 /// `kill_all` it ends the children first (KILL at once).
 void fl_supervisor_close(fl_supervisor *s, bool kill_all);
 
+/// Lets go as a crash would, when what `exited` told could not be recorded: the supervisor keeps
+/// its children, its queue and its journal for fl_supervisor_attach(). NULL-safe.
+void fl_supervisor_abandon(fl_supervisor *s);
+
 /// Everything that `exited` has told so far is recorded by the caller: a later attach will not ask
 /// for it. Lets the supervisor keep its journal small, and removes what large captures and outputs
 /// lay in. Not needed, but for an engine that lives long.
