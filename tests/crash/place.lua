@@ -70,12 +70,28 @@ end
 
 --- What flowlua prints, and its exit code.
 function place.ask(dir, words)
-  local code = place.execute(("timeout -k 5 %d '%s' %s --state '%s/state' > '%s/said' 2>&1")
-    :format(HUNG_S, place.binary, words, dir, dir))
+  os.remove(dir .. "/said")
+  local code = place.execute((command_of(dir, words):gsub(">> events 2>> out$", ">> said 2>&1")))
   return place.read(dir .. "/said"), code
 end
 
 -- ------------------------------------------------------------------------------------ tracers
+
+--- The calls of these names that one run makes, in order: { name, count of this name so far, what
+--- it was asked } each; nil when the run fails.
+function place.list_calls(dir, words, names)
+  local trace = ("strace -qq -y -o '%s/trace' -e trace=%s"):format(dir, table.concat(names, ","))
+  if place.flowlua(dir, words, trace) ~= 0 then return nil end
+  local calls, count = {}, {}
+  for line in io.lines(dir .. "/trace") do
+    local name, rest = line:match "^([%w_]+)%((.*)$"
+    if name then
+      count[name] = (count[name] or 0) + 1
+      calls[#calls + 1] = { name, count[name], rest }
+    end
+  end
+  return calls
+end
 
 --- Ends the engine at the `count`th call of this name.
 function place.kill_at(name, count)
@@ -83,10 +99,11 @@ function place.kill_at(name, count)
     :format(name, name, count)
 end
 
---- Makes the `count`th call fail ("1", "3+": from there on, "2..5"), without following children.
-function place.fail_at(name, errno, count)
-  return ("strace -qq -o /dev/null -e trace=%s -e inject=%s:error=%s:when=%s")
-    :format(name, name, errno, count)
+--- Makes the `count`th call fail ("1", "3+": from there on), of the engine or of `all` processes.
+--- What it did is in `dir`/trace.
+function place.fail_at(dir, name, errno, count, all)
+  return ("strace -qq -y %s -o '%s/trace' -e trace=%s,pwrite64 -e inject=%s:error=%s:when=%s")
+    :format(all and "-f" or "", dir, name, name, errno, count)
 end
 
 -- Pids of what carries the mark of `dir`, as lines of /proc.

@@ -9,12 +9,12 @@ local here = arg[1]
 package.path = here .. "/?.lua;" .. package.path
 local place = require "place"
 local lanes = require "lanes"
+local recover = require "recover"
 local witness = require "witness"
 local workloads = require "workloads"
 
 local SYSCALLS = { "pwrite64", "pwritev", "write", "writev", "fdatasync", "fsync", "ftruncate",
   "rename", "renameat", "renameat2", "link", "linkat", "unlink", "unlinkat", "sendmsg", "sendto" }
-local RESUMES_MAX = 3
 local KINDS = { "lost", "twice", "unequal", "left" }
 
 local options = { durability = "full", only = nil, points = nil, keep = false }
@@ -62,32 +62,6 @@ local function start(dir, w, before)
   return place.flowlua(dir, workloads.get_start(w, options.durability), before)
 end
 
--- Resumes what a kill left until it succeeds; every third point's first resume is killed as well.
--- Returns how many engines were killed.
-local function recover(dir, w, number, found)
-  local crashes, resumes, code = 1, 0
-  repeat
-    local acks = witness.read_acks(dir)
-    local broken = witness.read_store(dir, true)
-    local lines = #witness.read_ledger(dir)
-    if broken.integrity ~= "ok" then found("lost", "integrity_check: " .. broken.integrity) end
-    witness.check_told(dir, broken, acks, found)
-    local before = resumes == 0 and number % 3 == 0
-      and place.kill_at("pwrite64", 1 + number % 13) or nil
-    code = place.flowlua(dir, workloads.get_resume(w, broken, options.durability), before)
-    if code == place.KILLED then crashes = crashes + 1 end
-    resumes = resumes + 1
-    -- A patch may run again what succeeded: what it lets stand is known once it is recorded.
-    if not w.failed or broken.patched then
-      witness.check_kept(dir, broken, lines, acks, found)
-    end
-  until code == 0 or resumes == RESUMES_MAX
-  if code ~= 0 then
-    found("lost", ("does not succeed: exit code %s after %d resumes"):format(code, resumes))
-  end
-  return crashes
-end
-
 -- Breaks a run at a call as `how` says. Returns its exit code, and whether it came to that call.
 local function break_at(dir, w, how, name, count)
   if how == "supervisor" then
@@ -100,8 +74,8 @@ end
 
 --- Breaks a run at a call and resumes it. Returns what was found wrong, { kind, text } each, or
 --- nil when the run ended before that call.
-local function try_point(dir, w, how, name, count, number, whole)
-  local wrong, crashes = {}, 1
+local function try_point(dir, w, how, name, count, number)
+  local wrong = {}
   local function found(kind, text) wrong[#wrong + 1] = { kind, text } end
   local code, reached = break_at(dir, w, how, name, count)
   if not reached then
@@ -111,27 +85,22 @@ local function try_point(dir, w, how, name, count, number, whole)
   if code ~= (how == "supervisor" and 0 or place.KILLED) then
     found("lost", "ended with " .. code)
   end
-  if code ~= 0 then crashes = recover(dir, w, number, found) end
-  local final = witness.read_store(dir, false)
-  witness.check_told(dir, final, { checkpoints = {}, steps = {} }, found)
-  witness.check_equal(whole, final, found)
-  witness.check_attempts(whole, final, crashes, found)
-  witness.check_ledger(dir, whole, crashes, how ~= "engine", found)
-  witness.check_left(dir, found)
+  local broken = { dir = dir, w = w, whole = recover.get_whole(w, options.folder), crashes = 1,
+    durability = options.durability, supervisor_too = how ~= "engine", found = found,
+    tracer = number % 3 == 0 and place.kill_at("pwrite64", 1 + number % 13) or nil }
+  if code ~= 0 then recover.run(broken) end
+  recover.judge(broken)
   return wrong
 end
-
-local wholes = {}
 
 -- Calls vary a little from run to run: one that a run did not reach is tried again, an earlier one.
 local function run_job(job, number)
   local which, how, name, count = job:match "^(%S+) (%S+) (%S+) (%d+)$"
   local w, folder = workloads[which], options.folder
-  wholes[which] = wholes[which] or witness.read_whole(folder .. "/whole." .. which)
   count = tonumber(count)
   for _ = 1, 20 do
     local dir = workloads.make(w, folder, "point." .. number)
-    local wrong = try_point(dir, w, how, name, count, number, wholes[which])
+    local wrong = try_point(dir, w, how, name, count, number)
     if wrong and #wrong == 0 then place.remove(dir) end
     if wrong then return wrong end
     count = math.max(1, count - math.ceil(count / 20))
@@ -141,29 +110,15 @@ end
 
 -- ------------------------------------------------------------------------------------ whole
 
---- The durable calls of one run, in order: { name, count of this name so far } each.
 local function list_calls(w, folder)
   local dir = workloads.make(w, folder, "trace." .. w.name)
-  local trace = ("strace -qq -o '%s/trace' -e trace=%s"):format(dir, table.concat(SYSCALLS, ","))
-  local code = start(dir, w, trace)
-  if code ~= 0 then fail(("%s itself ends with %s; see %s/out"):format(w.name, code, dir)) end
-  local calls, count = {}, {}
-  for line in io.lines(dir .. "/trace") do
-    local name = line:match "^([%w_]+)%("
-    if name then
-      count[name] = (count[name] or 0) + 1
-      calls[#calls + 1] = { name, count[name] }
-    end
-  end
-  return calls
+  local calls = place.list_calls(dir, workloads.get_start(w, options.durability), SYSCALLS)
+  return calls or fail(("%s itself fails under strace; see %s/out"):format(w.name, dir))
 end
 
 local function add_jobs(jobs, w, folder)
-  local text = workloads.prepare(w, folder, options.durability)
+  local text = recover.make_whole(w, folder, options.durability)
   if text then fail(text) end
-  local dir = workloads.make(w, folder, "whole." .. w.name)
-  local code = start(dir, w)
-  if code ~= 0 then fail(("%s itself ends with %s; see %s/out"):format(w.name, code, dir)) end
   local calls = list_calls(w, folder)
   for i, call in ipairs(calls) do
     local at = ("%s %d"):format(call[1], call[2])
