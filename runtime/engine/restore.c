@@ -335,6 +335,7 @@ fl_code fl_restore_open(fl_restore *r, fl_scheduler *s, const fl_run_row *row,
   run->row.owner = fl_strdup(s->owner);
   run->row.error = NULL;
   run->row.selection = NULL;
+  run->row.origin = NULL;
   run->parent = spec->parent;
   fl_code rc = FL_OK;
   if (spec->params)

@@ -7,6 +7,7 @@ void fl_run_row_deinit(fl_run_row *row) {
   free(row->owner);
   free(row->error);
   free(row->selection);
+  free(row->origin);
   *row = (fl_run_row){0};
 }
 
@@ -39,6 +40,7 @@ void fl_store_run_from(sqlite3_stmt *st, fl_run_row *row) {
   row->interval_to_ms = sqlite3_column_int64(st, 24);
   row->fork_of = sqlite3_column_int64(st, 25);
   row->replay_live = sqlite3_column_int(st, 26) != 0;
+  row->origin = fl_store_column_dup(st, 27);
 }
 
 static void bind_run(sqlite3_stmt *st, const fl_run_row *row) {

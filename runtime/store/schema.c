@@ -87,6 +87,7 @@ const char fl_store_tables_2_sql[] =
     "ALTER TABLE definition_node ADD COLUMN removed INTEGER;"
     "ALTER TABLE run ADD COLUMN fork_of INTEGER;"
     "ALTER TABLE run ADD COLUMN replay_live INTEGER;"
+    "ALTER TABLE run ADD COLUMN origin TEXT;"
     "ALTER TABLE epoch ADD COLUMN author TEXT;"
     "CREATE TABLE breakpoint(run INTEGER NOT NULL, seq INTEGER NOT NULL,"
     " epoch INTEGER NOT NULL, node INTEGER NOT NULL, number INTEGER, at_ms INTEGER NOT NULL,"

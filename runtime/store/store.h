@@ -153,6 +153,7 @@ typedef struct fl_run_row {
   int64_t interval_from_ms, interval_to_ms; // data interval, 0: none
   int64_t fork_of;                          // row of the run it was forked from, 0: none
   bool replay_live;                         // a replay that sees today's results, not those of then
+  char *origin; // JSON: where it was exported and when, NULL: it was made here; only read
 } fl_run_row;
 
 void fl_run_row_deinit(fl_run_row *row);
@@ -346,6 +347,23 @@ FL_MUST fl_code fl_store_get_step(fl_store *s, int64_t run, uint32_t node, const
 FL_MUST fl_code fl_store_drop_steps(fl_store *s, int64_t run, uint32_t node, fl_error *err);
 FL_MUST fl_code fl_store_put_progress(fl_store *s, int64_t run, uint32_t node, double done,
                                       double total, const char *text, int64_t at_ms, fl_error *err);
+
+// -------------------------------------------------------------------------------- moving runs
+
+/// Writes the run and all it called, with every value and script they name, to a file that
+/// fl_store_import() takes. `host`: where the run is from, for people. FL_E_STATE: the file is
+/// there, and `overwrite` is not set.
+FL_MUST fl_code fl_store_export(fl_store *s, const fl_run_row *run, const char *host,
+                                int64_t now_ms, const char *path, bool overwrite, fl_error *err);
+/// Takes a run in, owned by nobody, in the state it was in; its digest is checked before anything
+/// else is looked at. Own transaction: all of it or nothing. FL_E_NOT_FOUND, FL_E_CORRUPT,
+/// FL_E_NEWER, FL_E_STATE: the run is in the store already.
+FL_MUST fl_code fl_store_import(fl_store *s, const char *path, char run_id_out[FL_RUN_ID_SIZE],
+                                fl_error *err);
+/// Makes a new run with the history of one that has ended, and of all it called; values are
+/// shared, the old rows stay as they are. Own transaction. FL_E_STATE: it has not ended.
+FL_MUST fl_code fl_store_fork(fl_store *s, const fl_run_row *run, int64_t now_ms,
+                              char run_id_out[FL_RUN_ID_SIZE], fl_error *err);
 
 // -------------------------------------------------------------------------------- retention
 

@@ -189,7 +189,7 @@ bool fl_blob_exists(fl_store *s, const char *hex);
 #define FL_RUN_COLUMNS                                                                             \
   "row,id,flow,definition,script,state,time_ms,\"trigger\",params,vars,parent_run,parent_node,"    \
   "replay_of,created_ms,started_ms,ended_ms,resumes,epoch,owner,lease_ms,cancel,error,"            \
-  "selection,interval_from_ms,interval_to_ms,fork_of,replay_live"
+  "selection,interval_from_ms,interval_to_ms,fork_of,replay_live,origin"
 void fl_store_run_from(sqlite3_stmt *st, fl_run_row *row);
 
 #define FL_ATTEMPT_COLUMNS                                                                         \

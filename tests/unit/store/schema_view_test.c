@@ -58,7 +58,7 @@ static void the_columns_of_the_views_stay(void **state) {
   static const char *const views[][2] = {
       {"v_run", "id flow version status time trigger params vars replay_of created_at started_at "
                 "ended_at duration_ms resumes parent parent_node error owner leased lease_until "
-                "epoch cancel selection interval_from interval_to node_count fork_of"},
+                "epoch cancel selection interval_from interval_to node_count fork_of origin"},
       {"v_node", "run node name type hook map position item status reason detail attempts "
                  "started_at ended_at duration_ms exit_code signal error outputs vars checkpoint "
                  "progress_done progress_total progress_text cpu_ms rss_max_bytes removed place"},

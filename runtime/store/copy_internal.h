@@ -1,0 +1,75 @@
+// Copies runs row by row: between stores (export, import) and within one (fork). What a column
+// means decides what becomes of it: ids of values, scripts, definitions and runs are those of the
+// target. Nobody outside store/ includes this.
+#pragma once
+#include "store/read_internal.h"
+
+/// What a copied column holds.
+typedef enum fl_copy_kind {
+  FL_COPY_PLAIN,
+  FL_COPY_RUN,        // row of the run that is copied
+  FL_COPY_LINK,       // row of a run that may not be among those copied
+  FL_COPY_ID,         // a run's id
+  FL_COPY_VALUE,      // row of a value
+  FL_COPY_DEFINITION, // row of a definition
+  FL_COPY_SCRIPT,     // row of a script
+  FL_COPY_EMPTY,      // becomes ""
+  FL_COPY_ZERO,       // becomes 0
+} fl_copy_kind;
+
+typedef struct fl_copy_column {
+  const char *name; // NULL: the row before was the last one
+  fl_copy_kind kind;
+} fl_copy_column;
+
+/// A table of which a run has rows.
+typedef struct fl_copy_table {
+  const char *name;
+  const char *key; // the column that names the run
+  const fl_copy_column *columns;
+} fl_copy_table;
+
+/// Ends with a row without name. A new table or column of a run belongs here.
+extern const fl_copy_table fl_copy_tables[];
+
+/// From ids of the source to ids of the target; `from` ascends.
+typedef struct fl_copy_map {
+  int64_t *from, *to;
+  size_t count, capacity;
+} fl_copy_map;
+
+void fl_copy_map_add(fl_copy_map *m, int64_t from, int64_t to);
+void fl_copy_map_deinit(fl_copy_map *m);
+
+typedef struct fl_copy {
+  fl_store *store;          // the one that is read or written, for its errors
+  sqlite3 *source, *target; // one of them at least is the store's
+  const char *path;         // of the file that the other one is, for messages
+  bool same_store;          // ids of values, scripts, definitions and other runs stay
+  fl_copy_map runs, values, definitions, scripts;
+  char (*ids)[FL_RUN_ID_SIZE]; // by run: its new id; NULL: ids stay
+} fl_copy;
+
+/// Copies all rows of the runs in `c->runs`.
+FL_MUST fl_code fl_copy_runs(fl_copy *c, fl_error *err);
+void fl_copy_deinit(fl_copy *c);
+/// The error of a failed call on one of the two databases. On the store's, what is open is rolled
+/// back.
+fl_code fl_copy_fail(fl_copy *c, sqlite3 *db, int rc, fl_error *err);
+/// Fills in c->runs with the run and all it called, `to` the same as `from`.
+FL_MUST fl_code fl_copy_find_runs(fl_copy *c, int64_t run, fl_error *err);
+/// "SELECT ... UNION SELECT ...": every id of that kind in the copied tables, ascending.
+void fl_copy_add_ids_sql(fl_copy_kind kind, fl_buf *out);
+
+// export_file.c
+
+#define FL_EXPORT_FORMAT 1
+
+/// Writes header and payload, whole or not at all. FL_E_STATE: the file is there, and `overwrite`
+/// is not set.
+FL_MUST fl_code fl_export_write(const fl_disk *disk, const char *path, const void *payload,
+                                size_t size, bool overwrite, fl_error *err);
+/// Reads and checks: digest, then versions. `*data` is yours to free(), the payload stands within
+/// it. FL_E_NOT_FOUND, FL_E_CORRUPT, FL_E_NEWER.
+FL_MUST fl_code fl_export_read(const fl_disk *disk, const char *path, char **data, size_t *at,
+                               size_t *size, fl_error *err);
