@@ -131,7 +131,16 @@ static fl_code tell_run(fl_store *s, const fl_run_row *run,
                       .started_ms = run->started_ms,
                       .ended_ms = run->ended_ms,
                       .resumes = run->resumes};
+  fl_run_row fork = {0};
+  fl_error ignored;
+  json_t *origin = run->origin ? json_loads(run->origin, 0, NULL) : NULL;
+  if (run->fork_of && !fl_store_get_run(s, run->fork_of, &fork, &ignored)) info.fork_of = fork.id;
+  info.origin_host = json_string_value(json_object_get(origin, "host"));
+  info.origin_dir = json_string_value(json_object_get(origin, "state"));
+  info.exported_at = json_string_value(json_object_get(origin, "exported_at"));
   on_run(ud, &info);
+  fl_run_row_deinit(&fork);
+  json_decref(origin);
   fl_value_unref(params);
   return FL_OK;
 }

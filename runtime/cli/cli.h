@@ -53,6 +53,7 @@ typedef struct fl_cli_verb {
   X(show)                                                                                          \
   X(logs)                                                                                          \
   X(context)                                                                                       \
+  X(breakpoint)                                                                                    \
   X(explain)                                                                                       \
   X(prune)                                                                                         \
   X(init)                                                                                          \
@@ -143,6 +144,8 @@ FL_MUST int fl_cli_engine_open(const fl_cli *cli, fl_cli_access access, const fl
 /// The same, but a state that is not there yet is no error: then out->engine is NULL.
 FL_MUST int fl_cli_engine_open_existing(const fl_cli *cli, fl_cli_engine *out);
 void fl_cli_engine_close(fl_cli_engine *e);
+/// Whether `word` is a file that holds an exported run (or was one).
+bool fl_cli_is_export(const char *word);
 /// "flowlua VERB RUN", with --state when it was given; safe to paste in a shell. free() it.
 char *fl_cli_command(const fl_cli *cli, const char *verb, const char *run, const char *node);
 

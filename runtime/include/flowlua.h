@@ -223,6 +223,20 @@ FL_API FL_MUST fl_code fl_run_resume(fl_engine *engine, const char *run_id, cons
 /// `rerun` or `keep`.
 FL_API FL_MUST fl_code fl_run_resume_plan(fl_engine *engine, const char *run_id,
                                           const fl_patch *patch, char **json_out, fl_error *err);
+/// Makes a new run with the history of one that has ended (and of the runs it called): what is kept
+/// is shared, the old run stays as it is. Resume it like any other. FL_E_STATE: it has not ended.
+FL_API FL_MUST fl_code fl_run_fork(fl_engine *engine, const char *run, char run_id_out[32],
+                                   fl_error *err);
+/// Writes a run, with all that a resume needs, to a file that fl_run_import() takes in another
+/// state directory or on another host; logs stay. Whole or not at all. FL_E_BUSY: it is running;
+/// FL_E_STATE: the file is there and `overwrite` is not set.
+FL_API FL_MUST fl_code fl_run_export(fl_engine *engine, const char *run, const char *path,
+                                     bool overwrite, fl_error *err);
+/// Takes in a run under the id it had. A file of which any byte has changed is refused
+/// (FL_E_CORRUPT), as is one of a newer version (FL_E_NEWER) or a run that is there already
+/// (FL_E_STATE); then nothing is changed.
+FL_API FL_MUST fl_code fl_run_import(fl_engine *engine, const char *path, char run_id_out[32],
+                                     fl_error *err);
 /// Asks for the end of a run, whoever owns it: TERM, the grace, KILL; `kill`: KILL at once. Returns
 /// when the wish is recorded; when the owner is dead, ends what it left and records it here.
 FL_API FL_MUST fl_code fl_run_cancel(fl_engine *engine, const char *run_id, bool kill,
@@ -244,6 +258,11 @@ FL_API FL_MUST fl_code fl_read_context(fl_engine *engine, const char *run, const
 FL_API FL_MUST fl_code fl_read_explain(fl_engine *engine, const char *run, const char *node,
                                        char **json_out, fl_error *err);
 
+/// What is known of a run that stopped: what failed, every node with its attempts and values, what
+/// a resume runs, how it was mended so far. FL_E_STATE: it runs, or it has succeeded.
+FL_API FL_MUST fl_code fl_read_breakpoint(fl_engine *engine, const char *run, char **json_out,
+                                          fl_error *err);
+
 /// What a run is at. Text is borrowed for the length of the callback; times are 0 where not yet.
 typedef struct fl_run_info {
   const char *id, *flow, *status, *trigger;
@@ -251,6 +270,9 @@ typedef struct fl_run_info {
   const char *params_json;
   int64_t time_ms, created_ms, started_ms, ended_ms;
   uint32_t resumes;
+  const char *fork_of; // id of the run whose history it began with, NULL: none (any more)
+  // Of one that was taken in from another state directory: where its earlier logs are; else NULL.
+  const char *origin_host, *origin_dir, *exported_at;
 } fl_run_info;
 
 /// What a node of it is at. Instances of a map have an index past the declared nodes.

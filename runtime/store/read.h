@@ -29,6 +29,10 @@ FL_MUST fl_code fl_read_store_context(fl_store *s, const fl_run_row *run, const 
 /// say (waiting, skipped, omitted, failed, ran again). `what`: "started", or the state it got.
 FL_MUST fl_code fl_read_store_explain(fl_store *s, const fl_run_row *run, const char *node,
                                       fl_buf *out, fl_error *err);
+/// {"run":{...},"at","failed":[...],"version","nodes":[...],"queue":[...],"patches":[...],
+/// "proposals":[...]}: all that is known of a run that has stopped. FL_E_STATE: it has succeeded.
+FL_MUST fl_code fl_read_store_breakpoint(fl_store *s, const fl_run_row *run, fl_buf *out,
+                                         fl_error *err);
 /// The places of the logs of a node (NULL: all nodes), in the order the attempts were claimed.
 /// `attempt` 0: the last of each node. Log places of running attempts come from the file system.
 typedef struct fl_log_entry {

@@ -33,14 +33,16 @@ fl_code fl_read_finish(fl_store *s, const fl_buf *out, fl_error *err) {
 
 // -------------------------------------------------------------------------------- runs
 
-/// What a run's row only names by number: (version, replay_of, parent's id, parent's node).
+/// What a run's row only names by number: (version, replay_of, parent's id, parent's node,
+/// fork_of).
 static fl_code add_links(fl_store *s, const fl_run_row *run, sqlite3_stmt **st, fl_error *err) {
   bool row = false;
   fl_code code = fl_store_prepare(
       s, FL_SLOT_READ_RUN,
       "SELECT (SELECT lower(hex(digest)) FROM script WHERE id=?1),"
       " (SELECT id FROM run WHERE row=?2), p.id,"
-      " (SELECT name FROM definition_node WHERE definition=p.definition AND node=?4)"
+      " (SELECT name FROM definition_node WHERE definition=p.definition AND node=?4),"
+      " (SELECT id FROM run WHERE row=?5)"
       " FROM (SELECT 1) LEFT JOIN run p ON p.row=?3",
       st, err);
   if (code) return code;
@@ -48,6 +50,7 @@ static fl_code add_links(fl_store *s, const fl_run_row *run, sqlite3_stmt **st, 
   fl_store_bind_id(*st, 2, run->replay_of);
   fl_store_bind_id(*st, 3, run->parent_run);
   sqlite3_bind_int64(*st, 4, run->parent_node);
+  fl_store_bind_id(*st, 5, run->fork_of);
   return fl_store_read(s, *st, &row, err);
 }
 
@@ -93,6 +96,10 @@ fl_code fl_read_add_run(fl_store *s, const fl_run_row *run, fl_buf *out, fl_erro
   add_parent(st, out);
   fl_buf_add_str(out, ",\"error\":");
   fl_read_add_text(out, run->error);
+  fl_buf_add_str(out, ",\"fork_of\":");
+  fl_read_add_text(out, (const char *)sqlite3_column_text(st, 4));
+  fl_buf_add_str(out, ",\"origin\":");
+  fl_buf_add_str(out, run->origin ? run->origin : "null");
   fl_buf_add_char(out, '}');
   sqlite3_reset(st);
   return code;

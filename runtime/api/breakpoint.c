@@ -1,0 +1,69 @@
+// Runs that have stopped: what is known of them, their way to another state directory, their twins.
+#include "api/engine.h"
+#include <unistd.h>
+
+#define ANSWER_MAX ((size_t)1 << 30) // JSON past this is no help to anybody
+
+fl_code fl_read_breakpoint(fl_engine *e, const char *name, char **json_out, fl_error *err) {
+  fl_store *s;
+  fl_run_row run = {0};
+  fl_buf text;
+  *json_out = NULL;
+  fl_buf_init(&text, ANSWER_MAX);
+  fl_code code = fl_engine_need_store(e, &s, err);
+  if (!code) code = fl_store_find_run(s, name, &run, err);
+  // One whose engine was killed has stopped too, without a word.
+  if (!code && fl_owner_holds(&run))
+    code = fl_fail(err, FL_E_STATE, "run %s is running: it has not stopped (`flowlua show %s`)",
+                   run.id, run.id);
+  if (!code) code = fl_read_store_breakpoint(s, &run, &text, err);
+  if (!code && !(*json_out = fl_buf_take(&text)))
+    code = fl_fail(err, FL_E_LIMIT, "the answer is larger than %zu bytes", ANSWER_MAX);
+  fl_buf_deinit(&text);
+  fl_run_row_deinit(&run);
+  return code;
+}
+
+/// The run, where it may be carried elsewhere: whole, and nobody writes to it.
+static fl_code find_stopped(fl_engine *e, const char *name, fl_run_row *run, fl_error *err) {
+  fl_store *s;
+  fl_run_row parent = {0};
+  fl_error ignored;
+  fl_code code = fl_engine_need_store(e, &s, err);
+  if (!code) code = fl_store_find_run(s, name, run, err);
+  if (code) return code;
+  if (fl_owner_holds(run)) return fl_owner_fail_busy(e, run, err);
+  if (!run->parent_run) return FL_OK;
+  bool known = !fl_store_get_run(s, run->parent_run, &parent, &ignored);
+  code = fl_fail(err, FL_E_STATE, "run %s is part of another run: name that one%s%s%s", run->id,
+                 known ? " (" : "", known ? parent.id : "", known ? ")" : "");
+  fl_run_row_deinit(&parent);
+  return code;
+}
+
+fl_code fl_run_export(fl_engine *e, const char *name, const char *path, bool overwrite,
+                      fl_error *err) {
+  char host[256] = "";
+  fl_run_row run = {0};
+  fl_code code = find_stopped(e, name, &run, err);
+  if (gethostname(host, sizeof host - 1)) host[0] = '\0';
+  if (!code) code = fl_store_export(e->store, &run, host, fl_wall_ms(), path, overwrite, err);
+  fl_run_row_deinit(&run);
+  return code;
+}
+
+fl_code fl_run_import(fl_engine *e, const char *path, char run_id_out[32], fl_error *err) {
+  fl_store *s;
+  run_id_out[0] = '\0';
+  fl_code code = fl_engine_need_store(e, &s, err);
+  return code ? code : fl_store_import(s, path, run_id_out, err);
+}
+
+fl_code fl_run_fork(fl_engine *e, const char *name, char run_id_out[32], fl_error *err) {
+  fl_run_row run = {0};
+  run_id_out[0] = '\0';
+  fl_code code = find_stopped(e, name, &run, err);
+  if (!code) code = fl_store_fork(e->store, &run, fl_wall_ms(), run_id_out, err);
+  fl_run_row_deinit(&run);
+  return code;
+}
