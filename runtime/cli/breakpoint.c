@@ -210,8 +210,10 @@ static void print_saved(const json_t *nodes) {
 static void print_changes(const view *v) {
   size_t patches = json_array_size(json_object_get(v->all, "patches"));
   size_t proposals = json_array_size(json_object_get(v->all, "proposals"));
-  if (patches) print_title("mended"), fl_cli_printf(" %zu times before\n", patches);
-  if (proposals) print_title("proposed"), fl_cli_printf(" %zu changes\n", proposals);
+  if (patches)
+    print_title("mended"), fl_cli_printf(" %zu time%s before\n", patches, patches > 1 ? "s" : "");
+  if (proposals)
+    print_title("proposed"), fl_cli_printf(" %zu change%s\n", proposals, proposals > 1 ? "s" : "");
 }
 
 static void print_command(const view *v, const char *verb, const char *node, const char *more,

@@ -219,9 +219,19 @@ static fl_code print_wanted(log_view *view, fl_error *err) {
   return code;
 }
 
+// Logs do not travel with an exported run.
+static void note_origin(void *ud, const fl_run_info *run) {
+  (void)ud;
+  if (run->origin_host)
+    fl_cli_note("what ran before %s was logged on %s, in %s: that stayed there", run->exported_at,
+                run->origin_host, run->origin_dir);
+}
+
 static int show_logs(log_view *view) {
   fl_error err = {0};
   fl_code code = fl_run_find(view->engine, view->cli->words[0], view->run_id, &err);
+  if (code == FL_OK)
+    code = fl_read_status(view->engine, view->run_id, note_origin, NULL, NULL, &err);
   if (code == FL_OK && view->follow)
     code = follow(view, &err);
   else if (code == FL_OK)

@@ -1,6 +1,7 @@
 // flowlua resume [RUN]: continues a run where it stopped, with what the user mends.
 #include "watch.h"
 #include <jansson.h>
+#include <unistd.h>
 
 static const fl_cli_option options[] = {
     {"plan", NULL, "tell what would run again and why, and stop", NULL},
@@ -20,6 +21,7 @@ static const fl_cli_option options[] = {
     {"script", "FILE", "use a mended script instead of the one the run used", NULL},
     {"rename", "OLD=NEW", "a node has another name in the mended script", NULL},
     {"keep", "NODE", "keep a result though the node's definition changed; '*': all", NULL},
+    {"as-new", NULL, "leave the run as it is and continue a copy of it, a new run", NULL},
     {"reason", "TEXT", "kept with the change", NULL},
     {"author", "TEXT", "who changes it (default: user@host)", NULL},
     FL_CLI_WATCH_OPTIONS,
@@ -163,6 +165,38 @@ static void say_succeeded(const fl_cli_watch *w) {
   }
 }
 
+static void say(const fl_cli_watch *w, const char *fmt, const char *run_id, const char *of) {
+  if (w->mode == FL_MODE_JSON) {
+    fl_cli_note(fmt, run_id, of);
+  } else {
+    fl_cli_printf(fmt, run_id, of);
+    fl_cli_printf("\n");
+  }
+}
+
+// The run that was named: of the store, or in a file that another one exported.
+static fl_code choose_run(const fl_cli *cli, fl_cli_watch *w, fl_engine *engine, fl_error *err) {
+  const char *name = cli->word_count > 0 ? cli->words[0] : "last";
+  bool file = fl_cli_is_export(name);
+  fl_code code = file ? FL_E_NOT_FOUND : fl_run_find(engine, name, w->run_id, err);
+  if (code != FL_E_NOT_FOUND || access(name, F_OK) != 0) return code;
+  code = fl_run_import(engine, name, w->run_id, err); // or says what is wrong with the file
+  if (code == FL_OK && !fl_cli_has(cli, "plan"))
+    say(w, "run %s was taken in from %s", w->run_id, name);
+  return code;
+}
+
+// What the patch would do is looked at first: a copy is not made in vain.
+static fl_code fork_run(fl_cli_watch *w, fl_engine *engine, const fl_patch *patch, fl_error *err) {
+  char *plan = NULL, old[32];
+  snprintf(old, sizeof old, "%s", w->run_id);
+  fl_code code = fl_run_resume_plan(engine, old, patch, &plan, err);
+  if (code == FL_OK) code = fl_run_fork(engine, old, w->run_id, err);
+  if (code == FL_OK) say(w, "run %s is a copy of run %s", w->run_id, old);
+  fl_free(plan);
+  return code;
+}
+
 static int resume_run(const fl_cli *cli) {
   patch_request request;
   fl_cli_watch watch;
@@ -171,20 +205,24 @@ static int resume_run(const fl_cli *cli) {
   fl_pool_size *pools = NULL;
   fl_error err = {0};
   bool plan = fl_cli_has(cli, "plan"), succeeded = false;
+  bool file = cli->word_count > 0 && fl_cli_is_export(cli->words[0]);
   int code = FL_EXIT_USAGE;
   if (fl_cli_detach_wanted(cli)) return fl_cli_detach(cli);
   fl_cli_watch_init(&watch, cli);
   if (!request_init(&request, cli) || !fl_cli_watch_config(&watch, &config, &pools)) goto out;
-  code = fl_cli_engine_open(cli, plan ? FL_CLI_READ : FL_CLI_WRITE, &config, &engine);
+  fl_cli_access access = !plan ? FL_CLI_WRITE : file ? FL_CLI_SCRATCH : FL_CLI_READ;
+  code = fl_cli_engine_open(cli, access, &config, &engine);
   if (code != FL_EXIT_OK) goto out;
-  const char *name = cli->word_count > 0 ? cli->words[0] : "last";
-  if (fl_run_find(engine.engine, name, watch.run_id, &err) != FL_OK ||
+  if (choose_run(cli, &watch, engine.engine, &err) != FL_OK ||
       fl_read_status(engine.engine, watch.run_id, take_succeeded, NULL, &succeeded, &err) != FL_OK)
     code = fl_cli_fail(&err);
   else if (succeeded && is_empty(&request.patch))
     say_succeeded(&watch);
   else if (plan)
     code = show_plan(cli, engine.engine, watch.run_id, &request.patch);
+  else if (fl_cli_has(cli, "as-new") &&
+           fork_run(&watch, engine.engine, &request.patch, &err) != FL_OK)
+    code = fl_cli_fail(&err);
   else
     code = resume_and_follow(&watch, engine.engine, &request.patch);
 out:
@@ -198,13 +236,14 @@ out:
 
 const fl_cli_verb fl_cli_verb_resume = {
     .name = "resume",
-    .words = "[RUN]",
-    .summary = "continue a run where it stopped (default: the last run)",
+    .words = "[RUN|FILE]",
+    .summary = "continue a run where it stopped (default: the last run; FILE: an exported one)",
     .word_count_max = 1,
     .word_kind = "run",
     .options = options,
     .example = "flowlua resume --plan\n"
                "flowlua resume last-failed --set limit=100 --rerun clean+\n"
-               "flowlua resume --detach",
+               "flowlua resume --detach\n"
+               "flowlua resume stopped.flowlua --set limit=100",
     .run = resume_run,
 };

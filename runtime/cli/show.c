@@ -40,6 +40,14 @@ static void print_run(void *ud, const fl_run_info *run) {
   fl_cli_local_time(run->time_ms, text);
   field("for", text, FL_STYLE_NONE);
   field("trigger", run->trigger, FL_STYLE_NONE);
+  if (run->fork_of) fl_cli_printf("%-9s from %s\n", "forked", run->fork_of);
+  if (run->origin_host) {
+    fl_cli_printf("%-9s from ", "taken in");
+    fl_cli_print_clean(run->origin_host, false);
+    fl_cli_printf(":");
+    fl_cli_print_clean(run->origin_dir, false);
+    fl_cli_printf(", exported %s\n", run->exported_at);
+  }
   if (run->params_json && strcmp(run->params_json, "{}") != 0)
     field("params", run->params_json, FL_STYLE_NONE);
   fl_cli_local_time(run->created_ms, text);
