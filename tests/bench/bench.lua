@@ -63,19 +63,19 @@ local function choose(names)
   return list
 end
 
---- Runs what prepares a case.
-function bench.must_run(argv, dir)
-  if measure.run(argv, dir).code ~= 0 then
+--- Runs what prepares a case; it must end with `code` (0).
+function bench.must_run(argv, dir, code)
+  if measure.run(argv, dir).code ~= (code or 0) then
     fail(("%s failed; see %s/stderr"):format(table.concat(argv, " "), dir))
   end
 end
 
 -- ------------------------------------------------------------------------------------ telling
 
-local bar_order = { "ratio", "more_ms", "seconds", "rate", "peak_mb" }
+local bar_order = { "ratio", "more_ms", "seconds", "rate", "peak_mb", "bytes" }
 local bar_text = {
   ratio = "<= %.2f x", more_ms = "<= %d ms more", seconds = "<= %.1f s", rate = ">= %d a second",
-  peak_mb = "<= %d MB",
+  peak_mb = "<= %d MB", bytes = "<= %d bytes each",
 }
 local missed = 0
 
@@ -84,6 +84,7 @@ local function figures_of(result, reference, count)
     ratio = reference and result.wall / reference.wall,
     more_ms = reference and (result.wall - reference.wall) * 1000,
     seconds = result.wall, rate = count / result.wall, peak_mb = result.peak_mb,
+    bytes = result.bytes and result.bytes / count,
   }
 end
 
@@ -94,7 +95,8 @@ local function verdict(bars, figures)
     if bar then
       local good = name == "rate" and figure >= bar or name ~= "rate" and figure <= bar
       if not good then missed = missed + 1 end
-      texts[#texts + 1] = bar_text[name]:format(bar) .. (good and " ok" or " MISS")
+      local told = name == "bytes" and ("%d bytes "):format(figure) or ""
+      texts[#texts + 1] = told .. bar_text[name]:format(bar) .. (good and " ok" or " MISS")
     end
   end
   return table.concat(texts, ", ")
@@ -122,11 +124,17 @@ end
 
 local function measure_row(row, dir)
   if row.before then row.before(dir) end
-  local result = measure.run(row.argv, dir, row.input)
+  local result
+  if row.stop then
+    result = measure.run_until(row.argv, dir, row.stop[1], row.stop[2])
+  else
+    result = measure.run(row.argv, dir, row.input)
+  end
   if result.code ~= 0 then
     os.execute(("tail -n 5 '%s/stderr' >&2"):format(dir))
     fail(("%s ended with %d: %s"):format(row.who, result.code, table.concat(row.argv, " ")))
   end
+  if row.after then row.after(result, dir) end
   return result
 end
 
@@ -157,10 +165,10 @@ local function run_case(case, folder)
   end
   for _, row in ipairs(rows) do
     row.result = {}
-    for _, name in ipairs { "wall", "cpu", "peak_mb" } do
+    for _, name in ipairs { "wall", "cpu", "peak_mb", "bytes" } do
       local list = {}
       for i, result in ipairs(row.results) do list[i] = result[name] end
-      row.result[name] = measure.median(list)
+      row.result[name] = #list > 0 and measure.median(list) or nil
     end
   end
   tell(case, rows, count)

@@ -2,7 +2,7 @@
 --
 -- A row: who, argv, and optionally input (a file), before (called before each run), bars. Bars:
 -- ratio (wall over the row called `against`), more_ms (wall less that of `against`), seconds, rate
--- (nodes a second), peak_mb; each is an upper bound but `rate`, which is a lower one.
+-- (nodes a second), peak_mb, bytes (a node); each is an upper bound but `rate`, a lower one.
 local graphs = require "graphs"
 
 local cases = {}
@@ -126,5 +126,7 @@ cases[9] = {
     }
   end,
 }
+
+for _, case in ipairs(require "durable") do cases[#cases + 1] = case end
 
 return cases
