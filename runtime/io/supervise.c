@@ -155,25 +155,28 @@ static void wait_for_rest(fl_supervisor *s) {
   fl_timer_set(s->timer, REST_WAIT_MS);
 }
 
+// Before its greeting it starts nothing.
+static void tell_not_started(fl_supervisor *s) {
+  size_t count;
+  fl_child_id *ids = fl_id_set_take(&s->open, &count);
+  const char *what = s->what[0] ? s->what : "run the supervisor";
+  for (size_t i = 0; i < count && !s->closed; i++)
+    report_locally(s, &ids[i], FL_CHILD_NOT_STARTED, s->errnum ? s->errnum : ECHILD, what);
+  free(ids);
+}
+
 // The supervisor is gone: every child that is open is told, from the journal where it knows. False:
 // not yet.
 static bool tell_lost(fl_supervisor *s) {
   fl_journal_view view;
   size_t count;
-  if (s->greeted && !fl_supervisor_harvest(s->dir, s->id, !s->rest_told, &view)) {
+  if (!s->greeted) return tell_not_started(s), true;
+  if (!fl_supervisor_harvest(s->dir, s->id, !s->rest_told, &view)) {
     fl_journal_unload(&view);
     wait_for_rest(s);
     return false;
   }
   fl_child_id *ids = fl_id_set_take(&s->open, &count);
-  if (!s->greeted) { // before its greeting it starts nothing
-    const char *what = s->what[0] ? s->what : "run the supervisor";
-    for (size_t i = 0; i < count && !s->closed; i++) {
-      report_locally(s, &ids[i], FL_CHILD_NOT_STARTED, s->errnum ? s->errnum : ECHILD, what);
-    }
-    free(ids);
-    return true;
-  }
   for (size_t i = 0; i < count && !s->closed; i++) {
     const fl_journal_child *c = fl_journal_find(&view, &ids[i]);
     fl_wire_exit e;
