@@ -311,8 +311,12 @@ end
 
 -- What a replay must get again: recorded when it is made, handed out in the same order.
 local function recorded(ctx, kind, make)
-  local found, text = ctx._backend.replay(ctx._task)
-  if found then return value.decode(text) end
+  local found, text = ctx._backend.replay(ctx._task, kind)
+  -- Recorded again: a replay may itself be replayed.
+  if found then
+    ctx._backend.record(ctx._task, kind, text)
+    return value.decode(text)
+  end
   local v = make()
   ctx._backend.record(ctx._task, kind, value.encode(v))
   return v

@@ -118,8 +118,16 @@ static bool tell_node(void *ud, const fl_status_entry *e) {
 static fl_code tell_run(fl_store *s, const fl_run_row *run,
                         void (*on_run)(void *ud, const fl_run_info *run), void *ud, fl_error *err) {
   fl_value *params = NULL;
+  fl_run_row then = {0};
   fl_code code = fl_store_get_value(s, run->params, &params, err);
-  if (code != FL_OK) return code;
+  if (code == FL_OK && run->replay_of) {
+    code = fl_store_get_run(s, run->replay_of, &then, err);
+    if (code == FL_E_NOT_FOUND) code = FL_OK;
+  }
+  if (code != FL_OK) {
+    fl_value_unref(params);
+    return code;
+  }
   fl_run_info info = {.id = run->id,
                       .flow = run->flow,
                       .status = fl_run_state_text(run->state),
@@ -130,7 +138,8 @@ static fl_code tell_run(fl_store *s, const fl_run_row *run,
                       .created_ms = run->created_ms,
                       .started_ms = run->started_ms,
                       .ended_ms = run->ended_ms,
-                      .resumes = run->resumes};
+                      .resumes = run->resumes,
+                      .replay_of = then.row ? then.id : NULL};
   fl_run_row fork = {0};
   fl_error ignored;
   json_t *origin = run->origin ? json_loads(run->origin, 0, NULL) : NULL;
@@ -141,6 +150,7 @@ static fl_code tell_run(fl_store *s, const fl_run_row *run,
   on_run(ud, &info);
   fl_run_row_deinit(&fork);
   json_decref(origin);
+  fl_run_row_deinit(&then);
   fl_value_unref(params);
   return FL_OK;
 }

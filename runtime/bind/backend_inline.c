@@ -170,18 +170,14 @@ static int l_record(lua_State *L) {
 
 static int l_replay(lua_State *L) {
   fl_attempt *a = check_attempt(L);
-  fl_inline_task *t = get_task(L);
-  if (!a->recorded || !t) return lua_pushboolean(L, 0), 1;
-  if (!t->replay) t->replay = fl_value_to_json(a->recorded);
-  json_t *entry = json_array_get(t->replay, t->replay_at++);
-  if (!entry) return lua_pushboolean(L, 0), 1;
+  const char *kind = luaL_checkstring(L, 2);
   fl_buf text;
   fl_buf_init(&text, FL_VALUE_SIZE_MAX);
-  fl_json_write(&text, json_array_get(entry, 1));
-  lua_pushboolean(L, 1);
-  lua_pushlstring(L, text.data, text.size);
+  bool found = fl_attempt_replay(a, kind, &text);
+  lua_pushboolean(L, found);
+  if (found) lua_pushlstring(L, text.data, text.size);
   fl_buf_deinit(&text);
-  return 2;
+  return found ? 2 : 1;
 }
 
 // ------------------------------------------------------------------------------------- waiting

@@ -40,7 +40,6 @@ static fl_inline_task *task_new(fl_inline *e, fl_attempt *a) {
 // `reusable`: its coroutine ended well and can run another function.
 static void task_free(fl_inline_task *t, bool reusable) {
   fl_timer_close(t->timer);
-  json_decref(t->replay);
   if (reusable && !t->owner->spare) {
     t->timer = NULL;
     t->owner->spare = t;

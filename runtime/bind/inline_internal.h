@@ -16,8 +16,6 @@ typedef struct fl_inline_task {
   bool dead;       // its end was reported while its child still ends
   int64_t began_us;
   fl_log_sink *log;
-  json_t *replay; // what ctx:now and friends gave the attempt that is replayed
-  size_t replay_at;
 } fl_inline_task;
 
 struct fl_inline {

@@ -220,14 +220,19 @@ static void fetch_recorded(lua_State *L, fl_worker_job *job) {
 static int l_replay(lua_State *L) {
   fl_worker_self *self = get_self(L);
   fl_worker_job *job = check_job(L);
+  const char *kind = luaL_checkstring(L, 2);
   if (job->order.has_recorded && !job->recorded) fetch_recorded(L, job);
   json_t *entry = json_array_get(job->recorded, job->replayed);
-  lua_pushboolean(L, entry != NULL);
-  if (!entry) return 1;
-  job->replayed++;
+  const char *was = json_string_value(json_array_get(entry, 0));
+  bool found = was && !strcmp(was, kind);
+  lua_pushboolean(L, found);
+  // Asked for in another order than then: nothing that follows can be told apart.
+  job->replayed = found ? job->replayed + 1 : SIZE_MAX;
+  if (!found) return 1;
   fl_buf_reset(&self->frame);
   fl_json_write(&self->frame, json_array_get(entry, 1));
   lua_pushlstring(L, self->frame.data, self->frame.size);
+  fl_buf_reset(&self->frame);
   return 2;
 }
 

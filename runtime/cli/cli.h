@@ -48,11 +48,13 @@ typedef struct fl_cli_verb {
   X(check)                                                                                         \
   X(graph)                                                                                         \
   X(resume)                                                                                        \
+  X(replay)                                                                                        \
   X(cancel)                                                                                        \
   X(runs)                                                                                          \
   X(show)                                                                                          \
   X(logs)                                                                                          \
   X(context)                                                                                       \
+  X(diff)                                                                                          \
   X(breakpoint)                                                                                    \
   X(explain)                                                                                       \
   X(prune)                                                                                         \

@@ -1,5 +1,5 @@
 // flowlua show RUN: what a run and its nodes are at.
-#include "cli.h"
+#include "compare.h"
 
 #define ALL_MAX 500 // more nodes than this are not all listed unless asked for
 
@@ -21,6 +21,7 @@ typedef struct show_view {
   fl_cli_table *loud; // those that are always listed
   size_t total, loud_count, counts[STATUS_COUNT];
   bool wants_all;
+  bool repeats; // a replay that has ended
 } show_view;
 
 static void field(const char *name, const char *text, fl_cli_style style) {
@@ -31,7 +32,7 @@ static void field(const char *name, const char *text, fl_cli_style style) {
 }
 
 static void print_run(void *ud, const fl_run_info *run) {
-  (void)ud;
+  show_view *view = ud;
   char text[64], duration[32];
   field("run", run->id, FL_STYLE_BOLD);
   field("flow", run->flow, FL_STYLE_NONE);
@@ -48,6 +49,8 @@ static void print_run(void *ud, const fl_run_info *run) {
     fl_cli_print_clean(run->origin_dir, false);
     fl_cli_printf(", exported %s\n", run->exported_at);
   }
+  field("repeats", run->replay_of, FL_STYLE_NONE);
+  view->repeats = run->replay_of && fl_cli_status_is_final(run->status);
   if (run->params_json && strcmp(run->params_json, "{}") != 0)
     field("params", run->params_json, FL_STYLE_NONE);
   fl_cli_local_time(run->created_ms, text);
@@ -140,6 +143,19 @@ static void print_counts(const show_view *view) {
   fl_cli_printf("\n");
 }
 
+// Of a replay: which results are not those of then, and how many are.
+static fl_code print_replay(const char *run, fl_engine *engine, fl_error *err) {
+  char *text = NULL;
+  fl_code code = fl_read_diff(engine, run, NULL, true, &text, err);
+  if (code != FL_OK) return code;
+  json_t *diff = json_loads(text, 0, NULL);
+  fl_cli_printf("\n");
+  fl_cli_print_replay(diff, false);
+  json_decref(diff);
+  fl_free(text);
+  return FL_OK;
+}
+
 static fl_code show_people(const fl_cli *cli, fl_engine *engine, fl_error *err) {
   static const char titles[] = "node:type:status:>attempts:>duration:>exit:error";
   show_view view = {.all = fl_cli_table_new(titles),
@@ -159,6 +175,7 @@ static fl_code show_people(const fl_cli *cli, fl_engine *engine, fl_error *err) 
   }
   fl_cli_table_free(view.all);
   fl_cli_table_free(view.loud);
+  if (code == FL_OK && view.repeats) code = print_replay(cli->words[0], engine, err);
   return code;
 }
 

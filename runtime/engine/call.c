@@ -1,5 +1,5 @@
 // Sub-flows: a call node's attempt is a run of its own, linked both ways; it ends with that run.
-#include "engine/run.h"
+#include "engine/replay.h"
 
 static void fail(fl_attempt *a, const char *message) {
   fl_attempt_end(
@@ -98,13 +98,16 @@ static void call_start(void *ud, fl_attempt *a) {
   }
   if (!enter(a, sub) && fl_scheduler_begin(s)) {
     fl_run_spec spec = {.flow = sub,
-                        .params = params,
                         .time_ms = a->run->row.time_ms,
+                        .interval_from_ms = a->run->row.interval_from_ms,
+                        .interval_to_ms = a->run->row.interval_to_ms,
                         .trigger = "flow",
                         .parent_run = a->run->row.row,
                         .parent_node = fl_run_get_number(a->run, a->node),
-                        .parent = a};
-    if (fl_flow_record(s->store, (fl_flow *)sub, &err) ||
+                        .parent = a,
+                        .replay_live = a->run->row.replay_live};
+    if (fl_replay_get_child(a, &spec.replay_of, &params, &err) ||
+        (spec.params = params, fl_flow_record(s->store, (fl_flow *)sub, &err)) ||
         fl_scheduler_start_run(s, &spec, &child, &err)) {
       fail(a, err.message);
     } else {

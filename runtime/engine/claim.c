@@ -1,6 +1,6 @@
 // From ready to started: a node is decided about, its attempt recorded, and its start kept until
 // the commit. Saved before the start: a crash there must count as an attempt.
-#include "engine/run.h"
+#include "engine/replay.h"
 
 fl_attempt *fl_attempt_new(fl_run *run, uint32_t node, uint32_t number) {
   fl_attempt *a = fl_alloc_zero(1, sizeof *a);
@@ -19,7 +19,8 @@ fl_attempt *fl_attempt_new(fl_run *run, uint32_t node, uint32_t number) {
 void fl_attempt_free(fl_attempt *a) {
   fl_command_free(a->command);
   fl_value_unref(a->item);
-  fl_value_unref(a->recorded);
+  fl_value_unref(a->params);
+  json_decref(a->recorded);
   fl_vars_unref(a->vars_in);
   fl_buf_deinit(&a->record);
   free(a);
@@ -80,6 +81,7 @@ void fl_attempt_fill_row(fl_attempt *a, fl_attempt_row *row) {
                           .claimed_ms = a->claimed_ms,
                           .exit_code = -1,
                           .vars_in = a->vars_in->map->store_id,
+                          .synthetic = a->given,
                           .log = {.path = ""}};
 }
 
@@ -175,6 +177,13 @@ static void prepare(fl_attempt *a) {
 static bool wanted(fl_attempt *a, fl_node_run *n) {
   bool yes = true;
   fl_error err;
+  const fl_past *past = fl_replay_find(a->run, a->node);
+  if (past && past->decided == FL_REASON_SKIP_ASKED) {
+    fl_run_decide(a->run, a->node, FL_NODE_SKIP, FL_REASON_SKIP_ASKED, NULL);
+    return false;
+  }
+  a->given = past && past->is_given;
+  if (a->given) return true;
   if (!a->options->has_when || n->attempts || a->node >= a->run->graph_count) return true;
   if (a->run->flow->hooks->when(a->run->flow, a, &yes, &err)) {
     fl_run_decide(a->run, a->node, FL_NODE_FAIL, FL_REASON_NOT_RETRYABLE, err.message);
@@ -190,8 +199,13 @@ void fl_run_claim(fl_run *run, uint32_t node) {
   fl_node_run *n = fl_run_get_node(run, node);
   fl_attempt *a = fl_attempt_new(run, node, n->attempts + 1);
   fl_error err;
-  if (fl_run_merge_vars(run, node, false, &a->vars_in, &err)) {
+  if (fl_replay_get_vars(run, node, &a->vars_in, &err)) {
     fl_run_decide(run, node, FL_NODE_FAIL, FL_REASON_MERGE_CONFLICT, err.message);
+    fl_attempt_free(a);
+    return;
+  }
+  if (fl_replay_prepare(a, &err)) {
+    fl_run_decide(run, node, FL_NODE_FAIL, FL_REASON_NOT_RETRYABLE, err.message);
     fl_attempt_free(a);
     return;
   }
@@ -213,5 +227,8 @@ void fl_run_claim(fl_run *run, uint32_t node) {
   n->live = a;
   fl_scheduler_link(s, a);
   fl_plan_apply(run->plan, node, FL_NODE_CLAIM);
-  prepare(a);
+  if (a->given)
+    fl_replay_give(a);
+  else
+    prepare(a);
 }

@@ -1,6 +1,6 @@
 // What a node sees, built for an attempt: run, params, vars, inputs.
 #include "base/zone.h"
-#include "engine/run.h"
+#include "engine/replay.h"
 
 // Vars of a node's parents, one source each. A map's instance inherits what its map saw.
 fl_code fl_run_merge_vars(fl_run *run, uint32_t node, bool lenient, fl_vars **out, fl_error *err) {
@@ -32,7 +32,7 @@ fl_code fl_run_merge_vars(fl_run *run, uint32_t node, bool lenient, fl_vars **ou
 }
 
 fl_value *fl_attempt_get_params(fl_attempt *a) {
-  return a->run->params;
+  return a->params ? a->params : a->run->params;
 }
 fl_value *fl_attempt_get_vars(fl_attempt *a) {
   return a->vars_in->map;
@@ -106,7 +106,11 @@ fl_code fl_attempt_write_inputs(fl_attempt *a, fl_buf *out, fl_error *err) {
   bool first = true;
   for (uint32_t i = 0; i < count; i++) {
     fl_error load = {0};
-    fl_value *v = fl_run_get_outputs(a->run, parents[i], &load);
+    bool known;
+    fl_value *v = NULL;
+    fl_code rc = fl_replay_get_input(a, parents[i], &known, &v, err);
+    if (rc) return rc;
+    if (!known) v = fl_run_get_outputs(a->run, parents[i], &load);
     if (load.code) return *err = load, load.code;
     if (!v) continue;
     if (!first) fl_buf_add_char(out, ',');
@@ -128,7 +132,8 @@ fl_code fl_attempt_write_context(fl_attempt *a, fl_buf *out, fl_error *err) {
   fl_code rc = fl_attempt_write_inputs(a, out, err);
   if (rc) return rc;
   fl_buf_add_str(out, ",\"params\":");
-  fl_buf_add(out, a->run->params->text, a->run->params->size);
+  fl_value *params = fl_attempt_get_params(a);
+  fl_buf_add(out, params->text, params->size);
   fl_buf_add_str(out, ",\"run\":");
   fl_attempt_write_run(a, out);
   fl_buf_add_str(out, ",\"vars\":");

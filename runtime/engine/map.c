@@ -1,6 +1,6 @@
 // Maps: a list known at run time becomes instances, recorded with their items before any starts;
 // the map ends when the last instance has a final state, with their outputs in order.
-#include "engine/run.h"
+#include "engine/replay.h"
 
 static void fail(fl_attempt *a, const char *message) {
   fl_attempt_end(
@@ -197,14 +197,19 @@ static void map_start(void *ud, fl_attempt *a) {
   run->scheduler->fill_wanted = true;
   if (!fl_run_get_node(run, a->node)->expand_again && go_on(a)) return;
   fl_run_get_node(run, a->node)->expand_again = false;
-  if (run->flow->hooks->expand(run->flow, a, &items, &count, &err)) {
-    fail(a, err.message);
-    return;
+  bool known;
+  fl_code rc = fl_replay_get_items(a, &known, &items, &count, &err);
+  if (!rc && !known) {
+    free(items);
+    rc = run->flow->hooks->expand(run->flow, a, &items, &count, &err);
   }
-  make_instances(a, items, count);
+  if (!rc) make_instances(a, items, count);
   for (size_t i = 0; i < count; i++) fl_value_unref(items[i]);
   free(items);
-  if (!count) finish(run, a->node);
+  if (rc)
+    fail(a, err.message);
+  else if (!count)
+    finish(run, a->node);
 }
 
 // Its instances are ended one by one by whoever ends the run; a timeout ends them here.

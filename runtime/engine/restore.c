@@ -1,6 +1,7 @@
 // Reads a run's history and says of every node whether it is kept, skipped or run again. Pure but
 // for reading: `resume --plan` shows just this.
 #include "engine/restore.h"
+#include "engine/replay.h"
 
 // ------------------------------------------------------------------------------------- reading
 
@@ -343,6 +344,7 @@ fl_code fl_restore_open(fl_restore *r, fl_scheduler *s, const fl_run_row *row,
   else
     rc = fl_store_get_value(s->store, row->params, &run->params, err);
   if (!rc) rc = read_history(r, err);
+  if (!rc) rc = fl_replay_open(run, err);
   if (rc) return rc;
   const uint32_t *order = fl_graph_get_order(spec->flow->graph);
   for (uint32_t i = 0; i < run->graph_count; i++) decide(r, order[i]);

@@ -1,5 +1,5 @@
 // One run: its nodes in memory, its phases from the first node to on_exit, its end.
-#include "engine/run.h"
+#include "engine/replay.h"
 
 fl_run *fl_run_new(fl_scheduler *s, const fl_flow *flow) {
   fl_run *run = fl_alloc_zero(1, sizeof *run);
@@ -34,6 +34,7 @@ void fl_run_free(fl_run *run) {
     fl_value_unref(run->instances[i].item);
   }
   fl_plan_free(run->plan);
+  fl_replay_free(run->replay);
   fl_value_unref(run->params);
   fl_vars_unref(run->vars);
   fl_run_row_deinit(&run->row);
@@ -194,6 +195,15 @@ void fl_run_decide(fl_run *run, uint32_t node, fl_node_event event, fl_reason re
 
 // ------------------------------------------------------------------------------------- beginning
 
+static fl_code record_first_epoch(fl_run *run, fl_value *patch, fl_error *err) {
+  fl_scheduler *s = run->scheduler;
+  fl_epoch_row epoch = {
+      .epoch = run->row.epoch, .owner = s->owner, .supervisor = "", .at_ms = fl_now(s)};
+  fl_code rc = fl_store_put_value(s->store, patch, err);
+  if (!rc && patch) run->epoch_patch = epoch.patch = patch->store_id;
+  return rc ? rc : fl_store_put_epoch(s->store, run->row.row, &epoch, err);
+}
+
 fl_code fl_scheduler_start_run(fl_scheduler *s, const fl_run_spec *spec, fl_run **out,
                                fl_error *err) {
   *out = NULL;
@@ -214,23 +224,25 @@ fl_code fl_scheduler_start_run(fl_scheduler *s, const fl_run_spec *spec, fl_run 
   row->created_ms = fl_now(s);
   row->parent_run = spec->parent_run;
   row->parent_node = spec->parent_node;
+  row->replay_of = spec->replay_of;
+  row->replay_live = spec->replay_live;
+  row->interval_from_ms = spec->interval_from_ms;
+  row->interval_to_ms = spec->interval_to_ms;
   fl_run_id_make(row->created_ms, row->id);
-  fl_code rc = fl_store_put_value(s->store, run->params, err);
+  fl_code rc = fl_replay_open(run, err);
+  if (!rc) rc = fl_store_put_value(s->store, run->params, err);
   if (!rc) rc = fl_store_put_value(s->store, vars->map, err);
   row->params = run->params->store_id;
   row->vars = vars->map->store_id;
   if (!rc) rc = fl_store_add_run(s->store, row, fl_now(s), err);
-  if (!rc) {
-    fl_epoch_row epoch = {
-        .epoch = row->epoch, .owner = s->owner, .supervisor = "", .at_ms = fl_now(s)};
-    rc = fl_store_put_epoch(s->store, row->row, &epoch, err);
-  }
+  if (!rc) rc = record_first_epoch(run, spec->patch, err);
   if (rc) {
     fl_run_free(run);
     return rc;
   }
-  for (uint32_t i = 0; spec->selected && i < run->graph_count; i++) {
-    if (spec->selected[i] || fl_graph_get_options(run->flow->graph, i)->hook) continue;
+  for (uint32_t i = 0; (spec->selected || run->replay) && i < run->graph_count; i++) {
+    bool selected = run->replay ? !fl_replay_is_unselected(run, i) : spec->selected[i];
+    if (selected || fl_graph_get_options(run->flow->graph, i)->hook) continue;
     fl_plan_ignore(run->plan, i);
     run->nodes[i].vars = fl_vars_ref(run->vars);
     record_decision(run, i, FL_NODE_SKIPPED, FL_REASON_NOT_SELECTED, NULL);

@@ -4,6 +4,8 @@
 #include "engine/vars.h"
 #include "plan/plan.h"
 
+typedef struct fl_replay fl_replay;
+
 typedef struct fl_node_run {
   fl_value *outputs;  // kept while small and somebody may still need it
   int64_t outputs_id; // in the store
@@ -56,6 +58,7 @@ struct fl_run {
   fl_scheduler *scheduler;
   fl_run_row row;
   const fl_flow *flow;
+  struct fl_replay *replay; // the run that it repeats, NULL: none
   fl_plan *plan;
   fl_node_run *nodes;
   uint32_t node_capacity;

@@ -62,6 +62,10 @@ typedef struct fl_run_spec {
   int64_t parent_run;      // row, 0: none
   uint32_t parent_node;
   fl_attempt *parent; // the calling attempt, NULL: none
+  int64_t replay_of;  // row of the run that it repeats, 0: none
+  fl_value *patch;    // what is kept of a patch that it starts with; NULL: none
+  bool replay_live;   // its nodes see what their parents give today, not what they saw then
+  int64_t interval_from_ms, interval_to_ms; // 0: none
 } fl_run_spec;
 
 /// Records a run and begins it in the next step. The definition must be stored already

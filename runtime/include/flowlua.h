@@ -237,6 +237,20 @@ FL_API FL_MUST fl_code fl_run_export(fl_engine *engine, const char *run, const c
 /// (FL_E_STATE); then nothing is changed.
 FL_API FL_MUST fl_code fl_run_import(fl_engine *engine, const char *path, char run_id_out[32],
                                      fl_error *err);
+/// How a run is repeated. Zero-initialise and set `size`.
+typedef struct fl_replay_options {
+  size_t size;
+  bool live;           // nodes see what their parents give now, not what they saw then
+  bool current_script; // the script file as it is today, not as the run used it
+} fl_replay_options;
+
+/// Records a new run that repeats `run`, and queues it: the script and modules of then, the same
+/// params, logical time and interval; every node gets the context of then and what it recorded
+/// (docs/design/2-context.md). FL_E_STATE: that run has not ended. FL_E_CORRUPT: its script is not
+/// in the store any more, or damaged.
+FL_API FL_MUST fl_code fl_run_replay(fl_engine *engine, const char *run,
+                                     const fl_replay_options *options, char run_id_out[32],
+                                     fl_error *err);
 /// Asks for the end of a run, whoever owns it: TERM, the grace, KILL; `kill`: KILL at once. Returns
 /// when the wish is recorded; when the owner is dead, ends what it left and records it here.
 FL_API FL_MUST fl_code fl_run_cancel(fl_engine *engine, const char *run_id, bool kill,
@@ -263,6 +277,19 @@ FL_API FL_MUST fl_code fl_read_explain(fl_engine *engine, const char *run, const
 FL_API FL_MUST fl_code fl_read_breakpoint(fl_engine *engine, const char *run, char **json_out,
                                           fl_error *err);
 
+/// The run of `flow` for the logical time `time_ms`, and those next to it:
+/// {"flow","time","run":{"id","time","status"}|null,"script":PATH|null,"before":[...],"after":
+/// [...]}, at most three each, the nearest first; "script": of its newest run. A time of whole
+/// seconds also stands for every moment within that second. FL_E_NOT_FOUND: no run of it at all.
+FL_API FL_MUST fl_code fl_read_moment(fl_engine *engine, const char *flow, int64_t time_ms,
+                                      char **json_out, fl_error *err);
+
+/// Two runs against each other, nodes by name (docs/command-line.md); `run_b` NULL: the run that
+/// `run_a` repeats, against `run_a`. `brief`: digests and verdicts only, without what differs
+/// within values and scripts.
+FL_API FL_MUST fl_code fl_read_diff(fl_engine *engine, const char *run_a, const char *run_b,
+                                    bool brief, char **json_out, fl_error *err);
+
 /// What a run is at. Text is borrowed for the length of the callback; times are 0 where not yet.
 typedef struct fl_run_info {
   const char *id, *flow, *status, *trigger;
@@ -273,6 +300,7 @@ typedef struct fl_run_info {
   const char *fork_of; // id of the run whose history it began with, NULL: none (any more)
   // Of one that was taken in from another state directory: where its earlier logs are; else NULL.
   const char *origin_host, *origin_dir, *exported_at;
+  const char *replay_of; // id of the run it repeats; NULL: none, or it is not in the store any more
 } fl_run_info;
 
 /// What a node of it is at. Instances of a map have an index past the declared nodes.

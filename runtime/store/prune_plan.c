@@ -66,6 +66,27 @@ static fl_code load_runs(fl_store *s, fl_prune_plan *p, fl_error *err) {
   return code;
 }
 
+// What the nodes of a repeat saw is in the records of the run that it repeats: that one goes later.
+static fl_code keep_originals(fl_store *s, fl_prune_plan *p, fl_error *err) {
+  sqlite3_stmt *st;
+  bool row = false;
+  fl_code code = fl_store_prepare_own(
+      s, "SELECT row,replay_of FROM run WHERE replay_of IS NOT NULL ORDER BY row DESC", &st, err);
+  if (code) return code;
+  while (!(code = fl_store_read(s, st, &row, err)) && row) {
+    size_t run = find_run(p, sqlite3_column_int64(st, 0));
+    size_t original = find_run(p, sqlite3_column_int64(st, 1));
+    if (run == SIZE_MAX || original == SIZE_MAX) continue;
+    const fl_prune_tree *repeat = &p->trees[p->runs[run].root];
+    fl_prune_tree *tree = &p->trees[p->runs[original].root];
+    if (repeat == tree) continue;
+    tree->live |= repeat->live;
+    if (tree->ended_ms <= repeat->ended_ms) tree->ended_ms = repeat->ended_ms + 1;
+  }
+  sqlite3_finalize(st);
+  return code;
+}
+
 static int by_end(const void *a, const void *b) {
   const fl_prune_tree *x = a, *y = b;
   if (x->ended_ms != y->ended_ms) return x->ended_ms < y->ended_ms ? -1 : 1;
@@ -226,6 +247,8 @@ fl_code fl_prune_plan_make(fl_store *s, int64_t older_than_ms, int64_t size_max_
   fl_code code = fl_store_read_begin(s, err);
   if (code) return code;
   code = load_runs(s, plan, err);
+  if (code) goto out;
+  code = keep_originals(s, plan, err);
   if (code) goto out;
   rank_trees(plan);
   code = add_bytes(s, plan, err);

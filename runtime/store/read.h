@@ -33,6 +33,12 @@ FL_MUST fl_code fl_read_store_explain(fl_store *s, const fl_run_row *run, const 
 /// "proposals":[...]}: all that is known of a run that has stopped. FL_E_STATE: it has succeeded.
 FL_MUST fl_code fl_read_store_breakpoint(fl_store *s, const fl_run_row *run, fl_buf *out,
                                          fl_error *err);
+/// {"flow","time","script","run","before":[],"after":[]}: see fl_read_moment(). FL_E_NOT_FOUND.
+FL_MUST fl_code fl_read_store_moment(fl_store *s, const char *flow, int64_t time_ms, fl_buf *out,
+                                     fl_error *err);
+/// See fl_read_diff(). `b` NULL: `a` against the run it repeats.
+FL_MUST fl_code fl_read_store_diff(fl_store *s, const fl_run_row *a, const fl_run_row *b,
+                                   bool brief, fl_buf *out, fl_error *err);
 /// The places of the logs of a node (NULL: all nodes), in the order the attempts were claimed.
 /// `attempt` 0: the last of each node. Log places of running attempts come from the file system.
 typedef struct fl_log_entry {

@@ -1,19 +1,122 @@
-// `context RUN NODE`: what an attempt saw, and what it left.
-#include "store/read_internal.h"
+// `context RUN NODE`: what every attempt saw, and what it left, by digest; of one also the values.
+#include "store/read_side.h"
+
+/// The node's newest checkpoint.
+typedef struct saved {
+  uint32_t number; // the attempt that saved it, 0: there is none
+  fl_buf text;
+} saved;
 
 typedef struct context {
   fl_store *store;
-  fl_run_row run;
-  fl_read_nodes nodes;
+  fl_read_side side;
   const fl_read_node *node;
-  fl_attempt_row attempt; // without texts
-  fl_buf list;            // its attempts as JSON
+  fl_attempt_row attempt; // the one that is shown; without texts
+  saved checkpoint;
+  fl_buf list; // its attempts as JSON
   fl_buf *out;
 } context;
 
-static void add_attempt(fl_buf *out, const fl_attempt_row *a) {
-  fl_buf_addf(out, "%s{\"attempt\":%u,\"status\":\"%s\",\"reason\":", out->size > 1 ? "," : "",
-              a->number, fl_attempt_state_text(a->state));
+static fl_code load_checkpoint(context *c, fl_error *err) {
+  sqlite3_stmt *st;
+  bool row = false;
+  fl_code code = fl_store_prepare_own(c->store,
+                                      "SELECT number," FL_CHECKPOINT_COLUMNS " FROM checkpoint"
+                                      " WHERE run=?1 AND node=?2",
+                                      &st, err);
+  if (code) return code;
+  sqlite3_bind_int64(st, 1, c->side.run.row);
+  sqlite3_bind_int64(st, 2, c->node->node);
+  code = fl_store_read(c->store, st, &row, err);
+  if (!code && row) {
+    c->checkpoint.number = (uint32_t)sqlite3_column_int64(st, 0);
+    code = fl_store_append_checkpoint(c->store, st, 1, &c->checkpoint.text, err);
+  }
+  sqlite3_finalize(st);
+  return code;
+}
+
+// -------------------------------------------------------------------------------- inputs
+
+/// Calls `add` with each input of an attempt. The parents are those of the script it ran in.
+static fl_code each_input(context *c, const fl_attempt_row *a,
+                          fl_code (*add)(fl_store *s, int64_t id, fl_buf *out, fl_error *err),
+                          fl_buf *out, fl_error *err) {
+  sqlite3_stmt *st;
+  bool row = false;
+  size_t count = 0;
+  const fl_input_row *used = fl_read_results_get_input(&c->side.results, a->epoch);
+  fl_read_source source = fl_read_side_get_source(&c->side, c->node, a->seq, a->epoch);
+  fl_code code = fl_store_prepare_own(
+      c->store,
+      "SELECT p.node,p.name FROM definition_node n JOIN json_each(n.parents) j"
+      " JOIN definition_node p ON p.definition=?2 AND p.node=j.value"
+      " WHERE n.definition=?2 AND n.node=coalesce((SELECT map_node FROM instance"
+      " WHERE run=?1 AND node=?3),?3) ORDER BY j.key",
+      &st, err);
+  if (code) return code;
+  sqlite3_bind_int64(st, 1, c->side.run.row);
+  sqlite3_bind_int64(st, 2, used ? used->definition : c->side.run.definition);
+  sqlite3_bind_int64(st, 3, c->node->node);
+  fl_buf_add_char(out, '{');
+  while (!(code = fl_store_read(c->store, st, &row, err)) && row) {
+    fl_read_input input = {.name = (const char *)sqlite3_column_text(st, 1)};
+    fl_read_side_find_input(&c->side, (uint32_t)sqlite3_column_int64(st, 0), a->seq, &source,
+                            &input);
+    if (!input.given) continue; // skipped, or failed and allowed to
+    if (count++) fl_buf_add_char(out, ',');
+    fl_read_add_text(out, input.name);
+    fl_buf_add_char(out, ':');
+    code = add(c->store, input.outputs, out, err);
+    if (code) break;
+  }
+  fl_buf_add_char(out, '}');
+  sqlite3_finalize(st);
+  return code;
+}
+
+static fl_code add_value(fl_store *s, int64_t id, fl_buf *out, fl_error *err) {
+  return fl_store_append_value(s, id, "null", out, err);
+}
+
+// -------------------------------------------------------------------------------- attempts
+
+static fl_code add_digests(context *c, const fl_attempt_row *a, fl_buf *out, fl_error *err) {
+  const struct {
+    const char *key;
+    int64_t id;
+  } values[] = {
+      {"{\"params\":", fl_read_side_get_params(&c->side, c->node, a->seq, a->epoch)},
+      {",\"vars\":", a->vars_in},
+      {",\"item\":", c->node->item},
+      {",\"outputs\":", a->outputs},
+      {",\"vars_out\":", a->vars_out},
+      {",\"recorded\":", a->recorded},
+  };
+  fl_code code = FL_OK;
+  for (size_t i = 0; i < sizeof values / sizeof *values && !code; i++) {
+    fl_buf_add_str(out, values[i].key);
+    code = fl_read_add_digest(c->store, values[i].id, out, err);
+  }
+  fl_buf_add_str(out, ",\"inputs\":");
+  if (!code) code = each_input(c, a, fl_read_add_digest, out, err);
+  fl_buf_add_str(out, ",\"checkpoint\":");
+  if (c->checkpoint.number == a->number) {
+    uint8_t digest[FL_DIGEST_SIZE];
+    char hex[2 * FL_DIGEST_SIZE + 1];
+    fl_digest(c->checkpoint.text.data, c->checkpoint.text.size, digest);
+    fl_digest_hex(digest, hex);
+    fl_buf_addf(out, "\"sha256:%s\"}", hex);
+  } else {
+    fl_buf_add_str(out, "null}");
+  }
+  return code;
+}
+
+static fl_code add_attempt(context *c, const fl_attempt_row *a, fl_error *err) {
+  fl_buf *out = &c->list;
+  fl_buf_addf(out, "%s{\"attempt\":%u,\"epoch\":%u,\"status\":\"%s\",\"reason\":",
+              out->size > 1 ? "," : "", a->number, a->epoch, fl_attempt_state_text(a->state));
   fl_read_add_text(out, a->reason ? fl_reason_name(a->reason) : NULL);
   fl_buf_add_str(out, ",\"end_reason\":");
   fl_read_add_text(out, a->end_reason ? fl_reason_name(a->end_reason) : NULL);
@@ -31,7 +134,10 @@ static void add_attempt(fl_buf *out, const fl_attempt_row *a) {
     fl_buf_add_str(out, ",\"signal\":null");
   fl_buf_add_str(out, ",\"error\":");
   fl_read_add_text(out, a->error);
-  fl_buf_addf(out, ",\"synthetic\":%s}", a->synthetic ? "true" : "false");
+  fl_buf_addf(out, ",\"synthetic\":%s,\"digests\":", a->synthetic ? "true" : "false");
+  fl_code code = add_digests(c, a, out, err);
+  fl_buf_add_char(out, '}');
+  return code;
 }
 
 /// Picks attempt `number` (0: the last) and lists all.
@@ -44,12 +150,13 @@ static fl_code load_attempts(context *c, uint32_t number, fl_error *err) {
                                       " WHERE run=?1 AND node=?2 ORDER BY number",
                                       &st, err);
   if (code) return code;
-  sqlite3_bind_int64(st, 1, c->run.row);
+  sqlite3_bind_int64(st, 1, c->side.run.row);
   sqlite3_bind_int64(st, 2, c->node->node);
   fl_buf_add_char(&c->list, '[');
   while (!(code = fl_store_read(c->store, st, &row, err)) && row) {
     fl_store_attempt_from(st, &a);
-    add_attempt(&c->list, &a);
+    code = add_attempt(c, &a, err);
+    if (code) break;
     if (number && a.number != number) continue;
     c->attempt = a;
     c->attempt.error = NULL;
@@ -58,73 +165,18 @@ static fl_code load_attempts(context *c, uint32_t number, fl_error *err) {
   }
   fl_buf_add_char(&c->list, ']');
   sqlite3_finalize(st);
-  const char *name = fl_read_text(&c->nodes, c->node->name);
+  const char *name = fl_read_side_get_name(&c->side, c->node);
   if (code || found) return code;
   if (number)
-    return fl_fail(err, FL_E_NOT_FOUND, "node '%s' of run '%s' has no attempt %u", name, c->run.id,
-                   number);
-  return fl_fail(err, FL_E_NOT_FOUND, "node '%s' of run '%s' has not run yet", name, c->run.id);
-}
-
-/// What the run used in the attempt's epoch: a resume may have changed it since.
-static fl_code find_epoch_inputs(context *c, int64_t *params, int64_t *definition, fl_error *err) {
-  sqlite3_stmt *st;
-  bool row = false;
-  fl_code code = fl_store_prepare_own(c->store,
-                                      "SELECT params,definition FROM run_input WHERE run=?1"
-                                      " AND epoch<=?2 ORDER BY epoch DESC LIMIT 1",
-                                      &st, err);
-  if (code) return code;
-  sqlite3_bind_int64(st, 1, c->run.row);
-  sqlite3_bind_int64(st, 2, c->attempt.epoch);
-  code = fl_store_read(c->store, st, &row, err);
-  *params = !code && row ? sqlite3_column_int64(st, 0) : c->run.params;
-  *definition = !code && row ? sqlite3_column_int64(st, 1) : c->run.definition;
-  sqlite3_finalize(st);
-  return code;
-}
-
-/// Outputs of what it depended on, as they were when the attempt was claimed.
-static fl_code add_inputs(context *c, int64_t definition, fl_error *err) {
-  sqlite3_stmt *st;
-  uint32_t count = 0;
-  bool row = false;
-  fl_code code = fl_store_prepare_own(
-      c->store,
-      "SELECT p.name,(SELECT outputs FROM attempt a WHERE a.run=?1 AND a.node=p.node AND a.state=2"
-      " AND coalesce(a.end_seq,a.seq)<?4 ORDER BY a.number DESC LIMIT 1) AS o,"
-      " EXISTS(SELECT 1 FROM attempt a WHERE a.run=?1 AND a.node=p.node AND a.state=2"
-      " AND coalesce(a.end_seq,a.seq)<?4) AS done"
-      " FROM definition_node n JOIN json_each(n.parents) j"
-      " JOIN definition_node p ON p.definition=?2 AND p.node=j.value"
-      " WHERE n.definition=?2 AND n.node=coalesce((SELECT map_node FROM instance"
-      " WHERE run=?1 AND node=?3),?3) ORDER BY j.key",
-      &st, err);
-  if (code) return code;
-  sqlite3_bind_int64(st, 1, c->run.row);
-  sqlite3_bind_int64(st, 2, definition);
-  sqlite3_bind_int64(st, 3, c->node->node);
-  sqlite3_bind_int64(st, 4, c->attempt.seq);
-  fl_buf_add_char(c->out, '{');
-  while (!(code = fl_store_read(c->store, st, &row, err)) && row) {
-    if (!sqlite3_column_int(st, 2)) continue; // skipped, or failed and allowed to
-    if (count++) fl_buf_add_char(c->out, ',');
-    fl_read_add_text(c->out, (const char *)sqlite3_column_text(st, 0));
-    fl_buf_add_char(c->out, ':');
-    code = fl_store_append_value(c->store, sqlite3_column_int64(st, 1), "null", c->out, err);
-    if (code) break;
-  }
-  fl_buf_add_char(c->out, '}');
-  sqlite3_finalize(st);
-  return code;
+    return fl_fail(err, FL_E_NOT_FOUND, "node '%s' of run '%s' has no attempt %u", name,
+                   c->side.run.id, number);
+  return fl_fail(err, FL_E_NOT_FOUND, "node '%s' of run '%s' has not run yet", name,
+                 c->side.run.id);
 }
 
 static fl_code write_context(context *c, fl_error *err) {
   const fl_attempt_row *a = &c->attempt;
   fl_buf *out = c->out;
-  int64_t params = 0, definition = 0;
-  fl_code code = find_epoch_inputs(c, &params, &definition, err);
-  if (code) return code;
   const struct {
     const char *key;
     int64_t id;
@@ -134,18 +186,26 @@ static fl_code write_context(context *c, fl_error *err) {
       {",\"recorded\":", a->recorded, "null"}, {",\"vars_by\":", a->vars_by, "null"},
       {",\"item\":", c->node->item, "null"},
   };
-  fl_buf_addf(out, "{\"run\":\"%s\",\"node\":", c->run.id);
-  fl_read_add_text(out, fl_read_text(&c->nodes, c->node->name));
+  fl_buf_addf(out, "{\"run\":\"%s\",\"node\":", c->side.run.id);
+  fl_read_add_text(out, fl_read_side_get_name(&c->side, c->node));
   fl_buf_addf(out, ",\"attempt\":%u,\"params\":", a->number);
-  code = fl_store_append_value(c->store, params, "{}", out, err);
+  int64_t params = fl_read_side_get_params(&c->side, c->node, a->seq, a->epoch);
+  fl_code code = fl_store_append_value(c->store, params, "{}", out, err);
   fl_buf_add_str(out, ",\"vars\":");
   if (!code) code = fl_store_append_value(c->store, a->vars_in, "{}", out, err);
   fl_buf_add_str(out, ",\"inputs\":");
-  if (!code) code = add_inputs(c, definition, err);
+  if (!code) code = each_input(c, a, add_value, out, err);
   for (size_t i = 0; !code && i < sizeof left / sizeof *left; i++) {
     fl_buf_add_str(out, left[i].key);
     code = fl_store_append_value(c->store, left[i].id, left[i].otherwise, out, err);
   }
+  fl_buf_add_str(out, ",\"checkpoint\":");
+  if (c->checkpoint.number == a->number)
+    fl_buf_add(out, c->checkpoint.text.data, c->checkpoint.text.size);
+  else
+    fl_buf_add_str(out, "null");
+  fl_buf_add_str(out, ",\"digests\":");
+  if (!code) code = add_digests(c, a, out, err);
   fl_buf_add_str(out, ",\"attempts\":");
   fl_buf_add(out, c->list.data, c->list.size);
   fl_buf_add_char(out, '}');
@@ -156,14 +216,18 @@ fl_code fl_read_store_context(fl_store *s, const fl_run_row *run, const char *no
                               uint32_t attempt, fl_buf *out, fl_error *err) {
   context c = {.store = s, .out = out};
   fl_buf_init(&c.list, FL_FRAME_SIZE_MAX);
-  fl_code code = fl_read_begin(s, run, &c.run, err);
-  if (!code) code = fl_read_nodes_load(s, &c.run, &c.nodes, err);
-  if (!code) c.node = fl_read_nodes_find(&c.nodes, node);
-  if (!code && !c.node) code = fl_read_fail_node(&c.run, node, err);
-  if (!code && c.node) code = load_attempts(&c, attempt, err);
-  if (!code && c.node) code = write_context(&c, err);
-  fl_read_nodes_deinit(&c.nodes);
+  fl_buf_init(&c.checkpoint.text, FL_VALUE_SIZE_MAX + 1);
+  fl_code code = fl_store_read_begin(s, err);
+  if (code) return code;
+  code = fl_read_side_open(&c.side, s, run->row, err);
+  if (!code) c.node = fl_read_side_find(&c.side, node);
+  if (!code && !c.node) code = fl_read_fail_node(&c.side.run, node, err);
+  if (!code) code = load_checkpoint(&c, err);
+  if (!code) code = load_attempts(&c, attempt, err);
+  if (!code) code = write_context(&c, err);
+  fl_read_side_close(&c.side);
   fl_buf_deinit(&c.list);
-  fl_read_end(s, &c.run);
+  fl_buf_deinit(&c.checkpoint.text);
+  fl_store_read_end(s);
   return code ? code : fl_read_finish(s, out, err);
 }

@@ -92,6 +92,56 @@ FL_MUST fl_code fl_read_state_get(fl_read_states *r, uint32_t node, fl_read_stat
 /// Why the node failed, NULL: it did not. Borrowed like the state's texts.
 const char *fl_read_state_get_error(const fl_read_state *state);
 
+// -------------------------------------------------------------------------------- moments
+
+/// What a node had given; `outputs` -1: it was taken back, for the node was to run again.
+typedef struct fl_read_result {
+  uint32_t node; // number
+  int64_t seq, outputs;
+} fl_read_result;
+
+/// When a node saw what a repeat of the run lets it see again: the claim of its last attempt that
+/// succeeded, else of its last one; else the last decision about it.
+typedef struct fl_read_sight {
+  uint32_t node, epoch;
+  int64_t seq;
+  bool attempted, succeeded;
+} fl_read_sight;
+
+typedef struct fl_read_results {
+  fl_read_result *results; // by node, then seq
+  size_t count, capacity;
+  fl_input_row *inputs; // by epoch
+  size_t input_count, input_capacity;
+  fl_read_sight *moments; // by node
+  size_t moment_count, moment_capacity;
+} fl_read_results;
+
+/// All results of a run, and what it used in each epoch.
+FL_MUST fl_code fl_read_results_load(fl_store *s, int64_t run, fl_read_results *out, fl_error *err);
+void fl_read_results_deinit(fl_read_results *r);
+/// What `node` (its number) had given when something with `seq` happened; false: nothing.
+bool fl_read_results_find(const fl_read_results *r, uint32_t node, int64_t seq, int64_t *outputs);
+/// NULL: nothing was ever said of the node.
+const fl_read_sight *fl_read_results_get_sight(const fl_read_results *r, uint32_t node);
+/// What the run used in an epoch; NULL: nothing is known.
+const fl_input_row *fl_read_results_get_input(const fl_read_results *r, uint32_t epoch);
+
+// -------------------------------------------------------------------------------- differences
+
+/// "sha256:..." of a stored value; null for 0.
+FL_MUST fl_code fl_read_add_digest(fl_store *s, int64_t id, fl_buf *out, fl_error *err);
+/// {"equal","a":DIGEST,"b":DIGEST,"changes":[{"key","a","b"}],"more":N}: two stored values, 0:
+/// none. Unless `brief` the keys that differ are listed, with their values cut short; "changes"
+/// null: the texts are gone.
+FL_MUST fl_code fl_read_add_pair(fl_store *s, int64_t a, int64_t b, bool brief, fl_buf *out,
+                                 fl_error *err);
+/// {"equal","a":DIGEST,"b":DIGEST,"files":[{"path","status","lines":{"a","b"},"added","removed",
+/// "diff"}]}: two script snapshots (rows), of whose files those that differ are listed; "files"
+/// null: one of them is gone. `brief`: without files.
+FL_MUST fl_code fl_read_add_scripts(fl_store *s, int64_t a, int64_t b, bool brief, fl_buf *out,
+                                    fl_error *err);
+
 // JSON pieces.
 void fl_read_add_time(fl_buf *out, int64_t wall_ms);  // 0: null
 void fl_read_add_text(fl_buf *out, const char *text); // NULL: null

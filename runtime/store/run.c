@@ -261,3 +261,26 @@ fl_code fl_store_each_live_run(fl_store *s, const char *flow,
   free(rows);
   return code;
 }
+
+fl_code fl_store_each_input(fl_store *s, int64_t run,
+                            bool (*each)(void *ud, const fl_input_row *row), void *ud,
+                            fl_error *err) {
+  sqlite3_stmt *st;
+  bool row = false;
+  fl_code code = fl_store_prepare_own(s,
+                                      "SELECT epoch,definition,script,params,vars FROM run_input"
+                                      " WHERE run=?1 ORDER BY epoch",
+                                      &st, err);
+  if (code) return code;
+  sqlite3_bind_int64(st, 1, run);
+  while (!(code = fl_store_read(s, st, &row, err)) && row) {
+    fl_input_row input = {.epoch = (uint32_t)sqlite3_column_int64(st, 0),
+                          .definition = sqlite3_column_int64(st, 1),
+                          .script = sqlite3_column_int64(st, 2),
+                          .params = sqlite3_column_int64(st, 3),
+                          .vars = sqlite3_column_int64(st, 4)};
+    if (!each(ud, &input)) break;
+  }
+  sqlite3_finalize(st);
+  return code;
+}

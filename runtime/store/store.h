@@ -185,6 +185,14 @@ FL_MUST fl_code fl_store_set_run_state(fl_store *s, int64_t run, fl_run_state st
 FL_MUST fl_code fl_store_set_run_inputs(fl_store *s, int64_t run, int64_t definition,
                                         int64_t script, int64_t params, int64_t vars,
                                         fl_error *err);
+/// What a run used from an epoch on. Value and row ids, 0: none.
+typedef struct fl_input_row {
+  uint32_t epoch;
+  int64_t definition, script, params, vars;
+} fl_input_row;
+FL_MUST fl_code fl_store_each_input(fl_store *s, int64_t run,
+                                    bool (*each)(void *ud, const fl_input_row *row), void *ud,
+                                    fl_error *err); // by epoch
 /// Records the wish; own transaction, any engine may call it.
 FL_MUST fl_code fl_store_ask_cancel(fl_store *s, int64_t run, int how, fl_error *err);
 /// Rows of runs in state queued, running or waiting whose flow is `flow` (NULL: all); newest first.

@@ -61,6 +61,7 @@ typedef enum fl_store_slot {
   FL_SLOT_READ_RUN,
   FL_SLOT_PROPOSAL_ADD,
   FL_SLOT_PROPOSAL_APPLY,
+  FL_SLOT_READ_DIGEST,
   FL_SLOT_COUNT
 } fl_store_slot;
 

@@ -1,0 +1,119 @@
+// Repeats a run: loads the script of then from the store, and records a run that is linked to it.
+#include "api/engine.h"
+
+// "dir/file" of a snapshot's own script.
+static char *script_path(const fl_snapshot *snapshot) {
+  fl_buf path;
+  fl_buf_init(&path, 8192);
+  fl_buf_addf(&path, "%s/%s", snapshot->dir, snapshot->sources[0].path);
+  return fl_buf_take(&path);
+}
+
+// The script as the run had it, with the options that patches gave its nodes; or the file of today.
+static fl_code load_script(fl_engine *e, const fl_run_row *row, bool current, fl_script **out,
+                           fl_error *err) {
+  fl_snapshot snapshot = {0};
+  fl_flow *flow;
+  fl_code rc = fl_store_get_script(e->store, row->script, &snapshot, err);
+  if (!rc && !snapshot.count) rc = fl_fail(err, FL_E_CORRUPT, "it has no files");
+  if (rc) {
+    if (rc == FL_E_NOT_FOUND) err->code = FL_E_CORRUPT;
+    return fl_wrap(err, "the script that run %s used is not in the store any more", row->id);
+  }
+  char *path = script_path(&snapshot);
+  if (current)
+    rc = fl_engine_load(e, path, NULL, NULL, out, err);
+  else
+    rc = fl_engine_load_run(e, row, out, &flow, err);
+  // Named again by the run that is to come: what was swept meanwhile is put anew, and a mended
+  // run's nodes have numbers that are only its own.
+  if (!rc) fl_script_get_snapshot(*out)->store_id = 0;
+  if (!rc && !current) flow->definition_store_id = 0;
+  free(path);
+  fl_snapshot_deinit(&snapshot);
+  return rc;
+}
+
+// The options that patches gave the nodes of then are the new run's from the start: a resume of it
+// finds them as those of a patch.
+static fl_value *inherit_options(const fl_script *script) {
+  const char *text = fl_script_get_overrides(script);
+  json_t *overrides = text ? json_loads(text, 0, NULL) : NULL;
+  json_t *inherited = json_object_get(overrides, "inherited");
+  fl_value *patch = NULL;
+  if (json_object_size(inherited)) {
+    json_t *all = json_pack("{s:O}", "options", inherited);
+    patch = fl_value_from_json(all);
+    json_decref(all);
+  }
+  json_decref(overrides);
+  return patch;
+}
+
+static fl_code make_params(fl_engine *e, fl_script *script, fl_flow *flow, const fl_run_row *row,
+                           bool current, fl_value **out, fl_error *err) {
+  fl_value *then = NULL;
+  fl_code rc = fl_store_get_value(e->store, row->params, &then, err);
+  if (!rc && !then) then = fl_value_empty_map();
+  if (!rc && current)
+    rc = fl_script_make_params(script, flow, NULL, 0, then->text, out, err);
+  else if (!rc)
+    *out = fl_value_ref(then);
+  fl_value_unref(then);
+  return rc;
+}
+
+static fl_code start(fl_engine *e, fl_script *script, const fl_run_row *row,
+                     const fl_replay_options *o, char run_id_out[32], fl_error *err) {
+  fl_flow *flow = fl_script_find_flow(script, row->flow);
+  fl_value *params = NULL;
+  fl_run *run = NULL;
+  if (!flow)
+    return fl_fail(err, FL_E_USAGE, "%s does not define flow '%s'", fl_script_get_path(script),
+                   row->flow);
+  fl_code rc = make_params(e, script, flow, row, o->current_script, &params, err);
+  if (rc) return rc;
+  if (e->config.durability == FL_DURABILITY_DEFAULT && flow->durability)
+    fl_store_set_durability(e->store, flow->durability);
+  rc = fl_scheduler_prepare_flow(e->scheduler, flow, fl_script_get_snapshot(script), err);
+  fl_value *patch = inherit_options(script);
+  fl_run_spec spec = {.flow = flow,
+                      .params = params,
+                      .patch = patch,
+                      .time_ms = row->time_ms,
+                      .trigger = "replay",
+                      .replay_of = row->row,
+                      .replay_live = o->live,
+                      .interval_from_ms = row->interval_from_ms,
+                      .interval_to_ms = row->interval_to_ms};
+  if (!rc) rc = fl_scheduler_start_run(e->scheduler, &spec, &run, err);
+  if (!rc) snprintf(run_id_out, FL_RUN_ID_SIZE, "%s", fl_run_get_id(run));
+  e->again = true;
+  fl_value_unref(params);
+  fl_value_unref(patch);
+  return rc;
+}
+
+fl_code fl_run_replay(fl_engine *e, const char *run, const fl_replay_options *options,
+                      char run_id_out[32], fl_error *err) {
+  fl_replay_options o = {0};
+  fl_script *script = NULL;
+  fl_run_row row;
+  run_id_out[0] = 0;
+  if (options) memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
+  if (e->config.read_only)
+    return fl_fail(err, FL_E_USAGE, "the engine was opened for reading only");
+  fl_store *store;
+  fl_code rc = fl_engine_need_store(e, &store, err);
+  if (!rc) rc = fl_store_find_run(store, run, &row, err);
+  if (rc) return rc;
+  if (!fl_run_state_is_final(row.state))
+    rc = fl_fail(err, FL_E_STATE,
+                 "run %s has not ended (%s): only what is whole can be repeated; resume it, or "
+                 "wait for it",
+                 row.id, fl_run_state_text(row.state));
+  if (!rc) rc = load_script(e, &row, o.current_script, &script, err);
+  if (!rc) rc = start(e, script, &row, &o, run_id_out, err);
+  fl_run_row_deinit(&row);
+  return rc;
+}
