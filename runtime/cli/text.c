@@ -102,12 +102,11 @@ static bool is_override(wchar_t c) {
   return (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
 }
 
-static bool is_plain_ascii(const char *text, size_t size) {
-  for (size_t i = 0; i < size; i++) {
-    unsigned char c = (unsigned char)text[i];
-    if (c < ' ' || c >= 127) return false;
-  }
-  return true;
+// How many of the bytes are printable ASCII, from the first one on.
+static size_t count_plain(const char *text, size_t size) {
+  size_t i = 0;
+  while (i < size && text[i] >= ' ' && text[i] < 127) i++;
+  return i;
 }
 
 static void add_escaped(fl_cli_text *t, const char *p, size_t size) {
@@ -115,13 +114,15 @@ static void add_escaped(fl_cli_text *t, const char *p, size_t size) {
 }
 
 void fl_cli_text_clean(fl_cli_text *t, const char *text, size_t size, bool lines) {
-  if (is_plain_ascii(text, size)) {
-    fl_cli_text_add(t, text, size);
-    return;
-  }
+  size_t plain = count_plain(text, size);
+  fl_cli_text_add(t, text, plain);
+  if (plain == size) return;
   locale_t before = uselocale(utf8_locale());
-  for (size_t i = 0; i < size;) {
+  for (size_t i = plain; i < size;) {
     wchar_t c;
+    plain = count_plain(text + i, size - i);
+    fl_cli_text_add(t, text + i, plain);
+    if ((i += plain) == size) break;
     size_t n = decode(text + i, size - i, &c);
     if (n == 0)
       add_escaped(t, text + i, n = 1);
@@ -148,7 +149,7 @@ static size_t char_width(const char *p, size_t size, size_t *bytes) {
 }
 
 size_t fl_cli_text_width(const char *text, size_t size) {
-  if (is_plain_ascii(text, size)) return size;
+  if (count_plain(text, size) == size) return size;
   locale_t before = uselocale(utf8_locale());
   size_t width = 0, bytes;
   for (size_t i = 0; i < size; i += bytes) width += char_width(text + i, size - i, &bytes);
