@@ -4,6 +4,7 @@ local dag = require "flow.dag"
 local place = require "flow.place"
 local registry = require "flow.registry"
 local schedule = require "flow.schedule"
+local schema = require "flow.schema"
 local template = require "flow.template"
 local value = require "flow.value"
 
@@ -34,6 +35,14 @@ function flow.key(object) return dag.state(object, "flow.key").key end
 ---@return table
 flow.info = dag.info
 
+--- Seconds of "500ms", "10s", "1h30m" or a number; nil when it is no duration.
+---@return number?
+flow.duration = schema.duration
+
+--- Bytes of "64K", "1M", "2G" or a number; nil when it is no size.
+---@return number?
+flow.size = schema.size
+
 flow.version = "0.1.0"
 
 -- Reading one of these, or a node type, notes the line: see flow.place.
@@ -57,6 +66,7 @@ end
 
 return setmetatable(flow, {
   __index = function(_, name)
+    if name == "advise" then return require "stdlib.advise" end -- most scripts need none
     local found = makers[name] or registry.known(name) or registry.constructor(name, place.at(2))
     place.note() -- last: finding a type may load its file, which reads from `flow` itself
     return found

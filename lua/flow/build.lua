@@ -372,6 +372,7 @@ local function info_of(state, pools)
     policy = given.on_failure_policy or "finish", pools = pools, durability = given.durability,
     vars_json = value.encode(given.vars or {}, state.key .. ".vars"), tz = given.tz,
     params_json = value.encode(params.defaults(state.params), state.key .. ".params"),
+    has_adviser = given.on_breakpoint and 1 or 0,
     schedule = given.schedule, doc = given.doc, tags = given.tags,
   }
 end

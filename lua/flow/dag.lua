@@ -106,6 +106,29 @@ local function check_pools(state)
   end
 end
 
+-- What may be applied by itself must be said exactly.
+local function check_auto(state)
+  local auto, path = state.options.auto, state.key .. ".auto"
+  local function fault_at(name, text) add_fault(state, state.place, path .. name, text) end
+  for name in next, auto do
+    if name ~= "fields" and name ~= "max" then
+      fault_at("." .. tostring(name), "unknown option"
+        .. suggest.hint(name, { "fields", "max" }))
+    end
+  end
+  local ok, problem = schema.check(schema.spec { "list", of = "string" }, auto.fields)
+  if auto.fields == nil or not ok then
+    fault_at(".fields" .. (problem and problem.path or ""),
+      fault.expected("a list of what may be changed", auto.fields))
+  end
+  if auto.max ~= nil and not schema.check(schema.spec { "integer", min = 1 }, auto.max) then
+    fault_at(".max", fault.expected("a positive integer", auto.max))
+  end
+  if not state.options.on_breakpoint then
+    fault_at("", "allows what `on_breakpoint` proposes, but there is none")
+  end
+end
+
 local function check_defaults(state)
   local defaults = state.options.defaults
   local names = {}
@@ -134,6 +157,7 @@ local function check_values(state)
   local given = state.options
   if given.defaults ~= nil then check_defaults(state) end
   if given.pools ~= nil then check_pools(state) end
+  if given.auto ~= nil then check_auto(state) end
   if given.schedule ~= nil and not schedule.is(given.schedule) then
     add_fault(state, state.place, state.key .. ".schedule",
       fault.expected("flow.cron(...) or flow.every(...)", given.schedule))

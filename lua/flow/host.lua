@@ -1,5 +1,6 @@
 -- What C calls while flows run. `flow` is a position in the script's flows (from 1), `node` an
 -- index of its graph (from 0), `inner` true for an instance of the map `node`.
+local adviser = require "flow.adviser"
 local command = require "flow.command"
 local context = require "flow.context"
 local definition = require "flow.definition"
@@ -393,6 +394,15 @@ function host.check_patch(flow_index, text, former)
       find = function(_, name) return names[name] end,
       count = function() return #former end,
       name = function(_, i) return former[i + 1] end } })
+end
+
+--- What the flow's on_breakpoint proposes, see flow.adviser. Raises a string.
+function host.advise(flow_index, info)
+  local flow = flows[flow_index]
+  local ok, text, origin, reason, automatic = xpcall(adviser.ask, handler, flow, value.decode(info))
+  if ok then return text, origin, reason, automatic end
+  if type(text) ~= "string" then text = text.trace or text.text end
+  error("on_breakpoint: " .. trace.cut(text), 0)
 end
 
 --- The params (JSON) of a run from a resume on: the old ones with changes. Raises a string.

@@ -104,6 +104,9 @@ options.flow = schema.options {
   { name = "on_exit", "node", doc = "Runs at the end of every run, last.", show = "none" },
   { name = "on_breakpoint", "function", doc = "Proposes a patch when a run stops at a failure.",
     show = "none" },
+  { name = "auto", "map", doc = "Which proposals of `on_breakpoint` are applied by themselves: "
+    .. "`fields`, what they may change (`timeout`, `limits.memory`, `load.retries`, `vars.limit`, "
+    .. "`skip`), and `max`, how many in a run (1).", show = "none" },
   { name = "on_failure_policy", enum = { "finish", "stop" }, default = "finish",
     doc = "After a failure: finish what does not depend on it, or stop the run." },
   { name = "timeout", "duration", doc = "Of a run.", show = "none" },

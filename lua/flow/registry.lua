@@ -89,7 +89,8 @@ end
 -- What `flow` has itself.
 local reserved = {
   dag = true, node_type = true, cron = true, every = true, null = true, list = true, date = true,
-  nodes = true, key = true, info = true, version = true,
+  nodes = true, key = true, info = true, version = true, advise = true, duration = true,
+  size = true,
 }
 
 --- The names that `flow` has itself, sorted.

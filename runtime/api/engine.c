@@ -270,6 +270,7 @@ void fl_engine_set_args(fl_engine *e, int argc, char *const argv[]) {
 fl_code fl_step(fl_engine *e, uint32_t budget_ms, size_t *live, fl_error *err) {
   fl_loop_run(e->loop, 0);
   fl_code rc = fl_scheduler_step(e->scheduler, budget_ms, &e->again, err);
+  if (!rc) rc = fl_resume_wanted(e, err);
   *live = fl_scheduler_get_run_count(e->scheduler);
   return rc;
 }
@@ -316,6 +317,7 @@ void fl_interrupt(fl_engine *e) {
 }
 
 void fl_engine_stop(fl_engine *e, bool kill) {
+  e->stopping = true;
   fl_scheduler_cancel_all(e->scheduler, kill);
 }
 

@@ -41,6 +41,7 @@ struct fl_engine {
   int argc;
   char *const *argv;
   volatile bool interrupted;
+  bool stopping;
   bool again; // the last step left something to do at once
 };
 
@@ -63,6 +64,9 @@ bool fl_owner_holds(const fl_run_row *row);
 FL_MUST fl_code fl_owner_fail_busy(fl_engine *e, const fl_run_row *row, fl_error *err);
 /// The same for one that was taken a moment ago: its row is read again.
 FL_MUST fl_code fl_owner_name_busy(fl_engine *e, const char *run_id, fl_error *err);
+// resume.c
+/// Resumes the runs whose flows let a proposal be applied by itself.
+FL_MUST fl_code fl_resume_wanted(fl_engine *e, fl_error *err);
 // run.c
 /// The flow of that key, or the only one; an error lists those there are.
 FL_MUST fl_code fl_script_choose_flow(fl_script *script, const char *key, fl_flow **out,

@@ -269,6 +269,7 @@ fl_code fl_patching_open(fl_patching *p, fl_engine *e, const char *run_id, const
   if (!rc) rc = fl_patching_resolve(p, err);
   if (rc) return rc;
   p->spec.flow = p->flow;
+  p->spec.proposal = patch.proposal;
   if (json_object_size(p->json) || patch.author) {
     name_author(p, patch.author);
     p->spec.author = p->author;

@@ -61,6 +61,26 @@ fl_code fl_read_context(fl_engine *engine, const char *run, const char *node, ui
   return read_text(engine, run, read_context, &(node_args){node, attempt}, json_out, err);
 }
 
+static fl_code read_proposals(fl_store *s, const fl_run_row *run, const void *args, fl_buf *out,
+                              fl_error *err) {
+  (void)args;
+  return fl_read_store_proposals(s, run, out, err);
+}
+
+fl_code fl_read_proposals(fl_engine *engine, const char *run, char **json_out, fl_error *err) {
+  return read_text(engine, run, read_proposals, NULL, json_out, err);
+}
+
+static fl_code read_patches(fl_store *s, const fl_run_row *run, const void *args, fl_buf *out,
+                            fl_error *err) {
+  (void)args;
+  return fl_read_store_patches(s, run, out, err);
+}
+
+fl_code fl_read_patches(fl_engine *engine, const char *run, char **json_out, fl_error *err) {
+  return read_text(engine, run, read_patches, NULL, json_out, err);
+}
+
 static fl_code read_explain(fl_store *s, const fl_run_row *run, const void *args, fl_buf *out,
                             fl_error *err) {
   return fl_read_store_explain(s, run, ((const node_args *)args)->node, out, err);

@@ -21,6 +21,20 @@ fl_code fl_run_resume(fl_engine *e, const char *run_id, const fl_patch *patch, f
   return rc;
 }
 
+fl_code fl_resume_wanted(fl_engine *e, fl_error *err) {
+  fl_wanted_resume wanted;
+  while (fl_scheduler_take_wanted(e->scheduler, &wanted)) {
+    fl_patch patch = {.size = sizeof patch, .proposal = wanted.proposal, .author = "the flow"};
+    fl_error why;
+    if (e->stopping) continue; // it can still be accepted
+    if (!fl_run_resume(e, wanted.run_id, &patch, &why)) continue;
+    if (fl_scheduler_is_broken(e->scheduler)) return *err = why, why.code;
+    fl_scheduler_notice(e->scheduler, NULL, "proposal %u of run %s: %s", wanted.proposal,
+                        wanted.run_id, why.message);
+  }
+  return FL_OK;
+}
+
 typedef struct planning {
   json_t *nodes, *removed;
 } planning;

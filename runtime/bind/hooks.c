@@ -177,7 +177,8 @@ const fl_hooks fl_script_hooks = {.when = hook_when,
                                   .merge = hook_merge,
                                   .expand = hook_expand,
                                   .call = hook_call,
-                                  .definition = fl_script_describe_node};
+                                  .definition = fl_script_describe_node,
+                                  .advise = fl_script_advise};
 
 fl_code fl_script_make_params(fl_script *script, const fl_flow *flow, const char *const *texts,
                               size_t count, const char *json, fl_value **out, fl_error *err) {

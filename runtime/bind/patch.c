@@ -1,4 +1,5 @@
-// Patches as the language sees them: built from what was typed, read or proposed, and checked.
+// Patches as the language sees them: built from what was typed, read or proposed, checked, and
+// proposed by a flow itself.
 #include "bind/script_internal.h"
 #include "bind/value.h"
 #include <lauxlib.h>
@@ -65,5 +66,31 @@ fl_code fl_script_describe_node(const fl_flow *flow, uint32_t node, fl_buf *out,
   const char *text = lua_tolstring(L, -1, &size);
   fl_buf_add(out, text ? text : "", text ? size : 0);
   lua_pop(L, 1);
+  return FL_OK;
+}
+
+static char *dup_text(lua_State *L, int index) {
+  const char *text = lua_tostring(L, index);
+  return text ? fl_strdup(text) : NULL;
+}
+
+fl_code fl_script_advise(const fl_flow *flow, const char *breakpoint, fl_advice *out,
+                         fl_error *err) {
+  fl_script *script = flow->script;
+  lua_State *L = script->L;
+  *out = (fl_advice){0};
+  fl_script_push_host(script, "advise");
+  lua_pushinteger(L, flow->index);
+  lua_pushstring(L, breakpoint);
+  fl_code rc = fl_lua_call(L, 2, 4, false, err);
+  if (rc) return rc;
+  out->automatic_max = (uint32_t)lua_tonumber(L, -1);
+  out->reason = dup_text(L, -2);
+  out->origin = dup_text(L, -3);
+  lua_pop(L, 3);
+  if (lua_isnil(L, -1))
+    lua_pop(L, 1);
+  else
+    out->patch = take_text(L);
   return FL_OK;
 }

@@ -57,6 +57,7 @@ typedef struct fl_cli_verb {
   X(diff)                                                                                          \
   X(breakpoint)                                                                                    \
   X(explain)                                                                                       \
+  X(proposals)                                                                                     \
   X(prune)                                                                                         \
   X(init)                                                                                          \
   X(completion)                                                                                    \
@@ -245,3 +246,11 @@ int64_t fl_cli_monotonic_ms(void);
 /// Memory that never runs out without ending the process.
 void *fl_cli_alloc(size_t count, size_t size);
 void *fl_cli_realloc(void *old, size_t size);
+
+// ------------------------------------------------------------------------------------- mend.c
+
+struct json_t;
+/// Adds what a patch changes, in words: "load.timeout=1h, skip check".
+void fl_cli_patch_describe(const struct json_t *patch, fl_cli_text *out);
+/// A line for each of a run's patches.
+void fl_cli_patches_print(const struct json_t *patches);

@@ -66,6 +66,7 @@ static void print_explanation(const char *text) {
   const char *run = text_of(all, "run"), *status = text_of(all, "status");
   size_t i;
   fl_cli_printf("run %s %s\n", run ? run : "", status ? status : "");
+  fl_cli_patches_print(json_object_get(all, "patches"));
   json_array_foreach(nodes, i, node) print_node(node);
   if (json_array_size(nodes) == 0) fl_cli_printf("every node ran once, in its turn\n");
   json_decref(all);

@@ -156,6 +156,15 @@ static fl_code print_replay(const char *run, fl_engine *engine, fl_error *err) {
   return FL_OK;
 }
 
+static void print_patches(fl_engine *engine, const char *run) {
+  char *text = NULL;
+  if (fl_read_patches(engine, run, &text, NULL) != FL_OK) return;
+  json_t *all = json_loads(text, 0, NULL);
+  fl_cli_patches_print(json_object_get(all, "patches"));
+  json_decref(all);
+  fl_free(text);
+}
+
 static fl_code show_people(const fl_cli *cli, fl_engine *engine, fl_error *err) {
   static const char titles[] = "node:type:status:>attempts:>duration:>exit:error";
   show_view view = {.all = fl_cli_table_new(titles),
@@ -164,6 +173,7 @@ static fl_code show_people(const fl_cli *cli, fl_engine *engine, fl_error *err) 
   fl_code code = fl_read_status(engine, cli->words[0], print_run, take_node, &view, err);
   if (code == FL_OK) {
     fl_cli_table **listed = view.all ? &view.all : &view.loud;
+    print_patches(engine, cli->words[0]);
     print_counts(&view);
     if (view.all ? view.total : view.loud_count) fl_cli_printf("\n");
     fl_cli_table_print(*listed);

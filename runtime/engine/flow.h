@@ -36,6 +36,14 @@ typedef struct fl_failure {
   uint32_t attempt;
 } fl_failure;
 
+/// What a flow proposes when a run of it has failed.
+typedef struct fl_advice {
+  fl_value *patch;        // NULL: nothing; a reference is the caller's
+  char *origin;           // which adviser or rule; free() it
+  char *reason;           // for people, or NULL; free() it
+  uint32_t automatic_max; // how many proposals of a run may be applied by themselves; 0: not this
+} fl_advice;
+
 /// Each returns FL_E_SCRIPT with the whole message when the script fails. None blocks; none may
 /// keep the attempt.
 typedef struct fl_hooks {
@@ -53,6 +61,8 @@ typedef struct fl_hooks {
                     fl_error *err);
   /// Adds what the node does, as a text that is equal for equal definitions.
   fl_code (*definition)(const fl_flow *flow, uint32_t node, fl_buf *out, fl_error *err);
+  /// `breakpoint`: the JSON of fl_read_store_breakpoint().
+  fl_code (*advise)(const fl_flow *flow, const char *breakpoint, fl_advice *out, fl_error *err);
   /// The flow and params of a sub-flow.
   fl_code (*call)(const fl_flow *flow, fl_attempt *a, const fl_flow **sub, fl_value **params,
                   fl_error *err);
@@ -71,6 +81,7 @@ struct fl_flow {
   const char *zone;    // IANA name for run.date, "UTC" by default
   fl_failure_policy policy;
   fl_durability durability;
+  bool has_adviser;       // it may propose a patch when a run of it fails
   int64_t timeout_ms;     // 0: none
   uint32_t run_count_max; // max_runs; 0: no limit
   const fl_flow_pool *pools;

@@ -259,6 +259,8 @@ static fl_code record_resume(fl_restore *r, fl_error *err) {
   run->epoch_reason = spec->reason ? fl_strdup(spec->reason) : NULL;
   run->epoch_author = spec->author ? fl_strdup(spec->author) : NULL;
   if (!rc) rc = fl_store_put_epoch(store, run->row.row, &row, err);
+  if (!rc && spec->proposal)
+    rc = fl_store_apply_proposal(store, run->row.row, spec->proposal, run->row.epoch, err);
   int64_t definition = run->row.definition;
   if (!rc) rc = fl_run_record_definition(run, &r->former, err);
   if (spec->script_store_id) run->row.script = spec->script_store_id;

@@ -139,6 +139,8 @@ struct fl_scheduler {
   size_t due_count, due_capacity;
   fl_run **ended; // to be freed when their events are out
   size_t ended_count, ended_capacity;
+  fl_wanted_resume *wanted; // resumes that flows allow to be made by themselves
+  size_t wanted_count;
   size_t kept_bytes; // of outputs held for children
   bool dirty;        // something is written and not yet committed
   bool fill_wanted;
@@ -191,6 +193,9 @@ bool fl_run_may_begin(fl_run *run);
 void fl_run_begin(fl_run *run);
 /// Starts nothing more: what waits is cancelled for `reason`, what lives is ended.
 void fl_run_stop(fl_run *run, fl_reason reason, bool kill);
+// propose.c
+/// The run has failed: asks its flow for a patch and keeps it as a proposal.
+void fl_run_propose(fl_run *run);
 // number.c
 /// What the records call `node`.
 uint32_t fl_run_get_number(const fl_run *run, uint32_t node);

@@ -53,6 +53,7 @@ void fl_scheduler_free(fl_scheduler *s) {
   free(s->pools);
   free(s->runs);
   free(s->ended);
+  free(s->wanted);
   free(s->starts);
   free(s->acks);
   free(s->events);

@@ -95,6 +95,7 @@ typedef struct fl_resume_spec {
   bool keep_checkpoint; // what runs again keeps its checkpoint and steps
   fl_value *patch;      // what is kept of the patch; NULL: none
   const char *reason, *author;
+  uint32_t proposal;       // of which the patch was made, 0: none
   fl_attempt *parent;      // of a sub-flow that is entered again
   int64_t script_store_id; // 0: that of the run
 } fl_resume_spec;
@@ -104,6 +105,14 @@ typedef struct fl_resume_spec {
 /// about it. FL_E_STATE: the patch is about a node that may still be running.
 FL_MUST fl_code fl_scheduler_resume_run(fl_scheduler *s, const fl_run_row *row, bool owner_is_dead,
                                         const fl_resume_spec *spec, fl_run **out, fl_error *err);
+
+/// A run that failed and whose flow lets the proposal it made be applied by itself.
+typedef struct fl_wanted_resume {
+  char run_id[FL_RUN_ID_SIZE];
+  uint32_t proposal;
+} fl_wanted_resume;
+/// Takes the next one, once its run's end is committed; false: there is none.
+bool fl_scheduler_take_wanted(fl_scheduler *s, fl_wanted_resume *out);
 
 typedef enum fl_resume_action { FL_RESUME_KEEP, FL_RESUME_RUN, FL_RESUME_SKIP } fl_resume_action;
 typedef struct fl_resume_step {

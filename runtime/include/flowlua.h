@@ -276,6 +276,15 @@ FL_API FL_MUST fl_code fl_read_explain(fl_engine *engine, const char *run, const
 /// a resume runs, how it was mended so far. FL_E_STATE: it runs, or it has succeeded.
 FL_API FL_MUST fl_code fl_read_breakpoint(fl_engine *engine, const char *run, char **json_out,
                                           fl_error *err);
+/// {"run":ID,"proposals":[{"number","epoch","at","origin","reason","patch","digest","automatic",
+/// "applied_epoch","outcome"}]}: what its flow proposed at its breakpoints (on_breakpoint).
+FL_API FL_MUST fl_code fl_read_proposals(fl_engine *engine, const char *run, char **json_out,
+                                         fl_error *err);
+
+/// {"run":ID,"patches":[{"epoch","at","author","reason","patch","digest"}]}: what its resumes
+/// changed, oldest first.
+FL_API FL_MUST fl_code fl_read_patches(fl_engine *engine, const char *run, char **json_out,
+                                       fl_error *err);
 
 /// The run of `flow` for the logical time `time_ms`, and those next to it:
 /// {"flow","time","run":{"id","time","status"}|null,"script":PATH|null,"before":[...],"after":

@@ -39,6 +39,12 @@ FL_MUST fl_code fl_read_store_moment(fl_store *s, const char *flow, int64_t time
 /// See fl_read_diff(). `b` NULL: `a` against the run it repeats.
 FL_MUST fl_code fl_read_store_diff(fl_store *s, const fl_run_row *a, const fl_run_row *b,
                                    bool brief, fl_buf *out, fl_error *err);
+/// {"run":ID,"patches":[...]}: what its resumes changed.
+FL_MUST fl_code fl_read_store_patches(fl_store *s, const fl_run_row *run, fl_buf *out,
+                                      fl_error *err);
+/// {"run":ID,"proposals":[...]}: what was proposed at its breakpoints, and what became of it.
+FL_MUST fl_code fl_read_store_proposals(fl_store *s, const fl_run_row *run, fl_buf *out,
+                                        fl_error *err);
 /// The places of the logs of a node (NULL: all nodes), in the order the attempts were claimed.
 /// `attempt` 0: the last of each node. Log places of running attempts come from the file system.
 typedef struct fl_log_entry {

@@ -288,36 +288,6 @@ static fl_code add_version(breakpoint *b, fl_error *err) {
   return code;
 }
 
-/// What was changed by resumes so far, and what was proposed.
-static fl_code add_changes(breakpoint *b, const char *sql, const char *const *keys, fl_error *err) {
-  sqlite3_stmt *st;
-  bool row = false, more = false;
-  fl_buf *out = b->out;
-  fl_code code = fl_store_prepare_own(b->store, sql, &st, err);
-  if (code) return code;
-  sqlite3_bind_int64(st, 1, b->run.row);
-  while (!(code = fl_store_read(b->store, st, &row, err)) && row) {
-    fl_buf_add_str(out, more ? ",{\"at\":" : "{\"at\":");
-    more = true;
-    fl_read_add_time(out, sqlite3_column_int64(st, 0));
-    fl_buf_add_str(out, ",\"patch\":");
-    code = add_value(b, sqlite3_column_int64(st, 1), err);
-    if (code) break;
-    for (int i = 0; keys[i]; i++) {
-      bool number = sqlite3_column_type(st, 2 + i) == SQLITE_INTEGER;
-      fl_buf_addf(out, ",\"%s\":", keys[i]);
-      if (number)
-        fl_json_write_int(out, sqlite3_column_int64(st, 2 + i));
-      else
-        fl_read_add_text(out, (const char *)sqlite3_column_text(st, 2 + i));
-    }
-    fl_buf_add_char(out, '}');
-  }
-  sqlite3_finalize(st);
-  fl_buf_add_char(out, ']');
-  return code;
-}
-
 // ------------------------------------------------------------------------------------- the queue
 
 typedef struct frame {
@@ -439,27 +409,16 @@ static fl_code open_cursors(breakpoint *b, fl_error *err) {
 }
 
 static fl_code write_breakpoint(breakpoint *b, fl_error *err) {
-  static const char *const patch_keys[] = {"epoch", "reason", "author", NULL};
-  static const char *const proposal_keys[] = {"number",    "epoch",         "origin", "reason",
-                                              "automatic", "applied_epoch", NULL};
   fl_buf_add_str(b->out, "{\"run\":");
   fl_code code = fl_read_add_run(b->store, &b->run, b->out, err);
   if (!code) code = add_failed(b, err);
   if (!code) code = add_version(b, err);
   if (!code) code = add_nodes(b, err);
   if (!code) code = add_queue(b, err);
-  fl_buf_add_str(b->out, ",\"patches\":[");
-  if (!code)
-    code = add_changes(b,
-                       "SELECT at_ms,patch,epoch,reason,author FROM epoch WHERE run=?1"
-                       " AND patch IS NOT NULL ORDER BY epoch",
-                       patch_keys, err);
-  fl_buf_add_str(b->out, ",\"proposals\":[");
-  if (!code)
-    code = add_changes(b,
-                       "SELECT at_ms,patch,number,epoch,origin,reason,coalesce(automatic,0),"
-                       "applied_epoch FROM proposal WHERE run=?1 ORDER BY number",
-                       proposal_keys, err);
+  fl_buf_add_str(b->out, ",\"patches\":");
+  if (!code) code = fl_read_add_patches(b->store, &b->run, b->out, err);
+  fl_buf_add_str(b->out, ",\"proposals\":");
+  if (!code) code = fl_read_add_proposals(b->store, &b->run, b->out, err);
   fl_buf_add_char(b->out, '}');
   return code;
 }

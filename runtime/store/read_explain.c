@@ -207,8 +207,11 @@ static fl_code write_explain(explain *e, const char *name, fl_error *err) {
   const fl_read_node *node;
   size_t written = 0;
   fl_code code = FL_OK;
-  fl_buf_addf(e->out, "{\"run\":\"%s\",\"status\":\"%s\",\"nodes\":[", e->run.id,
+  fl_buf_addf(e->out, "{\"run\":\"%s\",\"status\":\"%s\",\"patches\":", e->run.id,
               fl_run_state_text(e->run.state));
+  code = fl_read_add_patches(e->store, &e->run, e->out, err);
+  if (code) return code;
+  fl_buf_add_str(e->out, ",\"nodes\":[");
   if (name) {
     node = fl_read_nodes_find(&e->nodes, name);
     code = node ? add_node(e, node, true, &written, err) : fl_read_fail_node(&e->run, name, err);

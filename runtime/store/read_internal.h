@@ -147,6 +147,12 @@ void fl_read_add_time(fl_buf *out, int64_t wall_ms);  // 0: null
 void fl_read_add_text(fl_buf *out, const char *text); // NULL: null
 /// The `run` object of docs/command-line.md.
 FL_MUST fl_code fl_read_add_run(fl_store *s, const fl_run_row *run, fl_buf *out, fl_error *err);
+/// [{"epoch","at","author","reason","patch","digest"}]: what resumes changed, oldest first.
+FL_MUST fl_code fl_read_add_patches(fl_store *s, const fl_run_row *run, fl_buf *out, fl_error *err);
+/// [{"number","epoch","at","origin","reason","patch","digest","automatic","applied_epoch",
+/// "outcome"}]: what was proposed; `outcome` of the epoch that an applied one began.
+FL_MUST fl_code fl_read_add_proposals(fl_store *s, const fl_run_row *run, fl_buf *out,
+                                      fl_error *err);
 /// FL_E_LIMIT when `out` could not take it all.
 FL_MUST fl_code fl_read_finish(fl_store *s, const fl_buf *out, fl_error *err);
 /// Begins a read transaction and reads the run's row again within it, so that all that follows is

@@ -352,7 +352,9 @@ fl_code fl_read_store_run(fl_store *s, const fl_run_row *run, fl_buf *out, fl_er
     if (count++) fl_buf_add_char(out, ',');
     code = add_node(&w, node, err);
   }
-  fl_buf_add_str(out, "]}");
+  fl_buf_add_str(out, "],\"patches\":");
+  if (!code) code = fl_read_add_patches(s, &fresh, out, err);
+  fl_buf_add_char(out, '}');
 out:
   show_close(&w);
   fl_read_end(s, &fresh);

@@ -6,6 +6,7 @@ error "meta file: not to be required"
 ---@class flow
 ---@field null lightuserdata JSON's null: where a table must say "nothing".
 ---@field version string Of FlowLua.
+---@field advise flow.Advise Advisers for `on_breakpoint`.
 local flow = {}
 
 --- A flow: `f.name = flow.shell { ... }` declares a node. It has no fields of its own, so every
@@ -76,5 +77,21 @@ function flow.key(f) end
 ---@param f flow.Dag
 ---@return table
 function flow.info(f) end
+
+--- Seconds of a duration; nil when it is none.
+---@param value flow.Duration
+---@return number?
+function flow.duration(value) end
+
+--- Bytes of a size; nil when it is none.
+---@param value flow.Size
+---@return number?
+function flow.size(value) end
+
+--- Advisers: what `on_breakpoint` may be. An adviser is a function of a breakpoint (`run`,
+--- `executed`, `failed`, `failures`, `queue`) to a patch, and a name for it.
+---@class flow.Advise
+---@field rules fun(rules: table[]): fun(bp: table): table?, string?
+---@field times fun(factor: number, options: table?): fun(old: any): number?
 
 return flow

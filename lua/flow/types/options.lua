@@ -110,6 +110,10 @@ local flow = {}
 ---@field on_exit? flow.Node
 --- Proposes a patch when a run stops at a failure. (default: none)
 ---@field on_breakpoint? function
+--- Which proposals of `on_breakpoint` are applied by themselves: `fields`, what they may change
+--- (`timeout`, `limits.memory`, `load.retries`, `vars.limit`, `skip`), and `max`, how many in a run
+--- (1). (default: none)
+---@field auto? table<string, any>
 --- After a failure: finish what does not depend on it, or stop the run. (default: `"finish"`)
 ---@field on_failure_policy? "finish"|"stop"
 --- Of a run. (default: none)

@@ -1,0 +1,149 @@
+-- Asks a flow's `on_breakpoint` what it would change, and says whether the flow lets the answer be
+-- applied by itself.
+local fault = require "flow.fault"
+local known = require "flow.known"
+local options = require "flow.options"
+local patch = require "flow.patch"
+local schema = require "flow.schema"
+local value = require "flow.value"
+
+local adviser = {}
+
+-- ------------------------------------------------------------------------------------ breakpoint
+
+-- An option in the unit that people count in: durations as seconds, sizes as bytes.
+local function plain(spec, v)
+  for _, kind in ipairs(spec.types) do
+    if kind == "duration" then return schema.duration(v) or v end
+    if kind == "size" then return schema.size(v) or v end
+  end
+  return v
+end
+
+local function plain_limits(limits)
+  local result = {}
+  for name, v in next, limits do
+    local spec = options.limits[name]
+    result[name] = spec and plain(spec, v) or v
+  end
+  return result
+end
+
+-- The options that hold for a node, its own and inherited ones.
+local function options_of(flow, node)
+  local own, result = flow.nodes[node + 1], {}
+  local ty = known.node_type(own)
+  for _, name in ipairs(ty.option_names) do
+    local spec = ty.checks[name]
+    local v = own[name]
+    if v == nil and spec.positional then v = own[1] end
+    if v == nil then v = flow.defaults[name] end
+    if v == nil then v = spec.default end
+    if type(v) ~= "function" and not known.node_type(v) and not known.is_flow(v) then
+      result[name] = name == "limits" and type(v) == "table" and plain_limits(v)
+        or v ~= nil and plain(spec, v) or nil
+    end
+  end
+  return result
+end
+
+local function value_of(v) return type(v) == "table" and v ~= value.null and v.value or nil end
+
+local function null_to_nil(v)
+  if v == value.null then return nil end
+  return v
+end
+
+local function failed_of(flow, entry, info)
+  local attempts = info.attempts or {}
+  local last = attempts[#attempts] or {}
+  local resources = null_to_nil(last.resources) or {}
+  local name = entry.node:gsub("%[%d+%]$", "") -- an item: the map's options
+  local index = flow.graph:find(name)
+  return {
+    node = name, name = entry.node, type = info.type, error = null_to_nil(entry.error),
+    exit_code = null_to_nil(entry.exit_code), signal = null_to_nil(entry.signal),
+    state = null_to_nil(last.status) or "failed", attempts = #attempts,
+    resources = { cpu_ms = null_to_nil(resources.cpu_ms) or 0,
+      max_rss_bytes = null_to_nil(resources.max_rss_bytes) or 0 },
+    options = index and options_of(flow, index) or {}, vars = value_of(info.vars),
+    checkpoint = value_of(info.checkpoint),
+  }
+end
+
+--- What an adviser is given: the run, `executed` (what is known of all nodes but the failed one),
+--- and `failed` (the first that failed, with its options).
+---@param flow table compiled
+---@param info table what `flowlua breakpoint RUN --json` gives
+function adviser.breakpoint(flow, info)
+  local entry = info.failed[1]
+  local executed, about = {}, {}
+  for _, node in ipairs(info.nodes) do
+    if node.name == entry.node then
+      about = node
+    else
+      executed[#executed + 1] = node
+    end
+  end
+  return { run = info.run, executed = executed, failed = failed_of(flow, entry, about),
+    failures = info.failed, queue = info.queue }
+end
+
+-- ------------------------------------------------------------------------------------ automatic
+
+-- Everything that a patch changes, each by the names under which a flow may allow it.
+local function changes_of(given)
+  local list = {}
+  local function add(...) list[#list + 1] = { ... } end
+  for key, v in next, given do
+    if key == "options" then
+      for node, changes in next, v do
+        for option in next, changes do
+          add(option, option:match "^[^.]+", node .. "." .. option)
+        end
+      end
+    elseif key == "vars" or key == "params" then
+      for name in next, v do add(key, key .. "." .. name) end
+    elseif key ~= "reason" then
+      add(key)
+    end
+  end
+  return list
+end
+
+local function is_allowed(given, auto)
+  if not auto then return false end
+  local allowed = {}
+  for _, field in ipairs(auto.fields or {}) do allowed[field] = true end
+  for _, names in ipairs(changes_of(given)) do
+    local yes = false
+    for _, name in ipairs(names) do yes = yes or allowed[name] end
+    if not yes then return false end
+  end
+  return true
+end
+
+--- What the flow's adviser makes of a breakpoint. Raises a string when it fails or what it gives is
+--- no patch of the flow.
+---@return string? patch JSON, nil: it has nothing to propose
+---@return string? origin
+---@return string? reason
+---@return integer? automatic how many proposals of a run may be applied by themselves, 0: not this
+function adviser.ask(flow, info)
+  local given, name = flow.options.on_breakpoint(adviser.breakpoint(flow, info))
+  if given == nil or given == false then return nil end
+  patch.check_shape(given, "on_breakpoint")
+  for _, key in ipairs { "script", "rename" } do
+    if given[key] then error(("patch.%s: cannot be proposed"):format(key), 0) end
+  end
+  if name ~= nil and type(name) ~= "string" then
+    error("on_breakpoint: " .. fault.expected("a name as second result", name), 0)
+  end
+  local whole = patch.build(flow, { patch = given })
+  patch.check_flow(flow, whole, flow)
+  local auto = flow.options.auto
+  return value.encode(whole, "patch"), name or "on_breakpoint", whole.reason,
+    is_allowed(whole, auto) and (auto.max or 1) or 0
+end
+
+return adviser

@@ -1,0 +1,77 @@
+// Asks the flow of a failed run what it would change, and keeps that as a proposal in the commit of
+// the run's end.
+#include "engine/run.h"
+#include "store/read.h"
+
+typedef struct counting {
+  uint32_t automatic; // proposals that were applied by themselves so far
+} counting;
+
+static bool count_applied(void *ud, const fl_proposal_row *row) {
+  counting *c = ud;
+  c->automatic += row->automatic && row->applied_epoch;
+  return true;
+}
+
+static void want(fl_run *run, uint32_t proposal) {
+  fl_scheduler *s = run->scheduler;
+  s->wanted = fl_realloc(s->wanted, (s->wanted_count + 1) * sizeof *s->wanted);
+  fl_wanted_resume *w = &s->wanted[s->wanted_count++];
+  snprintf(w->run_id, sizeof w->run_id, "%s", run->row.id);
+  w->proposal = proposal;
+}
+
+static fl_code keep(fl_run *run, const fl_advice *advice, fl_error *err) {
+  fl_store *store = run->scheduler->store;
+  counting c = {0};
+  fl_code rc = fl_store_each_proposal(store, run->row.row, count_applied, &c, err);
+  if (!rc) rc = fl_store_put_value(store, advice->patch, err);
+  fl_proposal_row row = {.epoch = run->row.epoch,
+                         .at_ms = fl_now(run->scheduler),
+                         .origin = advice->origin ? advice->origin : "on_breakpoint",
+                         .reason = advice->reason,
+                         .patch = advice->patch->store_id,
+                         .automatic = c.automatic < advice->automatic_max};
+  if (!rc) rc = fl_store_add_proposal(store, run->row.row, &row, err);
+  if (rc) return rc;
+  const char *why = advice->reason ? advice->reason : "";
+  if (row.automatic) {
+    want(run, row.number);
+    fl_scheduler_notice(run->scheduler, run, "applying proposal %u (%s)%s%s: %.400s", row.number,
+                        row.origin, *why ? ", " : "", why, advice->patch->text);
+  } else {
+    fl_scheduler_notice(run->scheduler, run,
+                        "proposal %u (%s)%s%s: %.400s; apply it: flowlua resume %s --accept %u",
+                        row.number, row.origin, *why ? ", " : "", why, advice->patch->text,
+                        run->row.id, row.number);
+  }
+  return FL_OK;
+}
+
+void fl_run_propose(fl_run *run) {
+  fl_scheduler *s = run->scheduler;
+  fl_advice advice = {0};
+  fl_error err;
+  fl_buf info;
+  // A sub-flow is mended through the run that called it.
+  if (!run->flow->has_adviser || run->row.parent_run) return;
+  fl_buf_init(&info, 64u << 20);
+  fl_code rc = fl_read_store_breakpoint(s->store, &run->row, &info, &err);
+  if (!rc) rc = run->flow->hooks->advise(run->flow, fl_buf_cstr(&info), &advice, &err);
+  fl_buf_deinit(&info);
+  if (rc) { // the adviser's trouble must not be the run's
+    fl_scheduler_notice(s, run, "%s", err.message);
+  } else if (advice.patch && keep(run, &advice, &err)) {
+    fl_scheduler_break(s, &err);
+  }
+  fl_value_unref(advice.patch);
+  free(advice.origin);
+  free(advice.reason);
+}
+
+bool fl_scheduler_take_wanted(fl_scheduler *s, fl_wanted_resume *out) {
+  if (!s->wanted_count) return false;
+  *out = s->wanted[0];
+  memmove(s->wanted, s->wanted + 1, --s->wanted_count * sizeof *s->wanted);
+  return true;
+}

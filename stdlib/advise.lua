@@ -1,0 +1,190 @@
+-- Advisers: functions from the executed info of a run and its failed node to a patch. Rules over
+-- what the failure looks like; a trained model would be another one.
+local flow = require "flow"
+
+local advise = {}
+
+-- ------------------------------------------------------------------------------------ changes
+
+-- Bytes or seconds of what an option holds: numbers, "2G", "30m".
+local function amount(v)
+  if type(v) == "number" then return v end
+  return type(v) == "string" and (flow.size(v) or flow.duration(v)) or nil
+end
+
+--- A change for an option: `factor` times what it was, at most `options.max`, and
+--- `options.from` where it was not given. No patch comes of it once it is at the maximum.
+---@param factor number
+---@param options { max: number|string?, from: number|string? }?
+---@return fun(old: any): number?
+function advise.times(factor, options)
+  if type(factor) ~= "number" or factor <= 0 then
+    error("flow.advise.times: expected a positive factor, got " .. tostring(factor), 2)
+  end
+  options = options or {}
+  local max, from = amount(options.max), amount(options.from)
+  return function(old)
+    local now = amount(old)
+    if not now or now == 0 then return from end
+    local new = now * factor
+    if max and new > max then new = max end
+    if factor >= 1 or new >= 1 then new = math.floor(new + 0.5) end
+    if new ~= now then return new end
+  end
+end
+
+-- ------------------------------------------------------------------------------------ conditions
+
+local function is_among(v, wanted)
+  if type(wanted) ~= "table" then return v == wanted end
+  for _, one in ipairs(wanted) do
+    if v == one then return true end
+  end
+  return false
+end
+
+local conditions = {
+  node = function(failed, wanted) return is_among(failed.node, wanted) end,
+  type = function(failed, wanted) return is_among(failed.type, wanted) end,
+  state = function(failed, wanted) return is_among(failed.state, wanted) end,
+  exit_code = function(failed, wanted) return is_among(failed.exit_code, wanted) end,
+  signal = function(failed, wanted) return is_among(failed.signal, wanted) end,
+  attempts = function(failed, wanted) return failed.attempts >= wanted end,
+  rss_over = function(failed, wanted)
+    return failed.resources.max_rss_bytes > flow.size(wanted)
+  end,
+  cpu_over = function(failed, wanted)
+    return failed.resources.cpu_ms / 1000 > flow.duration(wanted)
+  end,
+  error = function(failed, wanted)
+    return require("flow.re").find(failed.error or "", wanted) ~= nil
+  end,
+}
+
+local actions = { options = true, vars = true, params = true, skip = true, rerun = true,
+  succeed = true, drop_checkpoint = true, patch = true }
+local others = { name = true, reason = true, when = true }
+
+-- ------------------------------------------------------------------------------------ checking
+
+local function sorted(t)
+  local names = {}
+  for name in next, t do names[#names + 1] = tostring(name) end
+  table.sort(names)
+  return names
+end
+
+local function check_rule(i, rule)
+  local path = ("flow.advise.rules[%d]"):format(i)
+  if type(rule) ~= "table" then error(path .. ": expected a table", 0) end
+  local acts = false
+  for _, key in ipairs(sorted(rule)) do
+    acts = acts or actions[key] or false
+    if not (conditions[key] or actions[key] or others[key]) then
+      error(("%s.%s: unknown key; there are %s, %s, %s"):format(path, key,
+        table.concat(sorted(conditions), ", "), table.concat(sorted(actions), ", "),
+        table.concat(sorted(others), ", ")), 0)
+    end
+  end
+  if not acts then
+    error(path .. ": does nothing; give it one of " .. table.concat(sorted(actions), ", "), 0)
+  end
+  if rule.rss_over and not flow.size(rule.rss_over) then
+    error(path .. ".rss_over: expected a size such as \"2G\"", 0)
+  end
+  if rule.cpu_over and not flow.duration(rule.cpu_over) then
+    error(path .. ".cpu_over: expected a duration such as \"10m\"", 0)
+  end
+  if rule.attempts and type(rule.attempts) ~= "number" then
+    error(path .. ".attempts: expected a number", 0)
+  end
+  if rule.error then
+    local ok, problem = pcall(require("flow.re").find, "", rule.error)
+    if not ok then
+      error(path .. ".error: " .. tostring(problem):gsub("^.*re%.find: ", ""), 0)
+    end
+  end
+end
+
+-- ------------------------------------------------------------------------------------ rules
+
+local function matches(rule, failed, bp)
+  for name, test in next, conditions do
+    if rule[name] ~= nil and not test(failed, rule[name]) then return false end
+  end
+  return not rule.when or rule.when(failed, bp) and true or false
+end
+
+-- "limits.memory" of the options that the node had.
+local function old_option(options, path)
+  for part in path:gmatch "[^.]+" do
+    options = type(options) == "table" and options[part] or nil
+  end
+  return options
+end
+
+local function changed(changes, old)
+  local result
+  for name, v in next, changes do
+    if type(v) == "function" then v = v(old(name)) end
+    if v ~= nil then
+      result = result or {}
+      result[name] = v
+    end
+  end
+  return result
+end
+
+local function patch_of(rule, failed, bp)
+  local patch = {}
+  if rule.patch then
+    patch = type(rule.patch) == "function" and rule.patch(failed, bp) or rule.patch
+    if type(patch) ~= "table" then return nil end
+  end
+  if rule.options then
+    local options = changed(rule.options, function(name)
+      return old_option(failed.options, name)
+    end)
+    if options then patch.options = { [failed.node] = options } end
+  end
+  patch.vars = rule.vars and changed(rule.vars, function(name)
+    return failed.vars and failed.vars[name]
+  end) or patch.vars
+  patch.params = rule.params and changed(rule.params, function(name)
+    return bp.run.params and bp.run.params[name]
+  end) or patch.params
+  if rule.skip then patch.skip = { failed.node } end
+  if rule.succeed then patch.succeed = { [failed.node] = rule.succeed } end
+  if rule.rerun then patch.rerun = type(rule.rerun) == "table" and rule.rerun or { rule.rerun } end
+  if rule.drop_checkpoint then patch.checkpoints = { [failed.node] = flow.null } end
+  if next(patch) == nil then return nil end
+  patch.reason = rule.reason
+  return patch
+end
+
+--- An adviser from a list of rules: the first that matches the failed node makes the patch.
+---
+--- Conditions: `error` (a PCRE2 pattern), `exit_code`, `signal`, `state`, `node`, `type` (a value
+--- or a list), `attempts` (at least), `rss_over`, `cpu_over`, `when` (a function of failed, bp).
+--- Changes: `options`, `vars`, `params` (a value, or a function of the old one such as
+--- flow.advise.times), `skip`, `succeed`, `rerun`, `drop_checkpoint`, `patch` (a patch, or a
+--- function of failed, bp). `name` and `reason` are shown with the proposal.
+---@param rules table[]
+---@return fun(bp: table): table?, string? patch, name of the rule
+function advise.rules(rules)
+  if type(rules) ~= "table" then error("flow.advise.rules: expected a list of rules", 2) end
+  for i, rule in ipairs(rules) do
+    local ok, problem = pcall(check_rule, i, rule)
+    if not ok then error(problem, 2) end
+  end
+  return function(bp)
+    for i, rule in ipairs(rules) do
+      if matches(rule, bp.failed, bp) then
+        local patch = patch_of(rule, bp.failed, bp)
+        if patch then return patch, rule.name or ("rule %d"):format(i) end
+      end
+    end
+  end
+end
+
+return advise

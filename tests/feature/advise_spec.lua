@@ -1,0 +1,208 @@
+-- Flows that propose what would mend their runs: on_breakpoint, rules, accepting, and by
+-- themselves.
+local support = require "tests.feature.support"
+
+local box
+local function each_test()
+  before_each(function() box = support.box() end)
+  after_each(function() box:close() end)
+end
+
+local function run(body, ...)
+  box:write("flow.lua", 'local flow = require "flow"\n' .. body .. "\nreturn f\n")
+  return box:run { "flow.lua", "--no-progress", ... }
+end
+
+local function proposals()
+  local done = box:run { "proposals", "last", "--json" }
+  assert.equal(0, done.code, done.err)
+  return support.decode(done.out).proposals
+end
+
+local function resume(...) return box:run { "resume", "--no-progress", ... } end
+
+-- Fails until its option `env.TRIES` is large enough.
+local needy = [[
+  f.fetch = flow.lua { inline = true, run = function(ctx) ctx.vars.size = 8 return { n = 1 } end }
+  f.load = flow.shell { after = "fetch", "test $TRIES -ge 4 || { echo out of tries >&2; exit 7; }",
+    env = { TRIES = "1" } }
+]]
+
+describe("on_breakpoint", function()
+  each_test()
+
+  it("is told what ran and what failed, and its patch is kept until it is accepted", function()
+    local done = run([[
+      local f = flow.dag("f", { on_breakpoint = function(bp)
+        local names = {}
+        for _, node in ipairs(bp.executed) do names[#names + 1] = node.name .. node.status end
+        assert(table.concat(names) == "fetchsucceeded", table.concat(names))
+        assert(bp.failed.node == "load" and bp.failed.exit_code == 7 and bp.failed.attempts == 1)
+        assert(bp.failed.options.env.TRIES == "1" and bp.failed.vars.size == 8)
+        assert(bp.queue[1] == "load" and bp.run.flow == "f")
+        return { options = { load = { ["env.TRIES"] = "5" } }, reason = "more tries" }
+      end })
+    ]] .. needy)
+    assert.equal(1, done.code)
+    assert.matches("proposal 1 %(on_breakpoint%), more tries: .*apply it: flowlua resume .* "
+      .. "%-%-accept 1", done.out .. done.err)
+    local list = proposals()
+    assert.equal(1, #list)
+    assert.equal("on_breakpoint", list[1].origin)
+    assert.same({ load = { ["env.TRIES"] = "5" } }, list[1].patch.options)
+    assert.is_false(list[1].automatic)
+    assert.equal(support.null, list[1].outcome)
+    assert.matches("load%.env%.TRIES=5%s+not applied%s+more tries",
+      box:run({ "proposals" }).out)
+
+    done = resume("--accept", "1")
+    assert.equal(0, done.code, done.out .. done.err)
+    assert.equal("succeeded", proposals()[1].outcome)
+    assert.equal("1", box:sql_value "select count(*) from v_attempt where name = 'fetch'")
+    assert.matches("mended .* by .*: load%.env%.TRIES=5 %(more tries%)",
+      box:run({ "show", "last" }).out)
+    assert.matches("load%.env%.TRIES=5", box:run({ "explain", "last" }).out)
+  end)
+
+  it("may have nothing to say", function()
+    local done = run('local f = flow.dag("f", { on_breakpoint = function() end })' .. needy)
+    assert.equal(1, done.code)
+    assert.same({}, proposals())
+    assert.matches("has no proposals", box:run({ "proposals" }).out)
+  end)
+
+  it("cannot harm the run by failing, or by nonsense", function()
+    local bad = {
+      { 'error "no idea"', "no idea" },
+      { 'return { optoins = {} }', 'patch%.optoins: unknown key; did you mean "options"%?' },
+      { 'return { skip = { "lod" } }', 'flow "f" has no node "lod"; did you mean "load"%?' },
+      { "return 3", "on_breakpoint: expected a map of changes, got 3" },
+      { 'return { script = "other.lua" }', "patch%.script: cannot be proposed" },
+    }
+    for _, one in ipairs(bad) do
+      local done = run(('local f = flow.dag("f", { on_breakpoint = function(bp) %s end })'):format(
+        one[1]) .. needy)
+      assert.equal(1, done.code)
+      assert.matches(one[2], done.out .. done.err)
+      assert.same({}, proposals())
+      assert.equal("failed", box:sql_value "select status from v_run order by rowid desc limit 1")
+    end
+  end)
+end)
+
+describe("a proposal", function()
+  each_test()
+
+  local flow = 'local f = flow.dag("f", { on_breakpoint = function(bp) return { options = { load = '
+    .. '{ ["env.TRIES"] = tostring(bp.failed.options.env.TRIES + 1) } } } end, %s })' .. needy
+
+  it("is applied by itself where the flow allows it, as often as it says", function()
+    local done = run(flow:format('auto = { fields = { "env" }, max = 5 }'))
+    assert.equal(0, done.code, done.out .. done.err)
+    local list = proposals()
+    assert.equal(3, #list)
+    for i, one in ipairs(list) do
+      assert.is_true(one.automatic)
+      assert.equal(i == 3 and "succeeded" or "failed", one.outcome)
+    end
+    assert.equal("the flow", box:sql_value "select author from v_epoch where epoch = 2")
+    assert.equal("1", box:sql_value "select count(*) from v_attempt where name = 'fetch'")
+  end)
+
+  it("waits for a person after that", function()
+    local done = run(flow:format('auto = { fields = { "load.env.TRIES" }, max = 1 }'))
+    assert.equal(1, done.code, done.out .. done.err)
+    local list = proposals()
+    assert.equal(2, #list)
+    assert.equal("failed", list[1].outcome)
+    assert.is_false(list[2].automatic)
+    assert.equal(1, resume("--accept", "2").code)
+    assert.equal(0, resume("--accept", "3").code)
+  end)
+
+  it("is not applied by itself where it changes more than the flow allows", function()
+    assert.equal(1, run(flow:format('auto = { fields = { "timeout" }, max = 5 }')).code)
+    assert.is_false(proposals()[1].automatic)
+  end)
+
+  it("that is not there is told", function()
+    assert.equal(1, run('local f = flow.dag("f")' .. needy).code)
+    local done = resume("--accept", "4")
+    assert.equal(2, done.code)
+    assert.matches("no proposal 4", done.err)
+  end)
+end)
+
+describe("flow.advise.rules", function()
+  each_test()
+
+  it("make a patch of the first rule that fits", function()
+    local done = run([[
+      local f = flow.dag("f", { on_breakpoint = flow.advise.rules {
+        { node = "other", skip = true },
+        { exit_code = 9, skip = true },
+        { error = "exited with code [0-9]", exit_code = { 7, 8 }, name = "more time",
+          options = { timeout = flow.advise.times(2, { max = "4h" }),
+            ["limits.memory"] = flow.advise.times(2, { from = "512M" }), retries = 3 },
+          reason = "it was slow" },
+        { skip = true },
+      } })
+      f.load = flow.shell { "exit 7", timeout = "30m" }
+    ]])
+    assert.equal(1, done.code)
+    local one = proposals()[1]
+    assert.equal("more time", one.origin)
+    assert.same({ load = { timeout = 3600, ["limits.memory"] = 536870912, retries = 3 } },
+      one.patch.options)
+    assert.equal("it was slow", one.patch.reason)
+  end)
+
+  it("know timeouts, attempts, and what an item's map can change", function()
+    run([[
+      local f = flow.dag("f", { on_breakpoint = flow.advise.rules {
+        { state = "timed_out", attempts = 2, type = "shell", drop_checkpoint = true,
+          options = { ["node.timeout"] = "1h" } },
+      } })
+      f.each = flow.map { over = { 1, 2 }, retries = 1, retry_delay = 0,
+        node = flow.shell { "sleep 30", timeout = "100ms" } }
+    ]])
+    local one = proposals()[1]
+    assert.same({ each = { ["node.timeout"] = "1h" } }, one.patch.options)
+    assert.same({ each = support.null }, one.patch.checkpoints)
+  end)
+
+  it("are checked when the script is loaded", function()
+    local rows = {
+      { "{ { exit = 3, skip = true } }", "rules%[1%]%.exit: unknown key" },
+      { "{ { exit_code = 3 } }", "rules%[1%]: does nothing" },
+      { '{ { error = "(", skip = true } }', "rules%[1%]%.error: bad pattern" },
+      { '{ { rss_over = "much", skip = true } }', "rss_over: expected a size" },
+    }
+    for _, row in ipairs(rows) do
+      local line = 'local f = flow.dag("f", { on_breakpoint = flow.advise.rules %s })\n'
+      local done = run(line:format(row[1]) .. needy)
+      assert.equal(2, done.code, done.out .. done.err)
+      assert.matches(row[2], done.err)
+    end
+  end)
+end)
+
+describe("auto", function()
+  each_test()
+
+  it("must say what it allows", function()
+    local rows = {
+      { 'auto = { fields = { "timeout" } }', "f%.auto: allows what `on_breakpoint` proposes" },
+      { "auto = { max = 1 }, on_breakpoint = print", "f%.auto%.fields: expected a list" },
+      { 'auto = { fields = { "a" }, max = 0 }, on_breakpoint = print',
+        "f%.auto%.max: expected a positive integer, got 0" },
+      { 'auto = { feilds = { "a" } }, on_breakpoint = print',
+        'f%.auto%.feilds: unknown option; did you mean "fields"%?' },
+    }
+    for _, row in ipairs(rows) do
+      local done = run(('local f = flow.dag("f", { %s })\n'):format(row[1]) .. needy)
+      assert.equal(2, done.code, done.out .. done.err)
+      assert.matches(row[2], done.err)
+    end
+  end)
+end)
