@@ -76,7 +76,10 @@ static fl_code read_outputs(fl_patching *p, uint32_t node, json_t **out, fl_erro
   if (rc || json_is_object(*out)) return rc;
   json_decref(*out);
   *out = NULL;
-  return fl_fail(err, FL_E_USAGE, "patch.outputs.%s: the outputs of the node are no map", name);
+  return fl_fail(err, FL_E_USAGE,
+                 "patch.outputs.%s: the outputs of the node are no map: give all of them with "
+                 "--succeed '%s=...'",
+                 name, name);
 }
 
 static fl_code resolve_outputs(fl_patching *p, fl_error *err) {
@@ -101,6 +104,13 @@ static fl_code resolve_outputs(fl_patching *p, fl_error *err) {
     p->outputs[node] = fl_value_from_json(changes);
   }
   return rc;
+}
+
+// What a "+" reaches gives way to what is said of a node by its own name.
+static void prefer_names(fl_patching *p) {
+  uint32_t count = fl_graph_get_count(p->flow->graph);
+  for (uint32_t i = 0; i < count && p->rerun; i++)
+    if ((p->skip && p->skip[i]) || (p->succeed && p->succeed[i])) p->rerun[i] = 0;
 }
 
 static void resolve_checkpoints(fl_patching *p) {
@@ -157,6 +167,7 @@ fl_code fl_patching_resolve(fl_patching *p, fl_error *err) {
   rc = resolve_outputs(p, err);
   if (!rc) rc = resolve_params(p, err);
   if (rc) return rc;
+  prefer_names(p);
   resolve_checkpoints(p);
   json_t *vars = json_object_get(p->json, "vars");
   if (json_object_size(vars)) p->spec.vars = fl_value_from_json(vars);

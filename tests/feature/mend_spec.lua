@@ -158,6 +158,18 @@ local stories = {
   { "everything from a node on", script(sound), first = "a b c", code_first = 0,
     resume = { "--from", "b" }, trail = "b c",
     states = "a:succeeded b:succeeded*2 c:succeeded*2" },
+  { "everything from a node on but one that was done by hand", script(sound), first = "a b c",
+    code_first = 0, resume = { "--from", "a", "--succeed", 'b={"from":"hand"}' }, trail = "a c",
+    states = "a:succeeded*2 b:succeeded c:succeeded*2",
+    check = function() assert.same({ from = "hand" }, outputs "b") end },
+  { "everything from a node on but one that is left out", script(sound), first = "a b c",
+    code_first = 0, resume = { "--from", "a", "--skip", "b" }, trail = "a",
+    states = "a:succeeded*2 b:skipped c:skipped" },
+  { "an output of a node whose outputs are no map", script(
+      'f.a = flow.shell { "echo x", capture = "text" }\n' .. node("b", 'after = "a",',
+      'error "broken"')), first = "b", resume = { "--output", "a.k=v" }, code = 2,
+    says = "outputs of the node are no map: give all of them with %-%-succeed 'a=...'",
+    trail = "", states = "a:succeeded b:failed" },
 }
 
 describe("a run that broke", function()
