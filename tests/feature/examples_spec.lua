@@ -70,6 +70,48 @@ describe("the example", function()
     assert.equal("1", box:sql_value "select count(*) from v_attempt where name = 'extract'")
   end)
 
+  -- The commands of an example's header, in order, as they stand there.
+  local function commands_of(name)
+    local commands = {}
+    for line in io.lines(("%s/examples/%s.lua"):format(support.root, name)) do
+      if not line:find "^%-%-" then break end
+      commands[#commands + 1] = line:match "^%-%-   (flowlua .-)%s%s+" or
+        line:match "^%-%-   (flowlua .*)$"
+    end
+    return commands
+  end
+
+  -- How often each node really ran, of those that ran more than once: "total[7]*2 load*2".
+  local function often()
+    return box:sql_value [[select group_concat(name || '*' || runs, ' ') from
+      (select name, count(*) as runs from v_attempt where synthetic = 0 and status <> 'skipped'
+       group by name having count(*) > 1 order by min(seq))]]
+  end
+
+  it("mend breaks, is mended, and goes on, by the very commands of its header", function()
+    box.env.PATH = support.binary:match "^(.*)/" .. ":" .. box.env.PATH
+    assert.equal(0, box:sh("cp -r '" .. support.root .. "/examples' .").code)
+    local commands = commands_of "mend"
+    local says = {
+      { 1, "total%[7%] failed .*912 is above the largest sale, 500" },
+      { 0, "total%[7%], attempt 1: .*912 is above.*a resume runs 4: total, total%[7%], load, rep" },
+      { 0, "fetch +keep .*total%[6%] +keep .*total%[7%] +run .*4 of 16 nodes would run" },
+      { 1, "total%[7%] succeeded.*load failed .*2026%-10: no rate for GBP" },
+      { 0, "load succeeded .*succeeded in" },
+      { 0, "status +succeeded.*resumes +2.*16 succeeded" },
+    }
+    for i, said in ipairs(says) do
+      local done = box:sh(commands[i] .. " 2>&1")
+      assert.equal(said[1], done.code, commands[i] .. ": " .. done.out)
+      assert.matches(said[2], done.out, nil, nil, commands[i])
+    end
+    assert.equal("total*2 total[7]*2 load*2", often())
+    assert.equal("2026-10 loaded\n2026-11 loaded\n2026-12 loaded\n",
+      box:run({ "logs", "last", "load" }).out)
+    assert.equal("12 months, 3643.92 euros\n", box:run({ "logs", "last", "report" }).out)
+    assert.equal("bank called", box:sql_value "select reason from v_epoch where reason is not null")
+  end)
+
   it("thumbnails makes each picture small", function()
     local size = { 32, 24 }
     run("thumbnails", "--param", "count=3", "--param", "size=32",
