@@ -174,6 +174,21 @@ fl_code fl_store_set_attempt_child(fl_store *s, int64_t run, uint32_t node, uint
   return write_known(s, st, node, number, err);
 }
 
+fl_code fl_store_set_attempt_epoch(fl_store *s, int64_t run, uint32_t node, uint32_t number,
+                                   uint32_t epoch, fl_error *err) {
+  sqlite3_stmt *st;
+  fl_code code = fl_store_prepare_write(s, FL_SLOT_ATTEMPT_EPOCH,
+                                        "UPDATE attempt SET epoch=?4"
+                                        " WHERE run=?1 AND node=?2 AND number=?3",
+                                        &st, err);
+  if (code) return code;
+  sqlite3_bind_int64(st, 1, run);
+  sqlite3_bind_int64(st, 2, node);
+  sqlite3_bind_int64(st, 3, number);
+  sqlite3_bind_int64(st, 4, epoch);
+  return write_known(s, st, node, number, err);
+}
+
 fl_code fl_store_each_attempt(fl_store *s, int64_t run,
                               bool (*each)(void *ud, const fl_attempt_row *row), void *ud,
                               fl_error *err) {

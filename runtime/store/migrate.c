@@ -148,6 +148,17 @@ fl_code fl_store_create(const fl_disk *disk, int dir_fd, const char *path, fl_er
                        "cannot create '%s' (choose a writable directory with --state)", path);
 }
 
+bool fl_store_sync_parent(const fl_disk *disk, const char *path) {
+  char *parent = fl_strdup(path);
+  char *slash = strrchr(parent, '/');
+  if (slash) *(slash == parent ? slash + 1 : slash) = 0;
+  int fd = disk->open(disk->ud, AT_FDCWD, slash ? parent : ".", O_RDONLY | O_DIRECTORY);
+  bool ok = fd >= 0 && !disk->fsync(disk->ud, fd);
+  if (fd >= 0) disk->close(disk->ud, fd);
+  free(parent);
+  return ok;
+}
+
 fl_code fl_store_make_dir(const fl_disk *disk, const char *dir, fl_error *err) {
   fl_code code = FL_OK;
   char *path = fl_strdup(dir);
@@ -155,11 +166,12 @@ fl_code fl_store_make_dir(const fl_disk *disk, const char *dir, fl_error *err) {
     if (*p && *p != '/') continue;
     char was = *p;
     *p = 0;
-    if (*path && disk->mkdir(disk->ud, AT_FDCWD, path) && errno != EEXIST) {
+    bool made = *path && !disk->mkdir(disk->ud, AT_FDCWD, path);
+    if (*path && ((made && !fl_store_sync_parent(disk, path)) || (!made && errno != EEXIST))) {
       int errnum = errno;
       fl_disk_stat st;
       // A read-only file system answers EROFS even for what is there.
-      if (disk->stat(disk->ud, AT_FDCWD, path, &st) || st.is_file) {
+      if (made || disk->stat(disk->ud, AT_FDCWD, path, &st) || st.is_file) {
         code = fl_fail_errno(err, errnum == ENOSPC || errnum == EDQUOT ? FL_E_FULL : FL_E_STORE,
                              errnum, "cannot make the state directory '%s'", dir);
         break;

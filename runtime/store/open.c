@@ -174,6 +174,17 @@ static fl_code bring_up_to_date(fl_store *s, fl_error *err) {
   return rc ? fl_store_fail(s, rc, "write", err) : FL_OK;
 }
 
+// After a failed sync the log is not to be gone on with: a power cut could take what stands in it
+// and with it all that comes behind. Whole in the database, and synced there, it is safe.
+static fl_code mend_log(fl_store *s, fl_error *err) {
+  fl_disk_stat st;
+  if (s->disk->stat(s->disk->ud, s->dir_fd, FL_STORE_UNSYNCED, &st)) return FL_OK;
+  int rc = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+  if (rc) return fl_store_fail(s, rc, "mend", err);
+  s->disk->unlink(s->disk->ud, s->dir_fd, FL_STORE_UNSYNCED);
+  return FL_OK;
+}
+
 static fl_code prepare_writing(fl_store *s, fl_error *err) {
   // A tool may have switched it; a no-op otherwise. What is read next makes the log's file.
   fl_code code = fl_store_exec(s, "PRAGMA journal_mode=WAL", err);
@@ -182,6 +193,8 @@ static fl_code prepare_writing(fl_store *s, fl_error *err) {
   sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
   sqlite3_wal_hook(s->db, fl_store_on_wal, s);
   s->checkpoint_at = FL_STORE_WAL_PAGES;
+  code = mend_log(s, err);
+  if (code) return code;
   s->wal_fd = s->disk->open(s->disk->ud, s->dir_fd, FL_STORE_FILE "-wal", O_RDWR);
   if (s->wal_fd >= 0) return FL_OK;
   return fl_fail_errno(err, FL_E_STORE, errno, "cannot open '%s-wal'", s->path);
@@ -212,7 +225,13 @@ static fl_code find_file(fl_store *s, fl_error *err) {
     return fail_foreign(s, "is no regular file", err);
   }
   if (errno != ENOENT) return fl_fail_errno(err, FL_E_STORE, errno, "cannot look at '%s'", s->path);
-  if (!s->read_only) return fl_store_create(s->disk, s->dir_fd, s->path, err);
+  if (!s->read_only) {
+    fl_code code = fl_store_create(s->disk, s->dir_fd, s->path, err);
+    // The directory may be as new as the store, whoever made it.
+    if (!code && !fl_store_sync_parent(s->disk, s->dir))
+      code = fl_fail_errno(err, FL_E_STORE, errno, "cannot sync the directory above '%s'", s->dir);
+    return code;
+  }
   return fl_fail(err, FL_E_NOT_FOUND,
                  "there is no store in '%s': run a flow first, or name another with --state",
                  s->dir);

@@ -7,8 +7,9 @@
 #define FL_STORE_SCHEMA         2          // PRAGMA user_version of the newest schema
 #define FL_STORE_APPLICATION_ID 0x464c7561 // "FLua", PRAGMA application_id
 #define FL_STORE_FILE           "flowlua.db"
-#define FL_STORE_BUSY_MS        10000      // a writer waits this long for another one
-#define FL_STORE_SYNC_MS        100        // group: what a power cut may take
+#define FL_STORE_UNSYNCED       "flowlua.db-unsynced" // a sync of the log has failed
+#define FL_STORE_BUSY_MS        10000                 // a writer waits this long for another one
+#define FL_STORE_SYNC_MS        100                   // group: what a power cut may take
 #define FL_STORE_WAL_PAGES      4000       // 16 MiB of log before it is copied into the database
 #define FL_STORE_CHECK_SIZE_MAX (16 << 20) // larger ones take longer to check than a start may
 
@@ -45,6 +46,7 @@ typedef enum fl_store_slot {
   FL_SLOT_ATTEMPT_START,
   FL_SLOT_ATTEMPT_END,
   FL_SLOT_ATTEMPT_CHILD,
+  FL_SLOT_ATTEMPT_EPOCH,
   FL_SLOT_CLAIM_PUT,
   FL_SLOT_CLAIM_DROP,
   FL_SLOT_DECISION_ADD,
@@ -146,7 +148,9 @@ unsigned char *fl_store_image_build(size_t *size);
 /// Makes <dir>/flowlua.db with the newest schema, whole or not at all. FL_OK too when somebody else
 /// was faster.
 FL_MUST fl_code fl_store_create(const fl_disk *disk, int dir_fd, const char *path, fl_error *err);
-/// mkdir -p
+/// Syncs the directory that `path` stands in: what was just made is there after a power cut then.
+bool fl_store_sync_parent(const fl_disk *disk, const char *path);
+/// mkdir -p, durably
 FL_MUST fl_code fl_store_make_dir(const fl_disk *disk, const char *dir, fl_error *err);
 
 // -------------------------------------------------------------------------------------

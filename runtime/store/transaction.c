@@ -10,13 +10,22 @@
 //            any --failed sync, failed COMMIT of unknown outcome--> failed (for good)
 #include "store/store_internal.h"
 #include <errno.h>
+#include <fcntl.h>
 
 static int64_t ticks(const fl_store *s) {
   return s->clock.monotonic_ms(s->clock.ud);
 }
 
+// The system counts what it could not sync as clean: a later sync of the log succeeds and writes
+// none of it. Who opens the store next has to know.
+static void leave_mark(fl_store *s) {
+  int fd = s->disk->open(s->disk->ud, s->dir_fd, FL_STORE_UNSYNCED, O_WRONLY | O_CREAT);
+  if (fd >= 0) s->disk->close(s->disk->ud, fd);
+}
+
 static fl_code fail_unknown(fl_store *s, fl_error *err, int errnum) {
   s->failed = true;
+  leave_mark(s);
   return fl_fail_errno(err, FL_E_UNKNOWN, errnum ? errnum : EIO,
                        "cannot make a commit to '%s' durable, so it is unknown what is on disk; "
                        "nothing more is written; check the disk, then resume",

@@ -28,6 +28,38 @@ static void a_new_store_is_made_with_its_directories(void **state) {
   free(file), free(deep), remove_dir(dir);
 }
 
+// Which directories were synced, as inodes.
+static ino_t synced[32];
+static size_t synced_count;
+
+static int note_sync(void *ud, int fd) {
+  struct stat st;
+  (void)ud;
+  if (!fstat(fd, &st) && synced_count < 32) synced[synced_count++] = st.st_ino;
+  return fsync(fd);
+}
+
+static void every_directory_that_is_made_is_synced_into_the_one_above(void **state) {
+  char *dir = make_dir(), *middle = join(dir, "a"), *deep = join(middle, "state");
+  fl_disk disk = *fl_disk_system();
+  fl_store_options options = {.durability = FL_DURABILITY_FULL, .disk = &disk};
+  fl_store *s;
+  (void)state;
+  disk.fsync = note_sync;
+  synced_count = 0;
+  ok(fl_store_open(deep, &options, &s, &err));
+  fl_store_close(s);
+  const char *const above[] = {dir, middle, deep};
+  for (size_t i = 0; i < 3; i++) {
+    struct stat st;
+    size_t at = 0;
+    assert_int_equal(stat(above[i], &st), 0);
+    while (at < synced_count && synced[at] != st.st_ino) at++;
+    if (at == synced_count) fail_msg("'%s' was not synced", above[i]);
+  }
+  free(deep), free(middle), remove_dir(dir);
+}
+
 static void a_reader_makes_nothing(void **state) {
   char *dir = make_dir(), *missing = join(dir, "none");
   fl_store *s = (fl_store *)1;
@@ -287,6 +319,7 @@ static void a_read_only_place_is_named(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_new_store_is_made_with_its_directories),
+      cmocka_unit_test(every_directory_that_is_made_is_synced_into_the_one_above),
       cmocka_unit_test(a_reader_makes_nothing),
       cmocka_unit_test(what_is_no_store_is_refused_and_left_alone),
       cmocka_unit_test(a_newer_store_is_refused_and_left_alone),

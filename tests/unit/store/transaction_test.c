@@ -1,5 +1,6 @@
 // Transactions: grouping, durability, failures of the disk, a log that was cut.
 #include "store_helper.h"
+#include <errno.h>
 
 static void the_first_write_begins_and_commit_ends(void **state) {
   char *dir = make_dir();
@@ -253,12 +254,47 @@ static void a_cut_log_gives_a_prefix_of_the_commits(void **state) {
   free(wal), remove_dir(copy), remove_dir(dir);
 }
 
+// A disk whose syncs of the log fail; all else is the machine's.
+static int fail_sync(void *ud, int fd) {
+  (void)ud, (void)fd;
+  return errno = EIO, -1;
+}
+
+static int64_t file_size(const char *dir, const char *name) {
+  struct stat st;
+  char *path = join(dir, name);
+  int rc = stat(path, &st);
+  free(path);
+  return rc ? -1 : st.st_size;
+}
+
+static void after_a_failed_sync_the_next_opening_empties_the_log(void **state) {
+  char *dir = make_dir();
+  (void)state;
+  fl_disk disk = *fl_disk_system();
+  fl_store *s;
+  fl_store_options options = {.durability = FL_DURABILITY_FULL, .disk = &disk};
+  ok(fl_store_open(dir, &options, &s, &err));
+  disk.fdatasync = fail_sync;
+  put_text(s, "[1]");
+  assert_int_equal(fl_store_commit(s, &err), FL_E_UNKNOWN);
+  fl_store_close(s);
+  assert_true(file_size(dir, FL_STORE_FILE "-wal") > 0);
+  assert_int_equal(file_size(dir, FL_STORE_UNSYNCED), 0);
+  s = open_store(dir);
+  assert_int_equal(file_size(dir, FL_STORE_FILE "-wal"), 0);
+  assert_int_equal(file_size(dir, FL_STORE_UNSYNCED), -1); // gone
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_first_write_begins_and_commit_ends),
       cmocka_unit_test(full_leaves_nothing_to_sync),
       cmocka_unit_test(group_leaves_a_sync_due_within_100_ms),
       cmocka_unit_test(a_failed_sync_ends_all_writing),
+      cmocka_unit_test(after_a_failed_sync_the_next_opening_empties_the_log),
       cmocka_unit_test(a_full_disk_rolls_back_and_is_known),
       cmocka_unit_test(a_rollback_takes_back_the_ids_of_values),
       cmocka_unit_test(a_reader_sees_the_last_commit_and_never_waits),
