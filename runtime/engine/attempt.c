@@ -110,6 +110,10 @@ static bool record_end(fl_attempt *a, const fl_outcome *o, int64_t retry_at_ms) 
     fl_vars_unref(n->vars);
     n->vars = left;
     if (!put_vars(a, left, &row)) return false;
+    if (a->patched) { // what comes after it sees them, though it could not
+      n->vars = fl_vars_overlay(left, a->patched);
+      fl_vars_unref(left);
+    }
     fl_run_set_outputs(run, a->node, o->outputs);
   } else if (!n->vars) {
     n->vars = fl_vars_ref(a->vars_in);
@@ -219,6 +223,11 @@ static void settle_outcome(fl_attempt *a, fl_outcome *o) {
   if (!o->ended_ms) o->ended_ms = now;
   if (!o->started_ms) o->started_ms = a->started_ms ? a->started_ms : a->claimed_ms;
   if (!o->pid) o->pid = a->pid;
+  // Ended by the engine before this one, which had begun to stop: nobody here wants that.
+  if (o->state == FL_ATTEMPT_CANCELLED && a->adopted && !a->cancelling) {
+    o->state = FL_ATTEMPT_LOST;
+    if (!o->error) o->error = "it was ended by the engine that was here before";
+  }
   if (a->timing_out && o->state != FL_ATTEMPT_SUCCEEDED)
     o->state = FL_ATTEMPT_TIMED_OUT;
   else if (a->cancelling && o->state != FL_ATTEMPT_SUCCEEDED && o->state != FL_ATTEMPT_SKIPPED &&
@@ -250,7 +259,7 @@ static void end_for_good(fl_attempt *a, const fl_outcome *o) {
   fl_plan_apply(run->plan, node, undecided ? FL_NODE_RETRY : event);
   fl_run_take_decisions(run);
   if (stop) fl_run_stop(run, FL_REASON_RUN_STOPPED, false);
-  if (node >= run->graph_count) fl_map_instance_ended(run, node);
+  if (node >= run->graph_count && !undecided) fl_map_instance_ended(run, node);
 }
 
 void fl_attempt_end(fl_attempt *a, const fl_outcome *outcome) {

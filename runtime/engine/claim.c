@@ -21,6 +21,7 @@ void fl_attempt_free(fl_attempt *a) {
   fl_value_unref(a->item);
   fl_value_unref(a->params);
   json_decref(a->recorded);
+  fl_value_unref(a->patched);
   fl_vars_unref(a->vars_in);
   fl_buf_deinit(&a->record);
   free(a);
@@ -152,6 +153,18 @@ static void record_supervisor(fl_run *run) {
   fl_error err;
   if (fl_store_put_epoch(s->store, run->row.row, &row, &err)) fl_scheduler_break(s, &err);
   run->supervisor_known = true;
+}
+
+bool fl_attempt_hand_over(fl_attempt *a) {
+  fl_scheduler *s = a->scheduler;
+  fl_error err;
+  (void)within_deadline(a, fl_run_get_node(a->run, a->node)); // counted from now on
+  if (a->options->kind != FL_KIND_PROCESS) return true;
+  record_supervisor(a->run);
+  if (fl_store_set_attempt_epoch(s->store, a->run->row.row, a->node, a->number, a->run->row.epoch,
+                                 &err))
+    return fl_scheduler_break(s, &err);
+  return true;
 }
 
 static void end_unstarted(fl_attempt *a, const fl_error *err) {

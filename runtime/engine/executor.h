@@ -34,6 +34,7 @@ struct fl_attempt {
   json_t *recorded;        // a replay: [kind, value] to hand out again, in order; NULL: nothing
   size_t replayed;         // so many of them were handed out
   bool given;              // its outputs are set by hand
+  fl_value *patched;       // vars that were set by hand since it started; NULL: none
   fl_buf record;           // results of ctx:now and friends so far, JSON list without brackets
   int64_t child_run;       // sub-flow's run row; 0: none
   void *executor_data;     // the executor's own

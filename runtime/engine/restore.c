@@ -158,6 +158,14 @@ static fl_vars *apply_overlays(fl_restore *r, fl_vars *v, uint32_t after_epoch) 
   return next;
 }
 
+fl_value *fl_restore_get_patched(fl_restore *r, uint32_t epoch) {
+  fl_vars *v = fl_vars_new(fl_value_empty_map(), fl_value_empty_map());
+  v = apply_overlays(r, v, epoch);
+  fl_value *map = v->map == fl_value_empty_map() ? NULL : fl_value_ref(v->map);
+  fl_vars_unref(v);
+  return map;
+}
+
 static fl_code load_vars(fl_restore *r, vars_slot *slots, int64_t map, int64_t by, uint32_t epoch,
                          fl_vars **out, fl_error *err) {
   vars_slot *slot = &slots[(size_t)(map * 31 + by * 7 + epoch) % VARS_SLOTS];
@@ -223,6 +231,33 @@ static bool is_new(fl_restore *r, uint32_t node) {
   return former_node(r, node) == FL_NODE_NONE;
 }
 
+static bool chose(fl_restore *r, uint32_t branch, const char *name) {
+  fl_value *chosen = NULL;
+  fl_error err;
+  if (fl_store_get_value(r->scheduler->store, r->past[branch].outputs, &chosen, &err)) return true;
+  json_t *list = chosen ? fl_value_to_json(chosen) : NULL, *item;
+  size_t at;
+  bool found = !json_is_array(list);
+  json_array_foreach(list, at, item) found |= !strcmp(json_string_value(item), name);
+  json_decref(list);
+  fl_value_unref(chosen);
+  return found;
+}
+
+// A branch that is kept keeps its choice, whatever else before the node runs again.
+static bool stays_omitted(fl_restore *r, uint32_t node) {
+  const fl_graph *g = r->run->flow->graph;
+  uint32_t count;
+  const uint32_t *parents = fl_graph_get_parents(g, node, &count);
+  for (uint32_t i = 0; i < count; i++)
+    if (fl_graph_get_options(g, parents[i])->kind == FL_KIND_BRANCH &&
+        r->actions[parents[i]] == FL_RESUME_KEEP &&
+        r->past[parents[i]].state == FL_NODE_SUCCEEDED &&
+        !chose(r, parents[i], fl_graph_get_name(g, node)))
+      return true;
+  return false;
+}
+
 static bool parent_runs(fl_restore *r, uint32_t node) {
   uint32_t count;
   const uint32_t *parents = fl_graph_get_parents(r->run->flow->graph, node, &count);
@@ -258,6 +293,9 @@ static void decide(fl_restore *r, uint32_t node) {
   bool in_graph = node < r->run->graph_count;
   bool hook = in_graph && fl_graph_get_options(r->run->flow->graph, node)->hook;
   if (in_graph && decide_as_asked(r, node)) return;
+  if (in_graph && p->state != FL_NODE_SUCCEEDED && stays_omitted(r, node))
+    return set(r, node, p->state == FL_NODE_OMITTED ? FL_RESUME_KEEP : FL_RESUME_SKIP,
+               FL_REASON_BRANCH_NOT_CHOSEN);
   if (hook && r->was_final) return set(r, node, FL_RESUME_RUN, FL_REASON_HOOK);
   switch (p->state) {
   case FL_NODE_SUCCEEDED: return decide_kept(r, node, in_graph);

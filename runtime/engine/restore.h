@@ -39,5 +39,7 @@ typedef struct fl_restore {
 /// Reads all of `row`'s run and decides about every node. Writes nothing.
 FL_MUST fl_code fl_restore_open(fl_restore *r, fl_scheduler *s, const fl_run_row *row,
                                 const fl_resume_spec *spec, fl_error *err);
+/// Vars that were set by hand after `epoch`; a reference, or NULL: none.
+fl_value *fl_restore_get_patched(fl_restore *r, uint32_t epoch);
 /// Frees what is not the run; the run too unless it was taken (r->run = NULL).
 void fl_restore_close(fl_restore *r);

@@ -110,8 +110,10 @@ static fl_code restore_node(fl_restore *r, uint32_t node, fl_error *err) {
   n->outputs_id = p->outputs;
   if (r->actions[node] == FL_RESUME_KEEP) return keep_node(r, node, err);
   if (r->actions[node] == FL_RESUME_SKIP) {
-    fl_plan_restore(r->run->plan, node, FL_NODE_SKIPPED);
-    return record_pending(r, node, FL_NODE_SKIPPED, err);
+    bool omitted = r->reasons[node] == FL_REASON_BRANCH_NOT_CHOSEN;
+    fl_node_state state = omitted ? FL_NODE_OMITTED : FL_NODE_SKIPPED;
+    fl_plan_restore(r->run->plan, node, state);
+    return record_pending(r, node, state, err);
   }
   if (is_live(p) && r->reasons[node] == FL_REASON_RESUME_UNFINISHED)
     return FL_OK; // see recover_live
@@ -150,6 +152,7 @@ static fl_attempt *revive(fl_restore *r, uint32_t node, fl_error *err) {
   a->recorded_row = !p->unrecorded;
   a->reason = fl_run_get_start_reason(run, node);
   a->child_run = p->child_run;
+  a->patched = fl_restore_get_patched(r, p->epoch);
   if (fl_store_get_value(r->scheduler->store, p->vars_in, &map, err))
     return fl_attempt_free(a), NULL;
   a->vars_in = fl_vars_new(map ? map : fl_value_empty_map(), fl_value_empty_map());
@@ -171,7 +174,9 @@ static void settle_fate(fl_attempt *a, fl_fate fate) {
   case FL_FATE_IS_RUNNING:
   case FL_FATE_IS_ENDED: return;
   case FL_FATE_IS_NOT_STARTED:
+    a->scheduler->live_adopted -= a->adopted;
     a->started = a->adopted = false;
+    if (!fl_attempt_hand_over(a)) return;
     fl_scheduler_add_start(a->scheduler, a);
     return;
   case FL_FATE_IS_LOST:

@@ -359,6 +359,7 @@ static void end_nodes(fl_run *run) {
 }
 
 void fl_run_advance(fl_run *run) {
+  fl_run_phase before = run->phase;
   if (run->queued || run->phase == FL_PHASE_ENDED || run->fenced) return;
   if (run->interrupted) fl_map_interrupt(run);
   if (run->live_count) return;
@@ -377,8 +378,9 @@ void fl_run_advance(fl_run *run) {
     make_hooks_ready(run, FL_HOOK_EXIT);
     busy = fl_plan_get_ready_count(run->plan);
   }
+  // Only what this call made ready is news: what waits for a slot waits for somebody's end.
   if (busy) {
-    run->scheduler->fill_wanted = true;
+    if (run->phase != before) run->scheduler->fill_wanted = true;
     return;
   }
   if (run->phase == FL_PHASE_EXIT) finish(run, run->outcome);

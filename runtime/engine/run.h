@@ -128,7 +128,9 @@ struct fl_scheduler {
   fl_attempt *live_slots; // attempts of kinds that hold a job slot
   fl_attempt *live_free;  // all others
   uint32_t live_free_count, live_process, live_worker;
-  uint32_t given_worker; // of live_worker: those their executor was given
+  uint32_t live_adopted; // of live_process: those under a supervisor of an earlier engine
+  // Job slots (slots.c): what executors hold, what waits in their queue, what they were allowed.
+  uint32_t process_slots, worker_slots, process_waiting, process_given, worker_given;
   fl_attempt **starts;
   size_t start_count, start_capacity;
   fl_ack *acks;
@@ -164,6 +166,17 @@ void fl_scheduler_add_due(fl_scheduler *s, fl_due due);
 void fl_scheduler_link(fl_scheduler *s, fl_attempt *a);
 void fl_scheduler_unlink(fl_scheduler *s, fl_attempt *a);
 void fl_scheduler_add_run(fl_scheduler *s, fl_run *run);
+// slots.c
+/// Before claims: looks at what the executors hold.
+void fl_slots_count(fl_scheduler *s);
+/// True when its pool and its map have room for `node`.
+bool fl_slots_fit(const fl_scheduler *s, const fl_run *run, const fl_queue_key *key, uint32_t node);
+/// May one more attempt of this class be claimed: for a free slot, or ahead of one?
+bool fl_slots_has(const fl_scheduler *s, const fl_queue_key *key);
+/// One was claimed.
+void fl_slots_take(fl_scheduler *s, fl_slot_class slot);
+/// After claims: tells the executors how many slots are theirs.
+void fl_slots_give(fl_scheduler *s);
 // event.c
 void fl_event_run(fl_run *run, fl_event_kind kind, const char *status, int64_t duration_ms);
 void fl_event_node(fl_run *run, uint32_t node, fl_event_kind kind, const char *status,
@@ -220,6 +233,9 @@ FL_MUST fl_code fl_run_merge_vars(fl_run *run, uint32_t node, bool lenient, fl_v
 void fl_run_claim(fl_run *run, uint32_t node);
 /// Why the next attempt of `node` starts.
 fl_reason fl_run_get_start_reason(fl_run *run, uint32_t node);
+/// An attempt that had not started is this engine's now. Records that a process will be a child of
+/// its supervisor: the next resume has to ask that one.
+bool fl_attempt_hand_over(fl_attempt *a);
 /// What is known of `a` from its claim on.
 void fl_attempt_fill_row(fl_attempt *a, fl_attempt_row *row);
 /// Writes which claims have no row of their own, where that has changed.

@@ -113,7 +113,7 @@ void fl_scheduler_link(fl_scheduler *s, fl_attempt *a) {
   a->prev = NULL;
   if (a->next) a->next->prev = a;
   *list = a;
-  s->given_worker += a->started && a->options->kind == FL_KIND_WORKER;
+  s->live_adopted += a->adopted;
   count_live(s, a, 1);
 }
 
@@ -125,7 +125,7 @@ void fl_scheduler_unlink(fl_scheduler *s, fl_attempt *a) {
     *list = a->next;
   if (a->next) a->next->prev = a->prev;
   a->next = a->prev = NULL;
-  s->given_worker -= a->started && a->options->kind == FL_KIND_WORKER;
+  s->live_adopted -= a->adopted;
   count_live(s, a, -1);
 }
 
@@ -241,64 +241,6 @@ static void renew_leases(fl_scheduler *s) {
 // ------------------------------------------------------------------------------------- filling
 // slots
 
-static uint32_t pool_used(const fl_scheduler *s, uint32_t pool) {
-  uint32_t used = 0; // derived from what lives, never counted up and down
-  const fl_attempt *lists[2] = {s->live_slots, s->live_free};
-  for (int i = 0; i < 2; i++)
-    for (const fl_attempt *a = lists[i]; a; a = a->next)
-      if (a->options->pool && a->run->pools[a->options->pool - 1] == pool)
-        used += a->options->weight;
-  return used;
-}
-
-static uint32_t map_used(const fl_scheduler *s, const fl_run *run, uint32_t map) {
-  uint32_t used = 0;
-  const fl_attempt *lists[2] = {s->live_slots, s->live_free};
-  for (int i = 0; i < 2; i++)
-    for (const fl_attempt *a = lists[i]; a; a = a->next)
-      used += a->run == run && fl_plan_get_map(run->plan, a->node) == map;
-  return used;
-}
-
-static bool fits(const fl_scheduler *s, const fl_run *run, const fl_queue_key *key, uint32_t node) {
-  if (key->pool) {
-    uint32_t pool = run->pools[key->pool - 1], capacity = s->pools[pool].capacity;
-    uint32_t weight = fl_plan_get_options(run->plan, node)->weight, used = pool_used(s, pool);
-    // A node heavier than its whole pool still runs, alone: else it would wait for ever.
-    if (used && used + weight > capacity) return false;
-    if (!capacity) return false;
-  }
-  if (key->map != FL_NODE_NONE) {
-    uint32_t limit = fl_graph_get_options(run->flow->graph, key->map)->map_limit;
-    if (limit && map_used(s, run, key->map) >= limit) return false;
-  }
-  return true;
-}
-
-static uint32_t call_or(uint32_t (*fn)(void *), void *ud, uint32_t otherwise) {
-  return fn ? fn(ud) : otherwise;
-}
-
-// May one more attempt of this slot class be claimed? Ahead of a free slot only as far as its
-// executor likes, and never when pools or limits could go to somebody better meanwhile.
-static bool has_slot(const fl_scheduler *s, const fl_queue_key *key) {
-  if (key->slot == FL_SLOT_NONE) return s->live_free_count < FL_INLINE_LIVE_MAX;
-  const fl_executor *p = &s->executors[FL_KIND_PROCESS], *w = &s->executors[FL_KIND_WORKER];
-  // What was claimed in this turn is not in its executor's count yet.
-  uint32_t worker_slots = call_or(w->held, w->ud, 0) + (s->live_worker - s->given_worker);
-  if (worker_slots > s->jobs) worker_slots = s->jobs;
-  uint32_t process_slots = s->live_process;
-  if (worker_slots + process_slots > s->jobs)
-    process_slots = s->jobs > worker_slots ? s->jobs - worker_slots : 0;
-  if (worker_slots + process_slots < s->jobs) return true;
-  if (key->pool || key->map != FL_NODE_NONE) return false;
-  bool process = key->slot == FL_SLOT_PROCESS;
-  uint32_t live = process ? s->live_process : s->live_worker;
-  uint32_t slots = process ? process_slots : worker_slots;
-  const fl_executor *e = process ? p : w;
-  return slots && live < slots + call_or(e->ahead, e->ud, 0);
-}
-
 // The best node that may be claimed now, over all runs and queues. A queue whose head waits for a
 // slot holds back those behind it in the order, so that claims ahead never overtake.
 static fl_run *pick(fl_scheduler *s, uint32_t *queue) {
@@ -311,8 +253,8 @@ static fl_run *pick(fl_scheduler *s, uint32_t *queue) {
     for (uint32_t q = 0; q < fl_plan_get_queue_count(run->plan); q++) {
       uint32_t head;
       const fl_queue_key *key = fl_plan_get_queue(run->plan, q, &head);
-      if (head == FL_NODE_NONE || !fits(s, run, key, head)) continue;
-      bool slot = has_slot(s, key);
+      if (head == FL_NODE_NONE || !fl_slots_fit(s, run, key, head)) continue;
+      bool slot = fl_slots_has(s, key);
       if (key->slot == FL_SLOT_NONE && slot) return *queue = q, run;
       if (key->slot == FL_SLOT_NONE) continue;
       bool better = !best;
@@ -345,13 +287,17 @@ static void admit_queued(fl_scheduler *s, fl_run *run) {
 
 static void fill(fl_scheduler *s) {
   s->fill_wanted = false;
+  fl_slots_count(s);
   for (size_t i = 0; i < s->run_count; i++) admit_queued(s, s->runs[i]);
   for (size_t i = 0; i < s->run_count; i++) fl_run_take_decisions(s->runs[i]);
   uint32_t queue = 0;
   fl_run *run;
   uint32_t claimed = 0;
   while (!s->broken && (run = pick(s, &queue))) {
+    uint32_t processes = s->live_process, workers = s->live_worker;
     fl_run_claim(run, fl_plan_pop(run->plan, queue));
+    if (s->live_process > processes) fl_slots_take(s, FL_SLOT_PROCESS);
+    if (s->live_worker > workers) fl_slots_take(s, FL_SLOT_WORKER);
     fl_run_take_decisions(run);
     // One commit a few thousand claims: what has run by then leaves memory again.
     if (++claimed >= 4096) {
@@ -360,12 +306,7 @@ static void fill(fl_scheduler *s) {
     }
   }
   for (size_t i = 0; i < s->run_count; i++) fl_run_advance(s->runs[i]);
-  const fl_executor *p = &s->executors[FL_KIND_PROCESS], *w = &s->executors[FL_KIND_WORKER];
-  uint32_t held = call_or(w->held, w->ud, 0) + (s->live_worker - s->given_worker);
-  if (held > s->jobs) held = s->jobs;
-  uint32_t processes = s->live_process < s->jobs - held ? s->live_process : s->jobs - held;
-  if (p->set_slots) p->set_slots(p->ud, s->jobs > held ? s->jobs - held : 1);
-  if (w->set_slots) w->set_slots(w->ud, s->jobs - processes);
+  fl_slots_give(s);
 }
 
 // ------------------------------------------------------------------------------------- the turn
@@ -417,7 +358,6 @@ static bool release(fl_scheduler *s) {
   for (size_t i = 0; i < starts; i++) {
     fl_attempt *a = s->starts[i];
     a->started = true;
-    s->given_worker += a->options->kind == FL_KIND_WORKER;
     if (a->cancelling) {
       fl_attempt_end(a, &(fl_outcome){.state = FL_ATTEMPT_CANCELLED,
                                       .exit_code = -1,

@@ -320,7 +320,13 @@ void fl_plan_apply(fl_plan *p, uint32_t node, fl_node_event event) {
     push_ended(p, node);
     settle(p);
   }
-  if (to == FL_NODE_PENDING && (event == FL_NODE_DUE || event == FL_NODE_RELEASE)) enqueue(p, node);
+  if (to != FL_NODE_PENDING || (event != FL_NODE_DUE && event != FL_NODE_RELEASE)) return;
+  if (node >= p->graph_count || !p->nodes[node].waiting) {
+    enqueue(p, node);
+    return;
+  }
+  decide(p, node, FL_NODE_NONE); // a parent runs again: its trigger says what to wait for
+  settle(p);
 }
 
 // ------------------------------------------------------------------------------------- outcome

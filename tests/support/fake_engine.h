@@ -18,6 +18,8 @@ typedef struct fake_engine {
   char started[1024]; // names, separated by blanks
   char told[4096];    // events: "name:status "
   fl_fate fate;       // what recovery says of every attempt
+  const char *supervisor;
+  char asked[64]; // supervisors that recovery was asked about, separated by blanks
   uint32_t ahead;
   fl_flow flow;
   fl_graph *graph;
@@ -60,7 +62,8 @@ static void fake_tell(void *ud, const fl_event *e) {
 static void fake_recover(void *ud, fl_run *run, const char *supervisor, fl_attempt **attempts,
                          fl_fate *fates, size_t count) {
   fake_engine *f = ud;
-  (void)run, (void)supervisor;
+  (void)run;
+  snprintf(f->asked + strlen(f->asked), sizeof f->asked - strlen(f->asked), "%s ", supervisor);
   for (size_t i = 0; i < count; i++) {
     fates[i] = f->fate;
     if (f->fate == FL_FATE_IS_RUNNING) f->live[f->live_count++] = attempts[i];
@@ -70,8 +73,7 @@ static void fake_recover(void *ud, fl_run *run, const char *supervisor, fl_attem
 }
 
 static const char *fake_supervisor(void *ud) {
-  (void)ud;
-  return "sup";
+  return ((fake_engine *)ud)->supervisor;
 }
 
 static fl_code fake_command(const fl_flow *flow, fl_attempt *a, fl_command **out, fl_error *err) {
@@ -100,7 +102,7 @@ static void fake_open_scheduler(fake_engine *f, uint32_t jobs) {
 /// `options` hold for all nodes; `edges`: "a b:a c:a,b" with one-letter names.
 static void fake_open(fake_engine *f, uint32_t jobs, const char *edges, fl_node_options options) {
   fl_error err;
-  *f = (fake_engine){.now_ms = 1000000000000, .fate = FL_FATE_IS_LOST};
+  *f = (fake_engine){.now_ms = 1000000000000, .fate = FL_FATE_IS_LOST, .supervisor = "sup"};
   snprintf(f->dir, sizeof f->dir, "/tmp/flowlua-engine-XXXXXX");
   if (!mkdtemp(f->dir)) abort();
   fl_store_options so = {.durability = FL_DURABILITY_GROUP};

@@ -1,0 +1,250 @@
+// What a resume finds and what it makes of it: processes, maps, branches, vars set by hand.
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include "engine/run.h"
+#include "fake_engine.h"
+
+static const fl_node_options process = {
+    .kind = FL_KIND_PROCESS, .lost_count_max = 5, .grace_ms = 1000};
+
+static fl_run *resume_with(fake_engine *f, fl_fate fate, fl_resume_spec spec) {
+  fl_run_row row;
+  fl_run *run;
+  fl_error err;
+  f->fate = fate;
+  spec.flow = &f->flow;
+  fake_open_scheduler(f, 2);
+  assert_int_equal(fl_store_find_run(f->store, "last", &row, &err), FL_OK);
+  if (fl_scheduler_resume_run(f->scheduler, &row, true, &spec, &run, &err))
+    fail_msg("%s", err.message);
+  fl_run_row_deinit(&row);
+  fake_step(f);
+  return run;
+}
+
+static fl_run *resume(fake_engine *f, fl_fate fate) {
+  return resume_with(f, fate, (fl_resume_spec){0});
+}
+
+static fl_attempt *find_live(fake_engine *f, const char *name) {
+  for (size_t i = 0; i < f->live_count; i++)
+    if (!strcmp(fl_attempt_get_name(f->live[i]), name)) return f->live[i];
+  return NULL;
+}
+
+/// Ends `name` with outputs and vars (NULL: none, unchanged), then steps.
+static void end_with(fake_engine *f, const char *name, const char *outputs, const char *vars) {
+  fl_attempt *a = find_live(f, name);
+  assert_non_null(a);
+  fake_take(f, a);
+  fl_outcome o = {.state = FL_ATTEMPT_SUCCEEDED};
+  if (outputs) o.outputs = fl_value_new(outputs, strlen(outputs));
+  if (vars) o.vars = fl_value_new(vars, strlen(vars));
+  fl_attempt_end(a, &o);
+  fl_value_unref(o.outputs);
+  fl_value_unref(o.vars);
+  fake_step(f);
+}
+
+/// Another graph for `f`, before its first run: nodes "a".. of `kinds`, edges as pairs "ba".
+static void regraph(fake_engine *f, const fl_node_options *options, size_t count,
+                    const char *edges) {
+  fl_error err;
+  uint32_t index;
+  fl_graph_free(f->graph);
+  f->graph = fl_graph_new();
+  for (size_t i = 0; i < count; i++) {
+    char name = (char)('a' + i);
+    fl_node_options o = options[i];
+    o.type = "test";
+    assert_int_equal(fl_graph_add(f->graph, &name, 1, &o, &index, &err), FL_OK);
+    if (o.kind == FL_KIND_MAP) {
+      o.kind = FL_KIND_WORKER;
+      fl_graph_set_inner(f->graph, index, &o);
+    }
+  }
+  for (; *edges; edges += 2)
+    fl_graph_after(f->graph, (uint32_t)(edges[0] - 'a'), (uint32_t)(edges[1] - 'a'));
+  assert_int_equal(fl_graph_freeze(f->graph, &err), FL_OK);
+  f->flow.graph = f->graph;
+}
+
+// ------------------------------------------------------------------------------------- processes
+
+static void a_process_that_never_started_belongs_to_the_engine_that_starts_it(void **state) {
+  (void)state;
+  fake_engine f;
+  fake_open(&f, 2, "a", process);
+  fake_run(&f);
+  fake_crash(&f);
+  f.supervisor = "second";
+  resume(&f, FL_FATE_IS_NOT_STARTED);
+  assert_string_equal(f.started, "a ");
+  fake_crash(&f);
+  f.asked[0] = 0;
+  resume(&f, FL_FATE_IS_RUNNING);
+  assert_string_equal(f.asked, "second ");
+  fake_close(&f);
+}
+
+static void a_process_that_never_started_keeps_its_deadline(void **state) {
+  (void)state;
+  fake_engine f;
+  fl_node_options o = process;
+  o.deadline_ms = 7000;
+  fake_open(&f, 2, "a", o);
+  fake_run(&f);
+  fake_crash(&f);
+  resume(&f, FL_FATE_IS_NOT_STARTED);
+  assert_int_equal(f.live[0]->timeout_ms, 7000);
+  assert_true(f.live[0]->timeout_is_deadline);
+  fake_close(&f);
+}
+
+static void what_an_earlier_engine_had_begun_to_end_is_tried_again(void **state) {
+  (void)state;
+  fake_engine f;
+  fake_open(&f, 2, "a", process);
+  fake_run(&f);
+  fake_crash(&f);
+  resume(&f, FL_FATE_IS_RUNNING);
+  fake_end(&f, "a", FL_ATTEMPT_CANCELLED);
+  assert_string_equal(f.started, "a ");
+  assert_int_equal(f.live[0]->number, 2);
+  fake_close(&f);
+}
+
+// ------------------------------------------------------------------------------------- vars
+
+static void vars_set_by_hand_are_seen_behind_what_still_ran(void **state) {
+  (void)state;
+  fake_engine f;
+  fake_open(&f, 2, "a b:a", process);
+  fake_run(&f);
+  fake_crash(&f);
+  fl_value *vars = fl_value_new("{\"x\":1}", 7);
+  resume_with(&f, FL_FATE_IS_RUNNING, (fl_resume_spec){.vars = vars});
+  end_with(&f, "a", NULL, "{\"y\":2}");
+  assert_string_equal(fl_attempt_get_vars(find_live(&f, "b"))->text, "{\"x\":1,\"y\":2}");
+  fl_value_unref(vars);
+  fake_close(&f);
+}
+
+// ------------------------------------------------------------------------------------- maps
+
+static fl_code expand(const fl_flow *flow, fl_attempt *a, fl_value ***items, size_t *count,
+                      fl_error *err) {
+  (void)flow, (void)a, (void)err;
+  *count = 2;
+  *items = fl_alloc_zero(2, sizeof **items);
+  (*items)[0] = fl_value_new("1", 1);
+  (*items)[1] = fl_value_new("2", 1);
+  return FL_OK;
+}
+
+static void an_interrupt_leaves_a_map_unfinished_whose_items_all_ran(void **state) {
+  (void)state;
+  fake_engine f;
+  fl_node_options map = process;
+  fl_hooks hooks = {.command = fake_command, .expand = expand};
+  fake_open(&f, 2, "a", process);
+  map.kind = FL_KIND_MAP;
+  regraph(&f, &map, 1, "");
+  f.flow.hooks = &hooks;
+  fake_run(&f);
+  assert_string_equal(f.started, "a[1] a[2] ");
+  fl_scheduler_cancel_all(f.scheduler, false);
+  fake_step(&f);
+  assert_null(strstr(f.told, "a:succeeded"));
+  fake_crash(&f);
+  resume(&f, FL_FATE_IS_LOST);
+  assert_string_equal(f.started, "a[1] a[2] ");
+  end_with(&f, "a[1]", "\"x\"", NULL);
+  end_with(&f, "a[2]", "\"y\"", NULL);
+  assert_non_null(strstr(f.told, "a:succeeded"));
+  fake_close(&f);
+}
+
+// ------------------------------------------------------------------------------------- branches
+
+// a: a branch that chooses c; b: fails; c and d come after both.
+static void open_branch(fake_engine *f, bool branch_first) {
+  const fl_node_options nodes[] = {{.kind = FL_KIND_BRANCH}, process, process, process};
+  fake_open(f, 2, "a", process);
+  regraph(f, nodes, 4, "cacbdadb");
+  fake_run(f);
+  if (branch_first) end_with(f, "a", "[\"c\"]", NULL);
+  fake_end(f, "b", FL_ATTEMPT_FAILED);
+  if (!branch_first) end_with(f, "a", "[\"c\"]", NULL);
+  fake_crash(f);
+}
+
+static void a_branch_keeps_its_choice_when_another_parent_runs_again(void **state) {
+  (void)state;
+  for (int first = 0; first < 2; first++) {
+    fake_engine f;
+    open_branch(&f, first);
+    resume(&f, FL_FATE_IS_LOST);
+    fake_end(&f, "b", FL_ATTEMPT_SUCCEEDED);
+    assert_string_equal(f.started, "b c ");
+    fake_end(&f, "c", FL_ATTEMPT_SUCCEEDED);
+    assert_non_null(strstr(f.told, "run:succeeded"));
+    fake_close(&f);
+  }
+}
+
+// ------------------------------------------------------------------------------------- order
+
+static void a_retry_waits_for_a_parent_that_runs_again(void **state) {
+  (void)state;
+  fake_engine f;
+  uint8_t rerun[] = {1, 0};
+  fake_open(&f, 2, "a b:a", process);
+  fake_run(&f);
+  fake_end(&f, "a", FL_ATTEMPT_SUCCEEDED);
+  fake_crash(&f);
+  resume_with(&f, FL_FATE_IS_LOST, (fl_resume_spec){.rerun = rerun});
+  assert_string_equal(f.started, "a ");
+  fake_end(&f, "a", FL_ATTEMPT_SUCCEEDED);
+  assert_string_equal(f.started, "a b ");
+  fake_close(&f);
+}
+
+static void a_hook_that_waits_for_a_slot_keeps_nobody_busy(void **state) {
+  (void)state;
+  fake_engine f;
+  fl_node_options nodes[] = {process, process};
+  bool again;
+  fl_error err;
+  fake_open(&f, 1, "a", process);
+  nodes[1].hook = FL_HOOK_EXIT;
+  regraph(&f, nodes, 2, "");
+  fl_run *first = fake_run(&f); // holds the only slot
+  fl_run *second = fake_run(&f);
+  assert_string_equal(f.started, "a ");
+  fl_scheduler_cancel_run(f.scheduler, second, false, false);
+  (void)first;
+  for (int i = 0; i < 10; i++)
+    assert_int_equal(fl_scheduler_step(f.scheduler, 0, &again, &err), FL_OK);
+  assert_false(again);
+  fake_end(&f, "a", FL_ATTEMPT_SUCCEEDED);
+  assert_string_equal(f.started, "a b ");
+  fake_close(&f);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_process_that_never_started_belongs_to_the_engine_that_starts_it),
+      cmocka_unit_test(a_process_that_never_started_keeps_its_deadline),
+      cmocka_unit_test(what_an_earlier_engine_had_begun_to_end_is_tried_again),
+      cmocka_unit_test(vars_set_by_hand_are_seen_behind_what_still_ran),
+      cmocka_unit_test(an_interrupt_leaves_a_map_unfinished_whose_items_all_ran),
+      cmocka_unit_test(a_branch_keeps_its_choice_when_another_parent_runs_again),
+      cmocka_unit_test(a_retry_waits_for_a_parent_that_runs_again),
+      cmocka_unit_test(a_hook_that_waits_for_a_slot_keeps_nobody_busy),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
