@@ -147,9 +147,8 @@ static void print_failure(view *v, const json_t *failure) {
   fl_cli_printf("  ");
   print_styled(FL_STYLE_RED, node ? node : "");
   if (attempt) fl_cli_printf(", attempt %lld", (long long)attempt);
-  if (signal)
-    fl_cli_printf(", signal %lld", (long long)signal);
-  else if (json_is_integer(exit_code))
+  if (!error && signal) fl_cli_printf(", signal %lld", (long long)signal);
+  if (!error && json_is_integer(exit_code))
     fl_cli_printf(", exit code %lld", (long long)json_integer_value(exit_code));
   fl_cli_printf(": ");
   fl_cli_print_clean(error ? error : reason ? reason : "it failed", true);
@@ -261,23 +260,31 @@ static void print_commands(const view *v) {
                 "carry it to another host: flowlua resume FILE");
 }
 
+static bool is_live(const char *status) {
+  return strcmp(status, "running") == 0 || strcmp(status, "queued") == 0 ||
+         strcmp(status, "waiting") == 0;
+}
+
 static void print_breakpoint(view *v) {
   json_t *nodes = json_object_get(v->all, "nodes"), *queue = json_object_get(v->all, "queue");
-  json_t *done = json_array(), *node;
+  json_t *done = json_array(), *live = json_array(), *node;
   size_t i;
   json_array_foreach(nodes, i, node) {
     const char *status = text_of(node, "status");
     if (status && strcmp(status, "succeeded") == 0)
       json_array_append(done, json_object_get(node, "name"));
+    if (status && is_live(status)) json_array_append(live, json_object_get(node, "name"));
   }
   print_run(v);
   print_failures(v);
+  print_names("running when its engine was killed", live, 0);
   print_names("done", done, json_array_size(nodes));
   print_names("a resume runs", queue, 0);
   print_saved(nodes);
   print_changes(v);
   print_commands(v);
   json_decref(done);
+  json_decref(live);
 }
 
 // ------------------------------------------------------------------------------------- the verb
@@ -299,11 +306,18 @@ static int show_breakpoint(const fl_cli *cli, fl_engine *engine) {
   return FL_EXIT_OK;
 }
 
+static bool count_live(void *ud, const fl_node_info *node) {
+  *(size_t *)ud += is_live(node->status);
+  return true;
+}
+
 static int export_run(const fl_cli *cli, fl_engine *engine) {
   fl_error err = {0};
   char id[32];
+  size_t live = 0;
   const char *path = cli->words[2];
   if (fl_run_find(engine, cli->words[1], id, &err) != FL_OK ||
+      fl_read_status(engine, id, NULL, count_live, &live, &err) != FL_OK ||
       fl_run_export(engine, id, path, fl_cli_has(cli, "force"), &err) != FL_OK)
     return fl_cli_fail(&err);
   fl_cli_text quoted = {0};
@@ -313,6 +327,10 @@ static int export_run(const fl_cli *cli, fl_engine *engine) {
   fl_cli_printf(", without its logs: flowlua resume %s continues it elsewhere\n",
                 fl_cli_text_cstr(&quoted));
   fl_cli_text_deinit(&quoted);
+  if (live)
+    fl_cli_note("%zu node%s of it may still run here: to continue it elsewhere they start again; "
+                "`flowlua cancel %s` ends them",
+                live, live > 1 ? "s" : "", id);
   return FL_EXIT_OK;
 }
 

@@ -144,17 +144,6 @@ static int show_plan(const fl_cli *cli, fl_engine *engine, const char *run_id,
   return FL_EXIT_OK;
 }
 
-static int resume_and_follow(fl_cli_watch *w, fl_engine *engine, const fl_patch *patch) {
-  fl_error err = {0};
-  w->resumed = true;
-  w->started_ms = fl_cli_monotonic_ms();
-  if (!fl_cli_drive_begin(w)) return FL_EXIT_SYSTEM;
-  if (fl_run_resume(engine, w->run_id, patch, &err) != FL_OK) return fl_cli_fail(&err);
-  if (w->mode == FL_MODE_LIVE) fl_cli_watch_count_kept(w, engine);
-  int code = fl_cli_drive(w, engine);
-  return code != FL_EXIT_OK ? code : fl_cli_watch_finish(w, engine);
-}
-
 static void say_succeeded(const fl_cli_watch *w) {
   static const char text[] = "run %s has succeeded: nothing to resume";
   if (w->mode == FL_MODE_JSON) {
@@ -197,6 +186,20 @@ static fl_code fork_run(fl_cli_watch *w, fl_engine *engine, const fl_patch *patc
   return code;
 }
 
+static int resume_and_follow(const fl_cli *cli, fl_cli_watch *w, fl_engine *engine,
+                             const fl_patch *patch) {
+  fl_error err = {0};
+  if (fl_cli_has(cli, "as-new") && fork_run(w, engine, patch, &err) != FL_OK)
+    return fl_cli_fail(&err);
+  w->resumed = true;
+  w->started_ms = fl_cli_monotonic_ms();
+  if (!fl_cli_drive_begin(w)) return FL_EXIT_SYSTEM;
+  if (fl_run_resume(engine, w->run_id, patch, &err) != FL_OK) return fl_cli_fail(&err);
+  if (w->mode == FL_MODE_LIVE) fl_cli_watch_count_kept(w, engine);
+  int code = fl_cli_drive(w, engine);
+  return code != FL_EXIT_OK ? code : fl_cli_watch_finish(w, engine);
+}
+
 static int resume_run(const fl_cli *cli) {
   patch_request request;
   fl_cli_watch watch;
@@ -220,11 +223,8 @@ static int resume_run(const fl_cli *cli) {
     say_succeeded(&watch);
   else if (plan)
     code = show_plan(cli, engine.engine, watch.run_id, &request.patch);
-  else if (fl_cli_has(cli, "as-new") &&
-           fork_run(&watch, engine.engine, &request.patch, &err) != FL_OK)
-    code = fl_cli_fail(&err);
   else
-    code = resume_and_follow(&watch, engine.engine, &request.patch);
+    code = resume_and_follow(cli, &watch, engine.engine, &request.patch);
 out:
   fl_cli_engine_close(&engine);
   fl_cli_drive_end(&watch);
