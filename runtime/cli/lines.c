@@ -188,12 +188,26 @@ static bool stays(const fl_cli_watch *w, const fl_event *e) {
   return is_failure(e) || w->total <= KEEP_COUNT;
 }
 
+// On stderr; behind the failures that are not written yet, so that their places stay what they are.
+static void add_notice(fl_cli_watch *w, const fl_event *e, fl_cli_text *out) {
+  const char *text = e->error ? e->error : e->reason;
+  fl_cli_text line = {0};
+  fl_cli_text_addf(&line, "flowlua: %s%s%s", e->node ? e->node : "", e->node ? ": " : "",
+                   text ? text : "");
+  if (w->failure_count > 0) {
+    fl_cli_text_clean(out, line.data, line.size, false);
+    fl_cli_text_add(out, "\n", 1);
+  } else {
+    fl_cli_note("%s", fl_cli_text_cstr(&line));
+  }
+  fl_cli_text_deinit(&line);
+}
+
 void fl_cli_lines_add(fl_cli_watch *w, const fl_event *e) {
   fl_cli_text *out = fl_cli_out();
   if (e->kind == FL_EVENT_NODE_PROGRESS) return;
   if (e->kind == FL_EVENT_NOTICE && (w->mode == FL_MODE_JSON || w->mode == FL_MODE_QUIET)) {
-    const char *text = e->error ? e->error : e->reason;
-    fl_cli_note("flowlua: %s%s%s", e->node ? e->node : "", e->node ? ": " : "", text ? text : "");
+    add_notice(w, e, out);
     return;
   }
   if (w->mode == FL_MODE_JSON) {

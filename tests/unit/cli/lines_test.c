@@ -129,6 +129,22 @@ static void some_events_have_no_line(void **state) {
   assert_string_equal(line(FL_MODE_JSON, progress), "");
 }
 
+static void a_notice_waits_for_the_failures_before_it(void **state) {
+  (void)state;
+  watch.mode = FL_MODE_QUIET;
+  fl_event bad = {NODE(FINISHED), .run_id = RUN, .flow = "sales", .status = "failed"};
+  fl_event notice = {.kind = FL_EVENT_NOTICE, .error = "a proposal", .run_id = RUN};
+  fl_cli_lines_add(&watch, &bad);
+  size_t end = fl_cli_out()->size;
+  fl_cli_lines_add(&watch, &notice);
+  assert_int_equal(watch.failure_count, 1);
+  assert_int_equal(watch.failures[0].offset, end);
+  assert_string_equal(fl_cli_text_cstr(fl_cli_out()) + end, "flowlua: a proposal\n");
+  fl_cli_lines_add_logs(&watch, NULL);
+  assert_int_equal(fl_cli_out()->size, 0);
+  free(watch.failures);
+}
+
 static void names_and_errors_cannot_move_the_cursor(void **state) {
   (void)state;
   fl_event e = {NODE(FINISHED), .attempt = 1, .status = "failed", .error = "\x1b[2Jgone\r\n\x07"};
@@ -162,6 +178,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup(plain_lines_tell_what_happened, begin),
       cmocka_unit_test_setup(some_events_have_no_line, begin),
+      cmocka_unit_test_setup(a_notice_waits_for_the_failures_before_it, begin),
       cmocka_unit_test_setup(names_and_errors_cannot_move_the_cursor, begin),
       cmocka_unit_test_setup(json_is_one_object_a_line, begin),
   };
