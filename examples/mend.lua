@@ -5,6 +5,11 @@
 --   flowlua resume --param largest=1000    only total[7] runs again; then load lacks a rate for GBP
 --   flowlua resume --output 'fetch.rates={"EUR":100,"CHF":104,"GBP":117}' --reason "bank called"
 --   flowlua show last                      load went on after September; what was done ran once
+--
+-- The rules of `on_breakpoint` propose other ways, each shown by `flowlua proposals last`:
+--   flowlua examples/mend.lua
+--   flowlua resume --accept 1              a larger largest sale; it breaks at load again
+--   flowlua resume --accept 2              load leaves out what has no rate
 local flow, fs = require "flow", require "fs"
 
 local mend = flow.dag("mend", {
@@ -12,6 +17,12 @@ local mend = flow.dag("mend", {
     largest = { "number", default = 500, doc = "what is above this is taken for a slip" },
     unknown = { "string", default = "stop", enum = { "stop", "omit" }, doc = "without a rate" },
     dir = { "string", default = fs.absolute "mend_out", doc = "where the files go" },
+  },
+  on_breakpoint = flow.advise.rules {
+    { name = "larger sales", error = "above the largest",
+      params = { largest = flow.advise.times(2, { max = 4000 }) } },
+    { name = "leave out", error = "no rate for", params = { unknown = "omit" },
+      reason = "better without it than no report" },
   },
 })
 
