@@ -142,4 +142,34 @@ function definition.text(flow, node)
   return table.concat(out, "\n")
 end
 
+--- The same option by option, to say which of them differ: { name = text }.
+---@return table<string, string>
+function definition.parts(flow, node)
+  local modules, parts = {}, {}
+  for _, module in next, package.loaded do
+    if type(module) == "table" then modules[module] = true end
+  end
+  local function describe(name, v)
+    local out = { seen = {}, count = 0, modules = modules }
+    add_value(out, v, 0)
+    parts[name] = table.concat(out, "\n")
+  end
+  local options = flow.nodes[node + 1]
+  local ty = known.node_type(options)
+  parts.type = ty.name
+  if ty.hooks.run or ty.hooks.command then describe("the code of its type", ty.hooks) end
+  for key, v in next, options do
+    -- The positional entries are a node's main thing.
+    if not patch.scheduling[key] then
+      describe(type(key) == "number" and ("[%d]"):format(key) or tostring(key), v)
+    end
+  end
+  for _, name in ipairs(inherited) do
+    if options[name] == nil and flow.defaults[name] ~= nil then
+      describe(name, flow.defaults[name])
+    end
+  end
+  return parts
+end
+
 return definition

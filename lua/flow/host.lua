@@ -378,6 +378,11 @@ end
 --- What a node does, as one text: equal for equal definitions.
 function host.definition(flow_index, node) return definition.text(flows[flow_index], node) end
 
+--- The same option by option, as JSON.
+function host.definition_parts(flow_index, node)
+  return value.encode(definition.parts(flows[flow_index], node), "definition")
+end
+
 --- The patch that a request (JSON) makes, as JSON; the flow is the run's as it was. Raises a
 --- string.
 function host.build_patch(flow_index, request)

@@ -54,3 +54,14 @@ fl_code fl_read_diff(fl_engine *engine, const char *run_a, const char *run_b, bo
   return ask(engine, &(question){.run = run_a, .other = run_b, .brief = brief}, answer_diff,
              json_out, err);
 }
+
+static fl_code answer_blame(fl_store *s, const question *q, const fl_run_row *run,
+                            const fl_run_row *other, fl_buf *out, fl_error *err) {
+  (void)other;
+  return fl_read_store_blame(s, run, q->text, out, err);
+}
+
+fl_code fl_read_blame(fl_engine *engine, const char *run, const char *key, char **json_out,
+                      fl_error *err) {
+  return ask(engine, &(question){.run = run, .text = key}, answer_blame, json_out, err);
+}

@@ -54,6 +54,19 @@ fl_code fl_script_patch_params(fl_script *script, const fl_flow *flow, const cha
   return FL_OK;
 }
 
+fl_code fl_script_describe_options(const fl_flow *flow, uint32_t node, fl_value **out,
+                                   fl_error *err) {
+  fl_script *script = flow->script;
+  lua_State *L = script->L;
+  *out = NULL;
+  fl_script_push_host(script, "definition_parts");
+  lua_pushinteger(L, flow->index);
+  lua_pushinteger(L, (lua_Integer)node);
+  fl_code rc = fl_lua_call(L, 2, 1, false, err);
+  if (!rc) *out = take_text(L);
+  return rc;
+}
+
 fl_code fl_script_describe_node(const fl_flow *flow, uint32_t node, fl_buf *out, fl_error *err) {
   fl_script *script = flow->script;
   lua_State *L = script->L;

@@ -53,6 +53,9 @@ FL_MUST fl_code fl_script_check_patch(fl_script *script, const fl_flow *flow, co
 /// changes (a JSON object, or NULL).
 FL_MUST fl_code fl_script_patch_params(fl_script *script, const fl_flow *flow, const char *old,
                                        const char *changes, fl_value **out, fl_error *err);
+/// What a node does, option by option: {"option":text}; equal texts mean the same.
+FL_MUST fl_code fl_script_describe_options(const fl_flow *flow, uint32_t node, fl_value **out,
+                                           fl_error *err);
 /// Own params of a node of a C type, as JSON text.
 FL_MUST fl_code fl_script_native_params(fl_attempt *a, fl_value **out, fl_error *err);
 

@@ -55,6 +55,8 @@ typedef struct fl_cli_verb {
   X(logs)                                                                                          \
   X(context)                                                                                       \
   X(diff)                                                                                          \
+  X(blame)                                                                                         \
+  X(why)                                                                                           \
   X(breakpoint)                                                                                    \
   X(explain)                                                                                       \
   X(proposals)                                                                                     \

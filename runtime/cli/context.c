@@ -66,6 +66,64 @@ static void print_inputs(const json_t *inputs) {
   }
 }
 
+#define DIGEST_SHOWN 19 // "sha256:" and twelve digits: --json has all of them
+
+static void print_digest(const char *name, const json_t *digest) {
+  const char *text = json_string_value(digest);
+  if (!text) return;
+  fl_cli_printf("  ");
+  fl_cli_print_clean(name, false);
+  fl_cli_printf(" %.*s", DIGEST_SHOWN, text);
+}
+
+static void print_digests(const json_t *digests) {
+  static const char *const left[] = {"outputs", "vars_out", "checkpoint", "recorded"};
+  const char *node;
+  json_t *digest;
+  fl_cli_printf("     saw ");
+  print_digest("params", json_object_get(digests, "params"));
+  print_digest("vars", json_object_get(digests, "vars"));
+  print_digest("item", json_object_get(digests, "item"));
+  json_object_foreach(json_object_get(digests, "inputs"), node, digest) {
+    fl_cli_text name = {0};
+    fl_cli_text_addf(&name, "inputs.%s", node);
+    print_digest(fl_cli_text_cstr(&name), digest);
+    fl_cli_text_deinit(&name);
+  }
+  fl_cli_printf("\n     left");
+  bool any = false;
+  for (size_t i = 0; i < sizeof left / sizeof *left; i++) {
+    print_digest(left[i], json_object_get(digests, left[i]));
+    any = any || json_is_string(json_object_get(digests, left[i]));
+  }
+  fl_cli_printf(any ? "\n" : "  nothing\n");
+}
+
+// All attempts, each with the digests of what it saw and what it left.
+static void print_attempts(const json_t *attempts) {
+  json_t *attempt;
+  size_t i;
+  print_title("attempts");
+  json_array_foreach((json_t *)attempts, i, attempt) {
+    const char *status = json_string_value(json_object_get(attempt, "status"));
+    const char *started = json_string_value(json_object_get(attempt, "started_at"));
+    const char *error = json_string_value(json_object_get(attempt, "error"));
+    char at[32];
+    fl_cli_local_time(fl_cli_time_of(started ? started : ""), at);
+    fl_cli_printf("  %lld  %s%s%s  %s",
+                  (long long)json_integer_value(json_object_get(attempt, "attempt")),
+                  fl_cli_style_text(fl_cli_style_of_status(status ? status : "")),
+                  status ? status : "", fl_cli_style_text(FL_STYLE_NONE), at);
+    if (json_is_true(json_object_get(attempt, "synthetic"))) fl_cli_printf("  set by hand");
+    if (error) {
+      fl_cli_printf("  ");
+      fl_cli_print_clean(error, false);
+    }
+    fl_cli_printf("\n");
+    print_digests(json_object_get(attempt, "digests"));
+  }
+}
+
 static void print_context(const char *text) {
   json_t *context = json_loads(text, 0, NULL);
   const char *run = json_string_value(json_object_get(context, "run"));
@@ -79,7 +137,9 @@ static void print_context(const char *text) {
   print_inputs(json_object_get(context, "inputs"));
   print_section("outputs", json_object_get(context, "outputs"));
   print_section("vars it left", json_object_get(context, "vars_out"));
+  print_section("checkpoint", json_object_get(context, "checkpoint"));
   print_section("recorded", json_object_get(context, "recorded"));
+  print_attempts(json_object_get(context, "attempts"));
   json_decref(context);
 }
 

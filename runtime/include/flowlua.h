@@ -299,6 +299,16 @@ FL_API FL_MUST fl_code fl_read_moment(fl_engine *engine, const char *flow, int64
 FL_API FL_MUST fl_code fl_read_diff(fl_engine *engine, const char *run_a, const char *run_b,
                                     bool brief, char **json_out, fl_error *err);
 
+/// Who set a var, or `NODE.KEY` of a node's outputs, from what to what, in order
+/// (docs/command-line.md). FL_E_NOT_FOUND: nothing ever set it.
+FL_API FL_MUST fl_code fl_read_blame(fl_engine *engine, const char *run, const char *key,
+                                     char **json_out, fl_error *err);
+/// Which part of what a node depends on is another than in the run `against` (NULL: the newest
+/// earlier run of the flow in which the node succeeded): definition, params, vars, inputs, time
+/// (docs/command-line.md). FL_E_NOT_FOUND: there is no such run, or the node has not run.
+FL_API FL_MUST fl_code fl_read_why(fl_engine *engine, const char *run, const char *node,
+                                   const char *against, char **json_out, fl_error *err);
+
 /// What a run is at. Text is borrowed for the length of the callback; times are 0 where not yet.
 typedef struct fl_run_info {
   const char *id, *flow, *status, *trigger;

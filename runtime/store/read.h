@@ -36,6 +36,18 @@ FL_MUST fl_code fl_read_store_breakpoint(fl_store *s, const fl_run_row *run, fl_
 /// {"flow","time","script","run","before":[],"after":[]}: see fl_read_moment(). FL_E_NOT_FOUND.
 FL_MUST fl_code fl_read_store_moment(fl_store *s, const char *flow, int64_t time_ms, fl_buf *out,
                                      fl_error *err);
+/// See fl_read_blame(). FL_E_NOT_FOUND: nothing ever set it.
+FL_MUST fl_code fl_read_store_blame(fl_store *s, const fl_run_row *run, const char *key,
+                                    fl_buf *out, fl_error *err);
+/// The newest run of the same flow before `run` in which the node succeeded; fl_run_row_deinit().
+/// FL_E_NOT_FOUND.
+FL_MUST fl_code fl_read_store_find_before(fl_store *s, const fl_run_row *run, const char *node,
+                                          fl_run_row *out, fl_error *err);
+/// See fl_read_why(). `definition`: what is known of the node's definitions, as JSON; NULL: that
+/// the scripts are the same, or not, has to do.
+FL_MUST fl_code fl_read_store_why(fl_store *s, const fl_run_row *run, const fl_run_row *before,
+                                  const char *node, const char *definition, bool defined_alike,
+                                  fl_buf *out, fl_error *err);
 /// See fl_read_diff(). `b` NULL: `a` against the run it repeats.
 FL_MUST fl_code fl_read_store_diff(fl_store *s, const fl_run_row *a, const fl_run_row *b,
                                    bool brief, fl_buf *out, fl_error *err);
