@@ -493,6 +493,7 @@ void *fl_processes_start_child(void *ud, fl_attempt *a, fl_command *command,
   }
   char time[FL_TIME_TEXT_SIZE];
   fl_spawn spawn;
+  fl_attempt_need_supervisor(a);
   exec_child *c = fl_alloc_zero(1, sizeof *c);
   child_id(a, ++p->child_counter, &c->id);
   c->command = command;

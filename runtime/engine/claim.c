@@ -139,9 +139,11 @@ bool fl_scheduler_write_claims(fl_scheduler *s) {
 }
 
 // Once a run: which supervisor owns its processes, so that a resume finds them.
-static void record_supervisor(fl_run *run) {
+void fl_attempt_need_supervisor(fl_attempt *a) {
+  fl_run *run = a->run;
   fl_scheduler *s = run->scheduler;
-  if (run->supervisor_known || !s->config.get_supervisor) return;
+  if (run->supervisor_known || run->fenced || !s->config.get_supervisor) return;
+  if (!fl_scheduler_begin(s)) return;
   const char *id = s->config.get_supervisor(s->config.ud);
   fl_epoch_row row = {.epoch = run->row.epoch,
                       .owner = s->owner,
@@ -160,7 +162,7 @@ bool fl_attempt_hand_over(fl_attempt *a) {
   fl_error err;
   (void)within_deadline(a, fl_run_get_node(a->run, a->node)); // counted from now on
   if (a->options->kind != FL_KIND_PROCESS) return true;
-  record_supervisor(a->run);
+  fl_attempt_need_supervisor(a);
   if (fl_store_set_attempt_epoch(s->store, a->run->row.row, a->node, a->number, a->run->row.epoch,
                                  &err))
     return fl_scheduler_break(s, &err);
@@ -177,8 +179,9 @@ static void end_unstarted(fl_attempt *a, const fl_error *err) {
 static void prepare(fl_attempt *a) {
   fl_error err;
   const fl_flow *flow = a->run->flow;
+  if (a->options->kind == FL_KIND_WORKER) fl_attempt_need_supervisor(a);
   if (a->options->kind == FL_KIND_PROCESS) {
-    record_supervisor(a->run);
+    fl_attempt_need_supervisor(a);
     if (flow->hooks->command(flow, a, &a->command, &err)) {
       end_unstarted(a, &err);
       return;

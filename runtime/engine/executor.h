@@ -79,6 +79,10 @@ void fl_attempt_end(fl_attempt *a, const fl_outcome *outcome);
 /// Reports that `a` really runs. Not needed for short ones.
 void fl_attempt_started(fl_attempt *a, int pid, int64_t started_ms);
 
+/// A process is to be started for `a`: has the run remember whose it will be. Of process nodes and
+/// those in workers it does already.
+void fl_attempt_need_supervisor(fl_attempt *a);
+
 /// Something of `a` is still there long after it was killed: recorded and told, and the attempt
 /// goes on until that is gone.
 void fl_attempt_alarm(fl_attempt *a, const char *text);

@@ -188,26 +188,29 @@ static void settle_fate(fl_attempt *a, fl_fate fate) {
   }
 }
 
-// Processes are asked about, one supervisor at a time; maps and sub-flows go on; what ran inside
-// the dead engine or its workers is lost.
-static void recover_processes(fl_restore *r, fl_attempt **list, uint32_t *epochs, size_t count) {
+// One supervisor at a time. Processes are asked about; what ran inside the dead engine or its
+// workers is lost, and its supervisor is asked all the same: it answers when the workers, and the
+// children of such nodes, are gone.
+static void recover_attempts(fl_restore *r, fl_attempt **list, uint32_t *epochs, size_t count) {
   fl_scheduler *s = r->scheduler;
   fl_attempt **group = fl_alloc(count * sizeof *group);
   fl_fate *fates = fl_alloc(count * sizeof *fates);
   for (size_t at = 0; at < count; at++) {
     if (!list[at]) continue;
     const char *supervisor = supervisor_of(r, epochs[at]);
-    size_t size = 0;
+    size_t size = 0, end = count; // processes from the front, others from the back
     for (size_t i = at; i < count; i++) {
       if (!list[i] || strcmp(supervisor_of(r, epochs[i]), supervisor)) continue;
+      bool process = list[i]->options->kind == FL_KIND_PROCESS;
       fates[size] = FL_FATE_IS_LOST;
-      group[size++] = list[i];
+      group[process ? size++ : --end] = list[i];
       list[i] = NULL;
     }
     if (*supervisor && s->config.recover)
       s->config.recover(s->config.ud, r->run, supervisor, group, fates, size);
     for (size_t i = 0; i < size; i++)
       if (fates[i] != FL_FATE_IS_ENDED) settle_fate(group[i], fates[i]);
+    for (size_t i = count; i > end; i--) settle_fate(group[i - 1], FL_FATE_IS_LOST);
   }
   free(group);
   free(fates);
@@ -220,8 +223,9 @@ static void revive_process(fl_attempt *a) {
     fl_scheduler_notice(a->scheduler, a->run, "%s: %s", fl_attempt_get_name(a), err.message);
 }
 
+// Maps and sub-flows go on; of the rest it must be found out.
 static fl_code recover_live(fl_restore *r, fl_error *err) {
-  fl_attempt **processes = fl_alloc((r->count + 1) * sizeof *processes);
+  fl_attempt **list = fl_alloc((r->count + 1) * sizeof *list);
   uint32_t *epochs = fl_alloc((r->count + 1) * sizeof *epochs);
   size_t count = 0;
   fl_code rc = FL_OK;
@@ -230,18 +234,16 @@ static fl_code recover_live(fl_restore *r, fl_error *err) {
     fl_attempt *a = revive(r, i, err);
     if (!a) {
       rc = err->code;
-    } else if (a->options->kind == FL_KIND_PROCESS) {
-      revive_process(a);
-      epochs[count] = r->past[i].epoch;
-      processes[count++] = a;
     } else if (a->options->kind == FL_KIND_MAP || a->options->kind == FL_KIND_CALL) {
       settle_fate(a, FL_FATE_IS_NOT_STARTED);
     } else {
-      settle_fate(a, FL_FATE_IS_LOST);
+      if (a->options->kind == FL_KIND_PROCESS) revive_process(a);
+      epochs[count] = r->past[i].epoch;
+      list[count++] = a;
     }
   }
-  if (count) recover_processes(r, processes, epochs, count);
-  free(processes);
+  if (count) recover_attempts(r, list, epochs, count);
+  free(list);
   free(epochs);
   return rc;
 }

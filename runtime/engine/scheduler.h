@@ -31,7 +31,8 @@ typedef struct fl_scheduler_config {
   size_t pool_count;
   /// Id of the supervisor that starts processes from now on ("": none); kept with the run's epoch.
   const char *(*get_supervisor)(void *ud);
-  /// After a crash: finds out about attempts of process nodes. An ended one is reported by
+  /// After a crash: finds out about attempts of process nodes, and sees to it that nothing of the
+  /// run's other attempts is left there (`count` may be 0). An ended one is reported by
   /// fl_attempt_end() before it returns; a running one later.
   void (*recover)(void *ud, fl_run *run, const char *supervisor, fl_attempt **attempts,
                   fl_fate *fates, size_t count);

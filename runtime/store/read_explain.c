@@ -153,7 +153,7 @@ static bool says_something(const explain *e, const fl_read_state *state, bool de
   case FL_NODE_PENDING:
     return state->has_decision || (!fl_run_state_is_final(e->run.state) && !deep);
   case FL_NODE_QUEUED:
-  case FL_NODE_RUNNING: return state->attempts > 1;
+  case FL_NODE_RUNNING: return state->attempts > 1 || state->reason == FL_REASON_UNKILLABLE;
   case FL_NODE_SUCCEEDED: return state->attempts != 1 || state->last.synthetic;
   default: return true;
   }

@@ -116,9 +116,44 @@ describe("a process that no signal reaches", function()
     local node = box:show().node.stuck
     assert.same({ "running", "unkillable", "process 4711 is still there" },
       { node.status, node.reason, node.error })
-    local why = box:run({ "explain", "last", "stuck" }).out
-    assert.matches("stuck running: a process of it cannot be ended.* %(process 4711 is still", why)
+    for _, words in ipairs { { "explain", "last", "stuck" }, { "explain", "last" } } do
+      assert.matches("stuck running: a process of it cannot be ended.* %(process 4711 is still",
+        box:run(words).out)
+    end
     process:kill(support.SIGINT)
     assert.equal(130, process:wait().code)
   end)
+end)
+
+describe("a Lua node whose engine is killed", function()
+  local box
+  before_each(function() box = support.box() end)
+  after_each(function() box:close() end)
+
+  local kinds = { ["in a worker"] = "", ["on the engine's loop"] = "inline = true," }
+  for where, option in pairs(kinds) do
+    it(where .. " runs again when nothing of its last life is left", function()
+      box:write("flow.lua", ([[
+        local flow = require "flow"
+        local f = flow.dag("f", {})
+        f.a = flow.lua { %s run = function(ctx)
+          -- Takes its time to end; whoever comes while it is there says so.
+          ctx:exec { "sh", "-c", "mkdir alone || echo overlap >> trail; "
+            .. "trap 'sleep 0.5; rmdir alone; exit 1' TERM; touch begun.$FLOWLUA_ATTEMPT; "
+            .. "until test -e go; do sleep 0.02; done; rmdir alone" }
+        end }
+        return f
+      ]]):format(option))
+      local process = box:start { "flow.lua", "--no-progress" }
+      support.wait_until("the node", function() return box:exists("begun.1") end)
+      process:kill(support.SIGKILL)
+      process:wait()
+      local resume = box:start { "resume", "--no-progress" }
+      support.wait_until("the node again", function() return box:exists("begun.2") end)
+      box:write("go", "")
+      local done = resume:wait()
+      assert.equal(0, done.code, done.err)
+      assert.is_nil(box:read("trail"))
+    end)
+  end
 end)
