@@ -31,14 +31,18 @@ static fl_code each_log(fl_store *s, const fl_run_row *run, int64_t node, uint32
                         fl_error *err) {
   sqlite3_stmt *st;
   bool row = false, more = true;
-  fl_code code = fl_store_prepare_own(
-      s,
+  // As terms of their own, so that one node is one search in the key.
+  char *sql = sqlite3_mprintf(
       "SELECT " NODE_NAME
       ",a.node,a.number,a.end_seq,a.log_path,a.log_offset,a.log_size,a.log_total"
-      " FROM attempt a WHERE a.run=?1 AND a.synthetic IS NULL AND (?3<0 OR a.node=?3)"
-      " AND a.number=CASE ?4 WHEN 0 THEN (SELECT max(number) FROM attempt b WHERE b.run=a.run"
-      "  AND b.node=a.node AND b.synthetic IS NULL) ELSE ?4 END ORDER BY a.seq",
-      &st, err);
+      " FROM attempt a WHERE a.run=?1 AND a.synthetic IS NULL AND %s AND %s ORDER BY a.seq",
+      node < 0 ? "?3<0" : "a.node=?3",
+      attempt ? "a.number=?4"
+              : "NOT EXISTS(SELECT 1 FROM attempt b WHERE b.run=a.run AND b.node=a.node"
+                " AND b.number>a.number AND b.synthetic IS NULL) AND ?4=0");
+  if (!sql) return fl_store_fail(s, SQLITE_NOMEM, "read", err);
+  fl_code code = fl_store_prepare_own(s, sql, &st, err);
+  sqlite3_free(sql);
   if (code) return code;
   sqlite3_bind_int64(st, 1, run->row);
   sqlite3_bind_int64(st, 2, run->definition);
