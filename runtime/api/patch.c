@@ -261,6 +261,7 @@ fl_code fl_patching_open(fl_patching *p, fl_engine *e, const char *run_id, const
   *p = (fl_patching){.engine = e};
   fl_code rc = fl_engine_need_store(e, &store, err);
   if (!rc) rc = fl_store_find_run(store, run_id, &p->row, err);
+  if (!rc) rc = fl_store_check_run(store, p->row.row, err);
   if (!rc) rc = check_state(p, err);
   if (!rc) rc = fl_engine_load_run(e, &p->row, &p->before_script, &p->before, err);
   if (!rc) rc = build(p, &patch, err);

@@ -322,7 +322,8 @@ static void finish(fl_run *run, fl_run_state state) {
   run->row.state = state;
   run->row.ended_ms = fl_now(s);
   const char *error = state == FL_RUN_SUCCEEDED ? "" : run->error;
-  if (fl_store_set_run_state(s->store, run->row.row, state, 0, run->row.ended_ms, error, &err))
+  if (fl_store_set_run_state(s->store, run->row.row, state, 0, run->row.ended_ms, error, &err) ||
+      fl_store_seal_run(s->store, run->row.row, &err))
     fl_scheduler_break(s, &err);
   else if (state == FL_RUN_FAILED)
     fl_run_propose(run);

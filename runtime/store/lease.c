@@ -38,7 +38,8 @@ static fl_code take(fl_store *s, const fl_run_row *row, const char *owner, bool 
   fl_store_bind_text(st, 3, owner);
   sqlite3_bind_int64(st, 4, now_ms + FL_LEASE_MS);
   sqlite3_bind_int(st, 5, resume);
-  return fl_store_write(s, st, err);
+  code = fl_store_write(s, st, err);
+  return code ? code : fl_store_drop_seal(s, row->row, err);
 }
 
 fl_code fl_store_take_run(fl_store *s, int64_t run, const char *owner, uint32_t seen_epoch,

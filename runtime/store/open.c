@@ -47,6 +47,8 @@ static fl_code check_header(fl_store *s, bool clean, fl_error *err) {
   if (read_u32(h + 68) != FL_STORE_APPLICATION_ID)
     return fail_foreign(s, "is the database of another program", err);
   if (read_u32(h + 60) > FL_STORE_SCHEMA) return fail_newer(s, read_u32(h + 60), err);
+  // 1: a tool may have switched off the log; SQLite opens what is larger for reading only.
+  if (h[18] > 2 || h[19] > 2) return fl_store_fail_corrupt(s, err, "its header is wrong");
   uint32_t page = h[16] << 8 | h[17];
   if (page == 1) page = 65536;
   // With a log beside it the file may be behind or ahead of its header for a moment.
@@ -122,23 +124,9 @@ static fl_code read_int(fl_store *s, const char *sql, int64_t *out, fl_error *er
   return code;
 }
 
-static fl_code quick_check(fl_store *s, fl_error *err) {
-  sqlite3_stmt *st;
-  fl_code code = fl_store_prepare_own(s, "PRAGMA quick_check(1)", &st, err);
-  if (code) return code;
-  int rc = sqlite3_step(st);
-  const char *text = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(st, 0) : "";
-  if (rc != SQLITE_ROW)
-    code = fl_store_fail(s, rc, "read", err);
-  else if (strcmp(text, "ok"))
-    code = fl_store_fail_corrupt(s, err, "%.200s", text);
-  sqlite3_finalize(st);
-  return code;
-}
-
 /// What the header cannot say: the version as the log has it, and that the tables are there.
 static fl_code check_schema(fl_store *s, bool clean, fl_error *err) {
-  int64_t version, tables, size;
+  int64_t version, tables;
   fl_code code = read_int(s, "PRAGMA user_version", &version, err);
   if (code) return code;
   if (version > FL_STORE_SCHEMA) return fail_newer(s, (uint32_t)version, err);
@@ -154,10 +142,7 @@ static fl_code check_schema(fl_store *s, bool clean, fl_error *err) {
   if (code || clean || s->read_only) return code;
   // Somebody was killed while writing, or is writing now. SQLite repairs the first by itself; the
   // check is for what a broken disk did meanwhile, and only where it takes no time.
-  code = read_int(s, "SELECT page_count*page_size FROM pragma_page_count, pragma_page_size", &size,
-                  err);
-  if (!code && size < FL_STORE_CHECK_SIZE_MAX) code = quick_check(s, err);
-  return code;
+  return fl_store_check(s, err);
 }
 
 static fl_code bring_up_to_date(fl_store *s, fl_error *err) {

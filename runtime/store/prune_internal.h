@@ -47,6 +47,3 @@ int64_t fl_prune_blob_bytes(fl_store *s);
 int64_t fl_prune_logs_bytes(fl_store *s); // of all runs
 /// Removes the logs of runs, and the blobs of values, that are not in the store.
 FL_MUST fl_code fl_prune_files(fl_store *s, fl_error *err);
-
-/// One number; 0 when there is no row.
-FL_MUST fl_code fl_store_get_int(fl_store *s, const char *sql, int64_t *out, fl_error *err);

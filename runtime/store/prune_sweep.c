@@ -125,6 +125,8 @@ static fl_code sweep_definitions(fl_store *s, fl_error *err) {
       " AND id NOT IN (SELECT script FROM definition) AND id>?1",
       "DELETE FROM script_source WHERE script NOT IN (SELECT id FROM script) AND script>?1",
       "DELETE FROM source WHERE id NOT IN (SELECT source FROM script_source) AND id>?1",
+      "DELETE FROM meta WHERE key GLOB 'seal:*'"
+      " AND CAST(substr(key,6) AS INTEGER) NOT IN (SELECT row FROM run) AND ?1=0",
   };
   static const owned nodes = OWNED("definition_node", "definition", "node", "id FROM definition");
   int changed;

@@ -188,6 +188,9 @@ fl_code fl_store_find_run(fl_store *s, const char *name, fl_run_row *out, fl_err
   else
     code = find_one(s, "SELECT " FL_RUN_COLUMNS " FROM run WHERE id=?1", name, out, &found, err);
   if (code || found) return code;
+  // Not "there is none" where it cannot be read any more.
+  code = fl_store_check(s, err);
+  if (code) return code;
   if (last) return fl_fail(err, FL_E_NOT_FOUND, "there is no run in '%s' yet", s->dir);
   if (failed) return fl_fail(err, FL_E_NOT_FOUND, "there is no failed run in '%s'", s->dir);
   // "" would name every run; that is nobody's prefix.

@@ -29,8 +29,8 @@ typedef struct fl_store_options {
 } fl_store_options;
 
 /// Opens <dir>/flowlua.db, creating directory and schema if missing, migrating an older schema in
-/// one transaction. FL_E_NEWER, FL_E_CORRUPT (not a database, wrong application_id, quick_check
-/// fails).
+/// one transaction. FL_E_NEWER, FL_E_CORRUPT (not a database, wrong application_id,
+/// integrity_check fails).
 FL_MUST fl_code fl_store_open(const char *dir, const fl_store_options *options, fl_store **out,
                               fl_error *err);
 void fl_store_close(fl_store *s); // NULL-safe; rolls back what is open
@@ -175,6 +175,12 @@ FL_MUST fl_code fl_store_fence(fl_store *s, int64_t run, uint32_t epoch, fl_erro
 FL_MUST fl_code fl_store_take_run(fl_store *s, int64_t run, const char *owner, uint32_t seen_epoch,
                                   bool owner_is_dead, bool resume, int64_t now_ms, uint32_t *epoch,
                                   fl_error *err);
+/// Seals a run that ends, within the transaction of its end and behind all that is written of it:
+/// keeps a digest of its rows for fl_store_check_run(). Taking the run breaks the seal.
+FL_MUST fl_code fl_store_seal_run(fl_store *s, int64_t run, fl_error *err);
+/// FL_E_CORRUPT when the database is damaged (as far as SQLite sees, in one that is checked within
+/// some milliseconds), or when the rows of a run are not those it was sealed with.
+FL_MUST fl_code fl_store_check_run(fl_store *s, int64_t run, fl_error *err);
 FL_MUST fl_code fl_store_renew_lease(fl_store *s, int64_t run, int64_t until_ms, fl_error *err);
 /// State, started_ms, ended_ms (0: unchanged; -1: cleared), error (NULL: unchanged, "": cleared). A
 /// final state releases the lease.

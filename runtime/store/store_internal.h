@@ -14,6 +14,8 @@
 #define FL_STORE_CHECK_SIZE_MAX (16 << 20) // larger ones take longer to check than a start may
 
 /// A slot for each statement that is prepared once and kept.
+#define FL_STORE_SEAL_PARTS 7 // tables of which a run's seal is made
+
 typedef enum fl_store_slot {
   FL_SLOT_BEGIN,
   FL_SLOT_COMMIT,
@@ -61,6 +63,11 @@ typedef enum fl_store_slot {
   FL_SLOT_STEP_DROP,
   FL_SLOT_PROGRESS_PUT,
   FL_SLOT_READ_RUN,
+  FL_SLOT_SEAL_PUT,
+  FL_SLOT_SEAL_GET,
+  FL_SLOT_SEAL_DROP,
+  FL_SLOT_SEAL, // and those behind it: one a part
+  FL_SLOT_SEAL_LAST = FL_SLOT_SEAL + FL_STORE_SEAL_PARTS - 1,
   FL_SLOT_PROPOSAL_ADD,
   FL_SLOT_PROPOSAL_APPLY,
   FL_SLOT_READ_DIGEST,
@@ -118,6 +125,13 @@ FL_MUST fl_code fl_store_exec(fl_store *s, const char *sql, fl_error *err);
 fl_code fl_store_fail(fl_store *s, int rc, const char *verb, fl_error *err);
 /// "the store '<path>' is damaged: <fmt>": what to do is added.
 fl_code fl_store_fail_corrupt(fl_store *s, fl_error *err, const char *fmt, ...) FL_PRINTF(3, 4);
+
+/// integrity_check, where it takes no time: FL_E_CORRUPT.
+FL_MUST fl_code fl_store_check(fl_store *s, fl_error *err);
+/// The seal of fl_store_seal_run() holds no more: the run goes on.
+FL_MUST fl_code fl_store_drop_seal(fl_store *s, int64_t run, fl_error *err);
+/// One number, 0 when there is no row.
+FL_MUST fl_code fl_store_get_int(fl_store *s, const char *sql, int64_t *out, fl_error *err);
 
 void fl_store_bind_id(sqlite3_stmt *st, int at, int64_t id);         // 0: NULL
 void fl_store_bind_text(sqlite3_stmt *st, int at, const char *text); // NULL: NULL; borrowed

@@ -100,10 +100,11 @@ function place.kill_at(name, count)
 end
 
 --- Makes the `count`th call fail ("1", "3+": from there on), of the engine or of `all` processes.
---- What it did is in `dir`/trace.
+--- What it did is in `dir`/trace. With `all` the tracer waits for nobody: a supervisor that cannot
+--- write what it knows lives on with it.
 function place.fail_at(dir, name, errno, count, all)
   return ("strace -qq -y %s -o '%s/trace' -e trace=%s,pwrite64 -e inject=%s:error=%s:when=%s")
-    :format(all and "-f" or "", dir, name, name, errno, count)
+    :format(all and "-D -f" or "", dir, name, name, errno, count)
 end
 
 -- Pids of what carries the mark of `dir`, as lines of /proc.

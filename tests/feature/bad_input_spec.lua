@@ -257,8 +257,9 @@ describe("a state directory", function()
     local kept = 0
     for _, write in ipairs { 5, 20, 40, 60, 80 } do
       box:sh("rm -rf state")
-      local done = box:sh(("exec strace -f -qq -o /dev/null -e trace=pwrite64 -e inject=pwrite64:"
-        .. "error=ENOSPC:when=%d+ %s flow.lua --json"):format(write, support.binary))
+      local done = box:sh(("exec strace -D -f -qq -o /dev/null -e trace=pwrite64 "
+        .. "-e inject=pwrite64:error=ENOSPC:when=%d+ %s flow.lua --json"):format(write,
+          support.binary))
       if done.err:find("ptrace", 1, true) then
         pending("strace may not trace here: " .. done.err)
         return
