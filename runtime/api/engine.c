@@ -31,6 +31,10 @@ static fl_log_sink *open_log(void *ud, fl_attempt *a) {
                           a->number, FL_LOG_SIZE_DEFAULT);
 }
 
+static const fl_flow *load_flow(void *ud, int64_t script, const char *key) {
+  return fl_engine_load_flow(ud, script, key);
+}
+
 static double random_unit(void *ud) {
   uint32_t bits;
   (void)ud;
@@ -140,6 +144,7 @@ static fl_code open_parts(fl_engine *e, fl_error *err) {
                             .get_supervisor = supervisor_id,
                             .recover = recover,
                             .random = random_unit,
+                            .load_flow = load_flow,
                             .on_event = c->on_event,
                             .event_ud = c->event_ud,
                             .ud = e};

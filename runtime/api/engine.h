@@ -64,6 +64,8 @@ bool fl_owner_holds(const fl_run_row *row);
 FL_MUST fl_code fl_owner_fail_busy(fl_engine *e, const fl_run_row *row, fl_error *err);
 /// The same for one that was taken a moment ago: its row is read again.
 FL_MUST fl_code fl_owner_name_busy(fl_engine *e, const char *run_id, fl_error *err);
+/// The flow `key` of a stored script, loaded once; NULL when that is not possible.
+fl_flow *fl_engine_load_flow(fl_engine *e, int64_t script, const char *key);
 // resume.c
 /// Resumes the runs whose flows let a proposal be applied by itself.
 FL_MUST fl_code fl_resume_wanted(fl_engine *e, fl_error *err);

@@ -151,6 +151,16 @@ static fl_code load_stored(fl_engine *e, const fl_run_row *row, const char *over
   return rc;
 }
 
+fl_flow *fl_engine_load_flow(fl_engine *e, int64_t script, const char *key) {
+  fl_script *loaded = NULL;
+  fl_error err;
+  for (size_t i = 0; i < e->script_count && !loaded; i++)
+    if (fl_script_get_snapshot(e->scripts[i])->store_id == script) loaded = e->scripts[i];
+  fl_run_row row = {.script = script};
+  if (!loaded && load_stored(e, &row, NULL, &loaded, &err)) return NULL;
+  return fl_script_find_flow(loaded, key);
+}
+
 static fl_code find_flow(fl_script *script, const char *key, fl_flow **out, fl_error *err) {
   *out = fl_script_find_flow(script, key);
   if (*out) return FL_OK;
@@ -208,10 +218,19 @@ static fl_code load_after(fl_patching *p, fl_error *err) {
 
 // ------------------------------------------------------------------------------------- states
 
+static fl_code fail_part(fl_patching *p, fl_error *err) {
+  fl_run_row parent = {0};
+  fl_error ignored;
+  bool known = !fl_store_get_run(p->engine->store, p->row.parent_run, &parent, &ignored);
+  fl_fail(err, FL_E_STATE, "run %s is part of another run: resume that one%s%s%s", p->row.id,
+          known ? " (" : "", known ? parent.id : "", known ? ")" : "");
+  fl_run_row_deinit(&parent);
+  return err->code;
+}
+
 static fl_code check_state(fl_patching *p, fl_error *err) {
   const fl_run_row *row = &p->row;
-  if (row->parent_run)
-    return fl_fail(err, FL_E_STATE, "run %s is part of another run: resume that one", row->id);
+  if (row->parent_run) return fail_part(p, err);
   if (fl_scheduler_find_run(p->engine->scheduler, row->id) || fl_owner_holds(row))
     return fl_owner_fail_busy(p->engine, row, err);
   return FL_OK;

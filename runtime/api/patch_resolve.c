@@ -7,6 +7,13 @@ static uint32_t find(const fl_patching *p, const char *name, size_t size) {
   return node;
 }
 
+static bool has_star(json_t *list) {
+  json_t *item;
+  size_t i;
+  json_array_foreach(list, i, item) if (!strcmp(json_string_value(item), "*")) return true;
+  return false;
+}
+
 // A byte a node for a list of names; "name+": also all that depend on it, "*": all.
 static uint8_t *mark(const fl_patching *p, const char *key) {
   json_t *list = json_object_get(p->json, key), *item;
@@ -164,6 +171,7 @@ fl_code fl_patching_resolve(fl_patching *p, fl_error *err) {
   p->spec.skip = p->skip = mark(p, "skip");
   p->spec.rerun = p->rerun = mark(p, "rerun");
   p->spec.keep = p->keep = mark(p, "keep");
+  p->spec.keep_all = has_star(json_object_get(p->json, "keep"));
   rc = resolve_outputs(p, err);
   if (!rc) rc = resolve_params(p, err);
   if (rc) return rc;

@@ -66,6 +66,8 @@ static bool enter(fl_attempt *a, const fl_flow *sub) {
   fl_resume_spec spec = {.flow = sub, .parent = a};
   if (sub->script_store_id != row.script) { // its script was mended with that of its caller
     spec.script_store_id = sub->script_store_id;
+    if (s->config.load_flow) spec.before = s->config.load_flow(s->config.ud, row.script, sub->key);
+    spec.keep_all = a->run->keep_all;
     if (!fl_scheduler_begin(s)) return fl_run_row_deinit(&row), true;
     if (fl_flow_record(s->store, (fl_flow *)sub, &err)) {
       fl_run_row_deinit(&row);

@@ -76,19 +76,30 @@ void fl_former_deinit(fl_former *f) {
   *f = (fl_former){0};
 }
 
+// The node that had the name before, FL_NODE_NONE: none was renamed so.
+static uint32_t find_renamed(const char *const *renamed, const uint32_t *list, uint32_t count,
+                             const char *name) {
+  for (uint32_t i = 0; i < count; i++)
+    if (!strcmp(renamed[list[i]], name)) return list[i];
+  return FL_NODE_NONE;
+}
+
 // By name; a node that was renamed by the name it had. One that an earlier script had and a later
 // one had not comes back with its history.
 static void match(fl_run *run, fl_former *f, const char *const *renamed) {
   const fl_graph *g = run->flow->graph;
   uint32_t count = run->graph_count;
-  uint32_t *numbers = fl_alloc((count + 1) * sizeof *numbers);
+  uint32_t *numbers = fl_alloc((count + 1) * sizeof *numbers), renames = 0;
+  uint32_t *list = fl_alloc((count + 1) * sizeof *list);
   for (uint32_t i = 0; i < count; i++) numbers[i] = FL_NODE_NONE;
+  for (uint32_t i = 0; renamed && i < count; i++)
+    if (renamed[i]) list[renames++] = i;
   for (size_t at = 0; at < f->count; at++) {
     fl_former_node *was = &f->nodes[at];
     uint32_t node = fl_graph_find(g, was->name, strlen(was->name));
     if (node != FL_NODE_NONE && renamed && renamed[node]) node = FL_NODE_NONE; // another's name now
-    for (uint32_t i = 0; renamed && i < count; i++)
-      if (renamed[i] && !strcmp(renamed[i], was->name)) node = i;
+    uint32_t moved = find_renamed(renamed, list, renames, was->name);
+    if (moved != FL_NODE_NONE) node = moved;
     was->node = node;
     if (node != FL_NODE_NONE) numbers[node] = was->number;
     if (node != was->number) f->same = false;
@@ -103,6 +114,7 @@ static void match(fl_run *run, fl_former *f, const char *const *renamed) {
       if (numbers[i] == FL_NODE_NONE) fl_run_set_number(run, i, run->numbers.next);
   }
   free(numbers);
+  free(list);
 }
 
 fl_code fl_run_match_nodes(fl_run *run, const char *const *renamed, fl_former *former,

@@ -357,7 +357,8 @@ static fl_code find_changed(fl_restore *r, fl_error *err) {
     bool same = text.size == former.size && !memcmp(text.data, former.data, text.size);
     if (same && !has_other_parents(r, i, was)) continue;
     r->changed[i] = 1;
-    r->reasons[i] = is_marked(r->spec->keep, i) ? FL_REASON_KEEP_ASKED : FL_REASON_KEPT_CHANGED;
+    bool asked = r->spec->keep_all || is_marked(r->spec->keep, i);
+    r->reasons[i] = asked ? FL_REASON_KEEP_ASKED : FL_REASON_KEPT_CHANGED;
   }
   fl_buf_deinit(&text);
   fl_buf_deinit(&former);
@@ -376,6 +377,7 @@ fl_code fl_restore_open(fl_restore *r, fl_scheduler *s, const fl_run_row *row,
   run->row.selection = NULL;
   run->row.origin = NULL;
   run->parent = spec->parent;
+  run->keep_all = spec->keep_all;
   fl_code rc = FL_OK;
   if (spec->params)
     run->params = fl_value_ref(spec->params);

@@ -295,6 +295,12 @@ static fl_code check_patch(fl_restore *r, fl_error *err) {
     if (!changed++) first = i;
   }
   if (!changed) return FL_OK;
+  if (r->run->parent)
+    return fl_fail(err, FL_E_USAGE,
+                   "node '%s' of flow '%s' has succeeded and its definition changed: resume with "
+                   "--rerun %s to run the whole sub-flow again, or --keep '*' to keep such results",
+                   fl_run_get_name(r->run, first), r->run->row.flow,
+                   fl_attempt_get_name(r->run->parent));
   char more[64] = "";
   const char *name = fl_run_get_name(r->run, first);
   if (changed > 1) snprintf(more, sizeof more, " (and %u more)", changed - 1);

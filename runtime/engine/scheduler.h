@@ -37,6 +37,8 @@ typedef struct fl_scheduler_config {
   void (*recover)(void *ud, fl_run *run, const char *supervisor, fl_attempt **attempts,
                   fl_fate *fates, size_t count);
   double (*random)(void *ud); // 0 <= x < 1, for jitter
+  /// The flow `key` of a stored script, to compare with; NULL: it cannot be loaded. May be NULL.
+  const fl_flow *(*load_flow)(void *ud, int64_t script, const char *key);
   fl_event_fn on_event;
   void *event_ud;
   void *ud; // of get_supervisor, recover and random
@@ -89,6 +91,7 @@ typedef struct fl_resume_spec {
   const uint8_t *skip;        // a byte a node; NULL: none
   const uint8_t *rerun;       // a byte a node; NULL: none
   const uint8_t *keep;        // a byte a node: kept though its definition changed; NULL: none
+  bool keep_all;              // ... of all nodes, also of sub-flows that are entered again
   const uint8_t *succeed;     // a byte a node: has succeeded from now on; NULL: none
   fl_value *const *outputs;   // by node: synthetic outputs; NULL: none
   const fl_checkpoint_change *checkpoints; // NULL: none

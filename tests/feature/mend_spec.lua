@@ -192,6 +192,45 @@ describe("a run that broke", function()
   end
 end)
 
+describe("a sub-flow under a mended script", function()
+  local function text(from, body)
+    local inner = node("x", "", 'return { from = "' .. from .. '" }')
+      .. node("y", 'after = "x",', body)
+    return 'local flow = require "flow"\nlocal inner = flow.dag("inner", {})\n'
+      .. inner:gsub("f%[", "inner[")
+      .. 'local f = flow.dag("f", {})\nf.go = flow.call { flow = inner }\nreturn f\n'
+  end
+
+  before_each(function()
+    box = support.box()
+    assert.equal(1, run(text("old", 'error "broken"')).code)
+    assert.equal("x y", trail())
+  end)
+  after_each(function() box:close() end)
+
+  it("goes on where it broke", function()
+    box:write("flow.lua", text("old", ""))
+    local done = resume("--script", "flow.lua")
+    assert.equal(0, done.code, done.out .. done.err)
+    assert.equal("y", trail())
+  end)
+
+  it("asks what to do with a finished node of it that changed", function()
+    box:write("flow.lua", text("new", "return ctx.inputs.x"))
+    local done = resume("--script", "flow.lua")
+    assert.equal(1, done.code, done.out .. done.err)
+    assert.matches("node 'x' of flow 'inner' has succeeded and its definition changed: resume with "
+      .. "%-%-rerun go", done.out .. done.err)
+    assert.equal(1, resume().code) -- nor does it forget to ask
+    assert.equal("", trail())
+    done = resume("--keep", "*")
+    assert.equal(0, done.code, done.out .. done.err)
+    assert.equal("y", trail())
+    assert.equal(0, resume("--rerun", "go").code)
+    assert.equal("x y", trail())
+  end)
+end)
+
 describe("a map of which one item failed", function()
   before_each(function() box = support.box() end)
   after_each(function() box:close() end)
