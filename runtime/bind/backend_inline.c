@@ -173,7 +173,7 @@ static int l_replay(lua_State *L) {
   const char *kind = luaL_checkstring(L, 2);
   fl_buf text;
   fl_buf_init(&text, FL_VALUE_SIZE_MAX);
-  bool found = fl_attempt_replay(a, kind, &text);
+  bool found = fl_recorded_take(&a->recorded, kind, &text);
   lua_pushboolean(L, found);
   if (found) lua_pushlstring(L, text.data, text.size);
   fl_buf_deinit(&text);

@@ -208,32 +208,28 @@ static int l_record(lua_State *L) {
   return 0;
 }
 
-// What the attempt that is replayed recorded: a list of [kind, value], handed out in order.
+// Once, when it is asked for the first time.
 static void fetch_recorded(lua_State *L, fl_worker_job *job) {
   bool found;
   size_t size;
   fl_error err;
+  json_t *list = NULL;
   const char *text = ask_value(L, FL_FIELD_RECORDED, NULL, &found, &size);
-  if (!text || fl_json_parse(text, size, &job->recorded, &err)) job->recorded = json_array();
+  if (!text || fl_json_parse(text, size, &list, &err)) list = json_array();
+  fl_recorded_init(&job->recorded, list);
 }
 
 static int l_replay(lua_State *L) {
   fl_worker_self *self = get_self(L);
   fl_worker_job *job = check_job(L);
   const char *kind = luaL_checkstring(L, 2);
-  if (job->order.has_recorded && !job->recorded) fetch_recorded(L, job);
-  json_t *entry = json_array_get(job->recorded, job->replayed);
-  const char *was = json_string_value(json_array_get(entry, 0));
-  bool found = was && !strcmp(was, kind);
+  if (job->order.has_recorded && !job->recorded.list) fetch_recorded(L, job);
+  fl_buf_reset(&self->frame);
+  bool found = fl_recorded_take(&job->recorded, kind, &self->frame);
   lua_pushboolean(L, found);
-  // Asked for in another order than then: nothing that follows can be told apart.
-  job->replayed = found ? job->replayed + 1 : SIZE_MAX;
-  if (!found) return 1;
+  if (found) lua_pushlstring(L, self->frame.data, self->frame.size);
   fl_buf_reset(&self->frame);
-  fl_json_write(&self->frame, json_array_get(entry, 1));
-  lua_pushlstring(L, self->frame.data, self->frame.size);
-  fl_buf_reset(&self->frame);
-  return 2;
+  return found ? 2 : 1;
 }
 
 // ------------------------------------------------------------------------------------- waiting

@@ -74,7 +74,7 @@ void fl_worker_give(fl_worker *w, fl_worker_task *t) {
                        .flow_key = flow->key,
                        .node = fl_attempt_get_graph_node(a),
                        .position = fl_attempt_get_position(a),
-                       .has_recorded = a->recorded};
+                       .has_recorded = a->recorded.list};
   fl_error err;
   if (put_inputs(t, &o, &err)) {
     fl_worker_task_fail(t, err.message);

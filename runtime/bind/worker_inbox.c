@@ -43,7 +43,7 @@ fl_worker_job *fl_worker_take_job(fl_worker_self *self) {
 
 void fl_worker_job_free(fl_worker_job *job) {
   for (int i = 0; i < FL_FIELD_TASK_COUNT; i++) fl_value_unref(job->shared[i]);
-  json_decref(job->recorded);
+  fl_recorded_deinit(&job->recorded);
   free(job->progress_text);
   free(job);
 }

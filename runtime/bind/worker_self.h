@@ -1,5 +1,6 @@
 // A worker process from inside: what its files share. Private to this folder.
 #pragma once
+#include "base/recorded.h"
 #include "bind/script_internal.h"
 #include "bind/worker_out.h"
 #include "bind/worker_wire.h"
@@ -13,8 +14,7 @@ typedef struct fl_worker_job {
   bool progress_kept;                    // there is newer one to tell
   double progress_done, progress_total;
   char *progress_text;
-  json_t *recorded; // of a replay, once it was asked for
-  size_t replayed;  // how many of them were handed out
+  fl_recorded recorded; // of a replay, once it was asked for
   char frame[];
 } fl_worker_job;
 

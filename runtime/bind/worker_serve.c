@@ -71,7 +71,7 @@ static void handle_get(fl_worker_task *t, fl_worker_field field, const char *ste
   case FL_FIELD_PARAMS: v = fl_value_ref(fl_attempt_get_params(a)); break;
   case FL_FIELD_VARS: v = fl_value_ref(fl_attempt_get_vars(a)); break;
   case FL_FIELD_ITEM: v = fl_value_ref(a->item); break;
-  case FL_FIELD_RECORDED: v = fl_attempt_get_recorded(a); break;
+  case FL_FIELD_RECORDED: v = fl_recorded_get_rest(&a->recorded); break;
   case FL_FIELD_RESTORED: rc = fl_attempt_get_checkpoint(a, &v, &err); break;
   case FL_FIELD_STEP: rc = fl_attempt_get_step(a, step ? step : "", &found, &v, &err); break;
   default: rc = fl_fail(&err, FL_E_USAGE, "there is no such value"); break;

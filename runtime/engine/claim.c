@@ -20,7 +20,7 @@ void fl_attempt_free(fl_attempt *a) {
   fl_command_free(a->command);
   fl_value_unref(a->item);
   fl_value_unref(a->params);
-  json_decref(a->recorded);
+  fl_recorded_deinit(&a->recorded);
   fl_value_unref(a->patched);
   fl_vars_unref(a->vars_in);
   fl_buf_deinit(&a->record);

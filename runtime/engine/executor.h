@@ -1,6 +1,7 @@
 // What executes attempts: the engine's only way to make something run. One executor a kind of node;
 // processes, workers, inline coroutines, node types in C fill one in each, and tests a fake.
 #pragma once
+#include "base/recorded.h"
 #include "engine/flow.h"
 #include "store/store.h"
 
@@ -31,8 +32,7 @@ struct fl_attempt {
   fl_value *item;      // instances: the item
   struct fl_vars *vars_in;
   fl_value *params;        // a replay: what the run's params were then; NULL: the run's
-  json_t *recorded;        // a replay: [kind, value] to hand out again, in order; NULL: nothing
-  size_t replayed;         // so many of them were handed out
+  fl_recorded recorded;    // a replay: what it got then, for hooks and the node's own code
   bool given;              // its outputs are set by hand
   fl_value *patched;       // vars that were set by hand since it started; NULL: none
   fl_buf record;           // results of ctx:now and friends so far, JSON list without brackets
@@ -119,11 +119,6 @@ void fl_attempt_put_step(fl_attempt *a, const char *name, fl_value *value, void 
 FL_MUST fl_code fl_attempt_get_checkpoint(fl_attempt *a, fl_value **out, fl_error *err);
 FL_MUST fl_code fl_attempt_get_step(fl_attempt *a, const char *name, bool *found, fl_value **out,
                                     fl_error *err);
-/// Appends what the attempt of then got, when its next request was of this kind ("now", "random",
-/// "uuid"); false: nothing is left to hand out. Shared by hooks and the node's own code.
-bool fl_attempt_replay(fl_attempt *a, const char *kind, fl_buf *out);
-/// What is left to hand out, as a list; NULL: nothing.
-fl_value *fl_attempt_get_recorded(const fl_attempt *a);
 void fl_attempt_progress(fl_attempt *a, double done, double total, const char *text);
 /// Forgets `done` callbacks with this `ud`: their owner is going away.
 void fl_scheduler_forget(fl_scheduler *s, void *ud);

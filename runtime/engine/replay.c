@@ -364,7 +364,7 @@ fl_code fl_replay_prepare(fl_attempt *a, fl_error *err) {
   if (!past || !past->attempt) return FL_OK;
   fl_code rc = fl_replay_sees_past(a->run) ? load_params(a, err) : FL_OK;
   if (!rc) rc = fl_store_get_value(a->run->replay->store, past->recorded, &recorded, err);
-  if (recorded) a->recorded = fl_value_to_json(recorded);
+  if (recorded) fl_recorded_init(&a->recorded, fl_value_to_json(recorded));
   fl_value_unref(recorded);
   return rc;
 }
@@ -399,8 +399,8 @@ fl_code fl_replay_get_items(fl_attempt *a, bool *known, fl_value ***items, size_
     (*items)[(*count)++] = item ? item : fl_value_null();
   }
   // Not asked for, and still part of what the list was made from.
-  fl_value *rest = *known && a->recorded ? fl_attempt_get_recorded(a) : NULL;
-  if (rest && rest->size > 2) {
+  fl_value *rest = *known ? fl_recorded_get_rest(&a->recorded) : NULL;
+  if (rest) {
     if (a->record.size) fl_buf_add_char(&a->record, ',');
     fl_buf_add(&a->record, rest->text + 1, rest->size - 2);
   }
@@ -439,23 +439,4 @@ void fl_replay_give(fl_attempt *a) {
   o.outputs = outputs;
   fl_attempt_end(a, &o);
   fl_value_unref(outputs);
-}
-
-bool fl_attempt_replay(fl_attempt *a, const char *kind, fl_buf *out) {
-  json_t *entry = json_array_get(a->recorded, a->replayed);
-  const char *was = json_string_value(json_array_get(entry, 0));
-  bool found = was && !strcmp(was, kind);
-  // Asked for in another order than then: nothing that follows can be told apart.
-  a->replayed = found ? a->replayed + 1 : SIZE_MAX;
-  if (found) fl_json_write(out, json_array_get(entry, 1));
-  return found;
-}
-
-fl_value *fl_attempt_get_recorded(const fl_attempt *a) {
-  json_t *rest = json_array();
-  for (size_t i = a->replayed; i < json_array_size(a->recorded); i++)
-    json_array_append(rest, json_array_get(a->recorded, i));
-  fl_value *v = fl_value_from_json(rest);
-  json_decref(rest);
-  return v;
 }

@@ -253,6 +253,30 @@ describe("a replay", function()
     assert.same(first.node.b.outputs, box:show().node.b.outputs)
   end)
 
+  it("is exported with nothing but a word: what its nodes see is kept with the original",
+    function()
+      assert.equal(1, run([[f.a = flow.shell { "exit 1" }]]).code)
+      replay()
+      local done = box:run { "breakpoint", "export", "last", "file" }
+      assert.equal(2, done.code)
+      assert.matches("repeats another one", done.err, 1, true)
+      assert.is_false(box:exists "file")
+    end)
+
+  it("hands out each kind of recorded value in its own order", function()
+    local body = [[f.a = flow.lua { run = function(ctx)
+      local order = require "fs".exists "turn" and { "uuid", "random", "now", "random" }
+        or { "now", "random", "uuid" }
+      local got = {}
+      for _, kind in ipairs(order) do got[kind] = got[kind] or ctx[kind](ctx) end
+      return got end }]]
+    local first = succeeds(body)
+    box:write("turn", "")
+    local _, again, results = replay()
+    assert.same({ a = "equal" }, results)
+    assert.same(first.node.a.outputs, again.node.a.outputs)
+  end)
+
   it("with --current-script runs the file of today with the contexts of then", function()
     box:write("data", "one")
     local body = reads_file
