@@ -48,10 +48,11 @@ fl_code fl_run_export(fl_engine *e, const char *name, const char *path, bool ove
   fl_code code = find_stopped(e, name, &run, err);
   if (gethostname(host, sizeof host - 1)) host[0] = '\0';
   if (!code && run.replay_of)
-    code = fl_fail(err, FL_E_STATE,
-                   "run %s repeats another one: what its nodes see is kept with that run, and would "
-                   "be missing elsewhere; export that one",
-                   run.id);
+    code =
+        fl_fail(err, FL_E_STATE,
+                "run %s repeats another one: what its nodes see is kept with that run, and would "
+                "be missing elsewhere; export that one",
+                run.id);
   if (!code) code = fl_store_export(e->store, &run, host, fl_wall_ms(), path, overwrite, err);
   fl_run_row_deinit(&run);
   return code;

@@ -1,5 +1,6 @@
 // Continues a run at its breakpoint: takes it over, keeps what succeeded, finds out about what was
 // running, and queues the rest.
+#include "engine/replay.h"
 #include "engine/restore.h"
 
 fl_code fl_scheduler_plan_resume(fl_scheduler *s, const fl_run_row *row, const fl_resume_spec *spec,
@@ -153,8 +154,8 @@ static fl_attempt *revive(fl_restore *r, uint32_t node, fl_error *err) {
   a->reason = fl_run_get_start_reason(run, node);
   a->child_run = p->child_run;
   a->patched = fl_restore_get_patched(r, p->epoch);
-  if (fl_store_get_value(r->scheduler->store, p->vars_in, &map, err))
-    return fl_attempt_free(a), NULL;
+  if (fl_store_get_value(r->scheduler->store, p->vars_in, &map, err) || fl_replay_prepare(a, err))
+    return fl_value_unref(map), fl_attempt_free(a), NULL;
   a->vars_in = fl_vars_new(map ? map : fl_value_empty_map(), fl_value_empty_map());
   if (!fl_run_merge_vars(run, node, true, &merged, &ignored) &&
       (p->unrecorded || fl_value_equal(merged->map, a->vars_in->map))) {
