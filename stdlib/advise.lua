@@ -6,10 +6,10 @@ local advise = {}
 
 -- ------------------------------------------------------------------------------------ changes
 
--- Bytes or seconds of what an option holds: numbers, "2G", "30m".
+-- Bytes or seconds of what an option holds: numbers, "2G", "30m" (which are minutes).
 local function amount(v)
   if type(v) == "number" then return v end
-  return type(v) == "string" and (flow.size(v) or flow.duration(v)) or nil
+  return type(v) == "string" and (flow.duration(v) or flow.size(v)) or nil
 end
 
 --- A change for an option: `factor` times what it was, at most `options.max`, and
@@ -28,7 +28,8 @@ function advise.times(factor, options)
     if not now or now == 0 then return from end
     local new = now * factor
     if max and new > max then new = max end
-    if factor >= 1 or new >= 1 then new = math.floor(new + 0.5) end
+    local unit = (now % 1 == 0 and new >= 1) and 1 or 1000 -- what is whole stays whole
+    new = math.floor(new * unit + 0.5) / unit
     if new ~= now then return new end
   end
 end
