@@ -166,7 +166,7 @@ static void print_failures(view *v) {
     fl_cli_printf(" ");
     fl_cli_print_clean(error, true);
   } else if (!count) {
-    fl_cli_printf(" no node: what was not done waits");
+    fl_cli_printf(": no node; what was not done waits");
   }
   fl_cli_printf("\n");
   for (size_t i = 0; i < count && i < FAILED_MAX; i++) print_failure(v, json_array_get(failed, i));
@@ -206,13 +206,31 @@ static void print_saved(const json_t *nodes) {
   }
 }
 
+// A proposal that was not applied, the newest; NULL: there is none.
+static const json_t *find_proposal(const view *v) {
+  const json_t *all = json_object_get(v->all, "proposals");
+  for (size_t i = json_array_size(all); i > 0; i--) {
+    const json_t *entry = json_array_get(all, i - 1);
+    if (json_is_null(json_object_get(entry, "applied_epoch"))) return entry;
+  }
+  return NULL;
+}
+
 static void print_changes(const view *v) {
-  size_t patches = json_array_size(json_object_get(v->all, "patches"));
-  size_t proposals = json_array_size(json_object_get(v->all, "proposals"));
-  if (patches)
-    print_title("mended"), fl_cli_printf(" %zu time%s before\n", patches, patches > 1 ? "s" : "");
-  if (proposals)
-    print_title("proposed"), fl_cli_printf(" %zu change%s\n", proposals, proposals > 1 ? "s" : "");
+  const json_t *patches = json_object_get(v->all, "patches"), *proposal = find_proposal(v);
+  if (json_array_size(patches)) fl_cli_printf("\n");
+  fl_cli_patches_print(patches);
+  if (!proposal) return;
+  fl_cli_text text = {0};
+  const char *origin = text_of(proposal, "origin");
+  fl_cli_patch_describe(json_object_get(proposal, "patch"), &text);
+  print_title("proposed");
+  fl_cli_printf(" by ");
+  fl_cli_print_clean(origin ? origin : "", false);
+  fl_cli_printf(": ");
+  fl_cli_print_clean(fl_cli_text_cstr(&text), false);
+  fl_cli_printf("\n");
+  fl_cli_text_deinit(&text);
 }
 
 static void print_command(const view *v, const char *verb, const char *node, const char *more,
@@ -235,6 +253,14 @@ static const char *find_declared(const view *v, const char *otherwise) {
   return otherwise;
 }
 
+static void print_accept(const view *v) {
+  const json_t *proposal = find_proposal(v);
+  char more[48];
+  if (!proposal) return;
+  snprintf(more, sizeof more, "--accept %lld", (long long)number_of(proposal, "number"));
+  print_command(v, "resume", NULL, more, "with the change that is proposed");
+}
+
 static void print_commands(const view *v) {
   const json_t *first = json_array_get(json_object_get(v->all, "failed"), 0);
   const char *node = text_of(first, "node");
@@ -246,6 +272,7 @@ static void print_commands(const view *v) {
     print_command(v, "context", node, "", "what it was given");
     print_command(v, "resume", NULL, "--plan", "what a resume would run, and why");
     print_command(v, "resume", NULL, "", "try again from here");
+    print_accept(v);
     print_command(v, "resume", NULL, "--set NAME=VALUE",
                   "with a var changed; --param NAME=VALUE, --script FILE: a mended script");
     fl_cli_text_add_str(&skip, "--skip ");

@@ -8,7 +8,7 @@ static void add_value(fl_cli_text *out, const json_t *value) {
     fl_cli_text_addf(out, "%s", json_string_value(value));
     return;
   }
-  char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+  char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
   if (text && strlen(text) > 60)
     fl_cli_text_addf(out, "%.57s...", text);
   else
@@ -79,7 +79,9 @@ void fl_cli_patches_print(const json_t *patches) {
     const char *at = json_string_value(json_object_get(entry, "at"));
     const char *reason = json_string_value(json_object_get(entry, "reason"));
     fl_cli_patch_describe(json_object_get(entry, "patch"), &text);
-    fl_cli_printf("%-9s %.19sZ", "mended", at ? at : "");
+    char local[32];
+    fl_cli_local_time(fl_cli_time_of(at), local);
+    fl_cli_printf("%-9s %s", "mended", local);
     if (author) fl_cli_printf(" by "), fl_cli_print_clean(author, false);
     fl_cli_printf(": ");
     fl_cli_print_clean(*fl_cli_text_cstr(&text) ? fl_cli_text_cstr(&text) : "resumed", false);

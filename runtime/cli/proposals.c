@@ -18,7 +18,9 @@ static void add_row(fl_cli_table *table, const json_t *entry) {
   const char *outcome = text_of(entry, "outcome");
   fl_cli_patch_describe(json_object_get(entry, "patch"), &text);
   fl_cli_table_addf(table, "%lld", (long long)json_integer_value(json_object_get(entry, "number")));
-  fl_cli_table_addf(table, "%.19sZ", text_of(entry, "at"));
+  char at[32];
+  fl_cli_local_time(fl_cli_time_of(text_of(entry, "at")), at);
+  fl_cli_table_add(table, at, FL_STYLE_NONE);
   fl_cli_table_add(table, text_of(entry, "origin"), FL_STYLE_NONE);
   fl_cli_table_add(table, fl_cli_text_cstr(&text), FL_STYLE_NONE);
   if (!*outcome)

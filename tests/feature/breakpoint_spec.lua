@@ -167,8 +167,8 @@ describe("breakpoint RUN --json", function()
     assert.equal(1, #bp.patches)
     local patch = bp.patches[1]
     assert.same({ 2, "why not", "ann", 2 },
-      { patch.epoch, patch.reason, patch.author, patch.patch.value.vars.v })
-    assert.matches("^sha256:%x+$", patch.patch.digest)
+      { patch.epoch, patch.reason, patch.author, patch.patch.vars.v })
+    assert.matches("^sha256:%x+$", patch.digest)
     assert.equal(2, bp.node.b.attempts[4].epoch)
     assert.equal(2, bp.node.b.vars.value.v)
   end)
