@@ -86,7 +86,8 @@ static void mark(text_lines *a, text_lines *b) {
          same(&a->lines[a->count - 1 - tail], &b->lines[b->count - 1 - tail]))
     tail++;
   size_t n = a->count - head - tail, m = b->count - head - tail;
-  if (n < 1u << 24 && m < 1u << 24 && search(a->lines + head, (int)n, b->lines + head, (int)m))
+  if (n && m && n < 1u << 24 && m < 1u << 24 &&
+      search(a->lines + head, (int)n, b->lines + head, (int)m))
     return;
   for (size_t i = 0; i < n; i++) a->lines[head + i].changed = true;
   for (size_t i = 0; i < m; i++) b->lines[head + i].changed = true;

@@ -222,9 +222,9 @@ fl_code fl_read_store_context(fl_store *s, const fl_run_row *run, const char *no
   code = fl_read_side_open(&c.side, s, run->row, err);
   if (!code) c.node = fl_read_side_find(&c.side, node);
   if (!code && !c.node) code = fl_read_fail_node(&c.side.run, node, err);
-  if (!code) code = load_checkpoint(&c, err);
-  if (!code) code = load_attempts(&c, attempt, err);
-  if (!code) code = write_context(&c, err);
+  if (!code && c.node) code = load_checkpoint(&c, err);
+  if (!code && c.node) code = load_attempts(&c, attempt, err);
+  if (!code && c.node) code = write_context(&c, err);
   fl_read_side_close(&c.side);
   fl_buf_deinit(&c.list);
   fl_buf_deinit(&c.checkpoint.text);

@@ -41,7 +41,7 @@ static void note_moment(fl_read_results *r, const fl_read_sight *m) {
     *last = *m;
     return;
   }
-  if (r->moment_count == r->moment_capacity) {
+  if (!r->moments || r->moment_count == r->moment_capacity) {
     r->moment_capacity = r->moment_capacity ? 2 * r->moment_capacity : 64;
     r->moments = fl_realloc(r->moments, r->moment_capacity * sizeof *r->moments);
   }

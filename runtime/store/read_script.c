@@ -20,7 +20,7 @@ static void add_file(const fl_source *a, const fl_source *b, size_t *count, fl_b
   fl_line_diff d = fl_line_diff_write(a ? a->data : "", a ? a->size : 0, b ? b->data : "",
                                       b ? b->size : 0, DIFF_LINES_MAX, &hunks);
   fl_buf_add_str(out, (*count)++ ? ",{\"path\":" : "{\"path\":");
-  fl_read_add_text(out, b ? b->path : a->path);
+  fl_read_add_text(out, b ? b->path : a ? a->path : "");
   fl_buf_addf(out,
               ",\"status\":\"%s\",\"lines\":{\"a\":%zu,\"b\":%zu},\"removed\":%zu,\"added\":%zu,"
               "\"diff\":",
