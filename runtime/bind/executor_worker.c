@@ -170,7 +170,9 @@ void fl_worker_pool_rest(fl_worker_pool *pool) {
 }
 
 static void start_failed(fl_worker_pool *pool, fl_worker_group *g, const fl_error *err) {
-  if (err->code == FL_E_BUSY) {
+  // Descriptors or memory are short in this process. Who lives may give some back; when nobody
+  // does, waiting on would be for ever and without a word.
+  if (err->code == FL_E_BUSY && (pool->worker_count || pool->backoff_ms < REST_MS_MAX)) {
     fl_worker_pool_rest(pool);
     return;
   }

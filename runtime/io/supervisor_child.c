@@ -274,17 +274,25 @@ static void adopt(fl_sup *sup, fl_sup_child *child, const exec_plan *plan) {
   fl_sup_child_schedule(sup, child);
 }
 
+// Whether a child lives whose end gives descriptors back: workers are kept.
+static bool has_passing_child(const fl_sup *sup) {
+  for (const fl_sup_child *c = sup->children; c; c = c->next)
+    if (c->job->spawn.id.run[0]) return true;
+  return false;
+}
+
 // Nothing was started; `errnum` says why.
 static fl_sup_start give_up(fl_sup *sup, fl_sup_child *child, int errnum, const char *what) {
-  if (!is_temporary(errnum)) {
+  bool raised = errnum == EMFILE && fl_sup_raise_files(sup);
+  bool stuck = errnum == EMFILE && !raised && !has_passing_child(sup);
+  if (!is_temporary(errnum) || stuck) {
     fl_sup_exit_failed(sup, child, errnum, what);
     return FL_SUP_FAILED;
   }
   fl_sup_job *job = child->job;
   child->job = NULL; // stays in the queue
   fl_sup_child_free(sup, child);
-  if (errnum == EMFILE && fl_sup_raise_files(sup)) return fl_sup_child_start(sup, job);
-  return FL_SUP_AGAIN;
+  return raised ? fl_sup_child_start(sup, job) : FL_SUP_AGAIN;
 }
 
 fl_sup_start fl_sup_child_start(fl_sup *sup, fl_sup_job *job) {
