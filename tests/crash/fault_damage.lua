@@ -132,8 +132,9 @@ end
 local function view(dir)
   local shown, code = place.ask(dir, "show last --json")
   if code ~= 0 then return nil, shown, code end
-  local lines = {}
-  for _, node in ipairs(json.decode(shown).nodes) do
+  local lines, decoded = {}, json.decode(shown)
+  if not decoded then return "no JSON: " .. shown end
+  for _, node in ipairs(decoded.nodes) do
     lines[#lines + 1] = json.encode({ node.name, node.status, node.outputs or "none",
       node.vars or "none", node.after }, { keyorder = {} })
   end

@@ -54,7 +54,7 @@ local function cut_power(dir)
       if line:find "^fdatasync.*= 0" then safe = written end
     end
   end
-  os.execute(("cp -r '%s/state' '%s/dark' && truncate -s %d '%s'"):format(dir, dir, safe,
+  os.execute(("cp -r '%s/state' '%s/dark' 2>/dev/null; truncate -s %d '%s'"):format(dir, dir, safe,
     (wal:gsub("/state/", "/dark/"))))
 end
 

@@ -4,7 +4,7 @@ package.path = here .. "/?.lua;" .. package.path
 local place = require "place"
 local lanes = require "lanes"
 
-local PARTS = { "disk", "damage" }
+local PARTS = { "disk", "damage", "world" }
 
 local options = { keep = false, parts = PARTS }
 
