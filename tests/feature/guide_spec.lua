@@ -1,4 +1,4 @@
--- The guide is true: its scripts and commands, run in order, print what the page says they print.
+-- The guide and the README are true: their scripts and commands, run in order, print what they say.
 local support = require "tests.feature.support"
 
 -- What differs from run to run. Columns of tables are as wide as their longest text.
@@ -58,7 +58,7 @@ local function matches(expected, want_at, lines, at)
   return false
 end
 
-local function check_command(box, command)
+local function check_command(box, page, command)
   local code = 0
   local expected = command.expected
   local told = #expected > 0 and expected[#expected]:match "^%[exit (%d+)%]$"
@@ -69,7 +69,7 @@ local function check_command(box, command)
   local done = box:sh(command.text .. " 2>&1")
   local lines = support.lines(done.out)
   for i, line in ipairs(lines) do lines[i] = normalise(line) end
-  local where = ("docs/guide.md:%d: $ %s"):format(command.line, command.text)
+  local where = ("%s:%d: $ %s"):format(page, command.line, command.text)
   if not matches(expected, 1, lines, 1) then
     error(("%s\nexpected:\n%s\ngot:\n%s"):format(where, table.concat(expected, "\n"),
       table.concat(lines, "\n")), 0)
@@ -78,25 +78,35 @@ local function check_command(box, command)
   if not command.text:find "kill" then assert.equal(code, done.code, where) end
 end
 
-describe("the guide", function()
+-- Writes the scripts of a page and runs its commands, in order; returns how many these were.
+local function check_page(box, page)
+  local count = 0
+  box.env.PATH = support.binary:match "^(.*)/" .. ":" .. box.env.PATH
+  for _, block in ipairs(blocks_of(support.root .. "/" .. page)) do
+    if block.kind == "lua" then
+      local name = assert(block.lines[1]:match "^%-%- (%w+%.lua)$", "a script without a name")
+      box:write(name, table.concat(block.lines, "\n") .. "\n")
+    elseif block.kind == "console" then
+      for _, command in ipairs(commands_of(block)) do
+        check_command(box, page, command)
+        count = count + 1
+      end
+    end
+  end
+  return count
+end
+
+describe("what is said and printed", function()
   local box
   before_each(function() box = support.box() end)
   after_each(function() box:close() end)
 
-  it("says what its scripts and commands really print", function()
-    box.env.PATH = support.binary:match "^(.*)/" .. ":" .. box.env.PATH
-    local count = 0
-    for _, block in ipairs(blocks_of(support.root .. "/docs/guide.md")) do
-      if block.kind == "lua" then
-        local name = assert(block.lines[1]:match "^%-%- (%w+%.lua)$", "a script without a name")
-        box:write(name, table.concat(block.lines, "\n") .. "\n")
-      elseif block.kind == "console" then
-        for _, command in ipairs(commands_of(block)) do
-          check_command(box, command)
-          count = count + 1
-        end
-      end
-    end
-    assert.is_true(count > 15)
+  it("in the guide is what its scripts and commands really print", function()
+    assert.is_true(check_page(box, "docs/guide.md") > 15)
+  end)
+
+  it("in the README, too", function()
+    assert.equal(0, box:sh("cp -r '" .. support.root .. "/examples' .").code)
+    assert.is_true(check_page(box, "README.md") > 5)
   end)
 end)
