@@ -28,7 +28,7 @@ static const fl_copy_column attempt[] = {
   P("reason"), P("end_reason"), P("claimed_ms"), P("started_ms"), P("ended_ms"), P("exit_code"),
   P("signal"), P("error"), K("params", VALUE), K("vars_in", VALUE), K("vars_out", VALUE),
   K("vars_by", VALUE), K("outputs", VALUE), K("recorded", VALUE), P("synthetic"), P("pid"),
-  P("retry_at_ms"), K("child_run", LINK), P("cpu_us"), P("rss_max_bytes"), P("log_path"),
+  P("retry_at_ms"), K("child_run", LINK), P("cpu_us"), P("rss_max_bytes"), K("log_path", LOG),
   P("log_offset"), P("log_size"), P("log_total"), END};
 static const fl_copy_column decision[] = {
   K("run", RUN), P("node"), P("seq"), P("epoch"), P("state"), P("reason"), P("detail"), P("at_ms"),
@@ -104,6 +104,7 @@ void fl_copy_deinit(fl_copy *c) {
   fl_copy_map_deinit(&c->values);
   fl_copy_map_deinit(&c->definitions);
   fl_copy_map_deinit(&c->scripts);
+  fl_buf_deinit(&c->log_path);
   free(c->ids);
 }
 
@@ -193,7 +194,7 @@ static void bind_link(const fl_copy *c, sqlite3_stmt *write, int at, sqlite3_val
     sqlite3_bind_null(write, at);
 }
 
-static bool bind_column(const fl_copy *c, size_t run_index, fl_copy_kind kind, sqlite3_stmt *write,
+static bool bind_column(fl_copy *c, size_t run_index, fl_copy_kind kind, sqlite3_stmt *write,
                         int at, sqlite3_value *value) {
   bool null = sqlite3_value_type(value) == SQLITE_NULL;
   switch (kind) {
@@ -204,6 +205,12 @@ static bool bind_column(const fl_copy *c, size_t run_index, fl_copy_kind kind, s
     if (!c->ids) break;
     sqlite3_bind_text(write, at, c->ids[run_index], -1, SQLITE_STATIC);
     return true;
+  case FL_COPY_LOG: {
+    if (!c->move_log || null) break;
+    const char *path = c->move_log(c, run_index, (const char *)sqlite3_value_text(value));
+    sqlite3_bind_text(write, at, path, -1, SQLITE_TRANSIENT);
+    return true;
+  }
   case FL_COPY_LINK:
     if (null) break;
     bind_link(c, write, at, value);

@@ -15,6 +15,7 @@ typedef enum fl_copy_kind {
   FL_COPY_SCRIPT,     // row of a script
   FL_COPY_EMPTY,      // becomes ""
   FL_COPY_ZERO,       // becomes 0
+  FL_COPY_LOG,        // path of a log
 } fl_copy_kind;
 
 typedef struct fl_copy_column {
@@ -41,14 +42,18 @@ typedef struct fl_copy_map {
 void fl_copy_map_add(fl_copy_map *m, int64_t from, int64_t to);
 void fl_copy_map_deinit(fl_copy_map *m);
 
-typedef struct fl_copy {
+typedef struct fl_copy fl_copy;
+struct fl_copy {
   fl_store *store;          // the one that is read or written, for its errors
   sqlite3 *source, *target; // one of them at least is the store's
   const char *path;         // of the file that the other one is, for messages
   bool same_store;          // ids of values, scripts, definitions and other runs stay
   fl_copy_map runs, values, definitions, scripts;
   char (*ids)[FL_RUN_ID_SIZE]; // by run: its new id; NULL: ids stay
-} fl_copy;
+  /// Where run `index` finds that log from now on, borrowed until the next call; NULL: all stay.
+  const char *(*move_log)(fl_copy *c, size_t index, const char *path);
+  fl_buf log_path; // for it
+};
 
 /// Copies all rows of the runs in `c->runs`.
 FL_MUST fl_code fl_copy_runs(fl_copy *c, fl_error *err);

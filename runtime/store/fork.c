@@ -1,5 +1,7 @@
-// A run's twin in the same store: all its rows again under a new id, the values shared.
+// A run's twin in the same store: all its rows again under a new id, the values shared, its logs
+// under a second name each, so that either run may be pruned.
 #include "store/copy_internal.h"
+#include <errno.h>
 
 /// New rows and ids for the run and all it called.
 static fl_code name_runs(fl_copy *c, int64_t now_ms, fl_error *err) {
@@ -17,6 +19,21 @@ static fl_code name_runs(fl_copy *c, int64_t now_ms, fl_error *err) {
     fl_run_id_make(now_ms, c->ids[i]);
   }
   return code;
+}
+
+/// Gives the log a second name below the new run's; where that cannot be, the old one must do.
+static const char *move_log(fl_copy *c, size_t index, const char *path) {
+  const fl_disk *d = c->store->disk;
+  const char *name = strrchr(path, '/');
+  char folder[FL_RUN_ID_SIZE + 8];
+  if (!name || strncmp(path, "logs/", 5)) return path;
+  snprintf(folder, sizeof folder, "logs/%s", c->ids[index]);
+  fl_buf_reset(&c->log_path);
+  fl_buf_addf(&c->log_path, "%s%s", folder, name);
+  const char *to = fl_buf_cstr(&c->log_path);
+  if (d->link(d->ud, c->store->dir_fd, path, to) == 0 || errno == EEXIST) return to;
+  if (errno != ENOENT || d->mkdir(d->ud, c->store->dir_fd, folder)) return path;
+  return d->link(d->ud, c->store->dir_fd, path, to) ? path : to;
 }
 
 static fl_code link_runs(fl_copy *c, int64_t now_ms, fl_error *err) {
@@ -44,6 +61,8 @@ fl_code fl_store_fork(fl_store *s, const fl_run_row *run, int64_t now_ms,
                       char run_id_out[FL_RUN_ID_SIZE], fl_error *err) {
   fl_copy c = {.store = s, .source = s->db, .target = s->db, .same_store = true};
   fl_run_row fresh = {0};
+  c.move_log = move_log;
+  fl_buf_init(&c.log_path, 4096);
   fl_code code = fl_store_begin_own(s, err);
   if (!code) code = fl_store_get_run(s, run->row, &fresh, err);
   // Looked at within the transaction: another engine may have resumed it meanwhile.

@@ -436,6 +436,22 @@ describe("resume --as-new", function()
     assert.equal("b-9 c-9 b-x c-x", trail())
   end)
 
+  it("outlives the run that it was made of", function()
+    local id = breaks(chain)
+    box:write("mended", "")
+    runs { "resume", id, "--as-new", "--no-progress", "--rerun", "side" }
+    local new = box:show().run.id
+    -- The older of the two is pruned alone, when a size is asked for that only one fits.
+    box:sh("sqlite3 '" .. box.state .. "/flowlua.db' \"UPDATE run SET ended_ms=1 WHERE id='" .. id
+      .. "'\"")
+    local pruned = support.decode(runs({ "prune", "--keep", "365d", "--json" }).out)
+    assert.same({ id }, pruned.runs)
+    assert.equal("b-x\nno region: north\n", runs({ "logs", new, "b", "--attempt", "1" }).out)
+    local shown = box:show(new)
+    assert.equal(support.null, shown.run.fork_of) -- nobody knows it any more
+    assert.equal(70000, #shown.node.a.outputs.long)
+  end)
+
   it("copies the runs that it called", function()
     local id = breaks([[
       local flow = require "flow"

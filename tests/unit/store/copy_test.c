@@ -363,6 +363,35 @@ static void a_fork_is_the_run_again_and_leaves_it_alone(void **state) {
   free(values), free(shared);
 }
 
+/// Either of the two may be pruned, with its logs, and the other still has them.
+static void a_fork_has_its_own_names_for_the_logs(void **state) {
+  box *b = *state;
+  char id[FL_RUN_ID_SIZE], sql[300], path[200];
+  size_t size;
+  snprintf(path, sizeof path, "%s/logs", b->dir);
+  mkdir(path, 0777);
+  snprintf(path, sizeof path, "%s/logs/" ID, b->dir);
+  mkdir(path, 0777);
+  snprintf(path, sizeof path, "%s/logs/" ID "/shared.log", b->dir);
+  write_all_to(path, "hello", 5);
+  ok(fl_store_begin(b->s, &err));
+  ok(fl_store_exec(b->s,
+                   "UPDATE attempt SET log_path=CASE node WHEN 0 THEN 'logs/" ID "/gone.log' ELSE"
+                   " 'logs/" ID "/shared.log' END WHERE run=1",
+                   &err));
+  ok(fl_store_commit(b->s, &err));
+  ok(fl_store_fork(b->s, &b->run, T0 + 9000, id, &err));
+  remove(path);
+  snprintf(path, sizeof path, "%s/logs/%s/shared.log", b->dir, id);
+  char *text = read_all(path, &size);
+  assert_int_equal(size, 5);
+  free(text);
+  snprintf(sql, sizeof sql,
+           "SELECT replace(log_path,'%s','NEW') FROM v_attempt WHERE run='%s' ORDER BY node", id,
+           id);
+  assert_rows(b->s, sql, "logs/" ID "/gone.log\nlogs/NEW/shared.log");
+}
+
 static void what_has_not_ended_is_not_forked(void **state) {
   box *b = *state;
   char id[FL_RUN_ID_SIZE];
@@ -384,6 +413,7 @@ int main(void) {
       BOXED(a_file_of_a_newer_version_is_refused),
       BOXED(what_is_not_rows_is_refused),
       BOXED(a_fork_is_the_run_again_and_leaves_it_alone),
+      BOXED(a_fork_has_its_own_names_for_the_logs),
       BOXED(what_has_not_ended_is_not_forked),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
