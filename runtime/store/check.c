@@ -84,7 +84,7 @@ fl_code fl_store_drop_seal(fl_store *s, int64_t run, fl_error *err) {
   return fl_store_write(s, st, err);
 }
 
-static fl_code check_seal(fl_store *s, int64_t run, fl_error *err) {
+fl_code fl_store_check_seal(fl_store *s, int64_t run, fl_error *err) {
   sqlite3_stmt *st;
   bool row = false;
   uint8_t kept[1 + FL_DIGEST_SIZE] = {0}, now[FL_DIGEST_SIZE];
@@ -108,7 +108,7 @@ fl_code fl_store_check_run(fl_store *s, int64_t run, fl_error *err) {
   fl_code code = fl_store_check(s, err);
   if (!code) code = fl_store_read_begin(s, err);
   if (code) return code;
-  code = check_seal(s, run, err);
+  code = fl_store_check_seal(s, run, err);
   fl_store_read_end(s);
   return code;
 }

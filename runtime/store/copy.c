@@ -269,6 +269,24 @@ fl_code fl_copy_runs(fl_copy *c, fl_error *err) {
 // ------------------------------------------------------------------------------------- what to
 // copy
 
+fl_code fl_copy_seal_runs(fl_copy *c, fl_error *err) {
+  fl_code code = FL_OK;
+  for (size_t i = 0; !code && i < c->runs.count; i++) {
+    fl_run_row row;
+    code = fl_store_get_run(c->store, c->runs.to[i], &row, err);
+    if (!code && fl_run_state_is_final(row.state)) code = fl_store_seal_run(c->store, row.row, err);
+    fl_run_row_deinit(&row);
+  }
+  return code;
+}
+
+fl_code fl_copy_check_runs(fl_copy *c, fl_error *err) {
+  fl_code code = fl_store_check(c->store, err);
+  for (size_t i = 0; !code && i < c->runs.count; i++)
+    code = fl_store_check_seal(c->store, c->runs.from[i], err);
+  return code;
+}
+
 fl_code fl_copy_find_runs(fl_copy *c, int64_t run_row, fl_error *err) {
   sqlite3_stmt *st;
   bool row = false;

@@ -57,6 +57,10 @@ struct fl_copy {
 
 /// Copies all rows of the runs in `c->runs`.
 FL_MUST fl_code fl_copy_runs(fl_copy *c, fl_error *err);
+/// Seals the copied runs that have ended, when all of their rows stand.
+FL_MUST fl_code fl_copy_seal_runs(fl_copy *c, fl_error *err);
+/// Compares the seals of all runs in `c->runs` in the source, which is the store.
+FL_MUST fl_code fl_copy_check_runs(fl_copy *c, fl_error *err);
 void fl_copy_deinit(fl_copy *c);
 /// The error of a failed call on one of the two databases. On the store's, what is open is rolled
 /// back.

@@ -157,6 +157,7 @@ fl_code fl_store_export(fl_store *s, const fl_run_row *run, const char *host, in
   if (rc) code = fl_copy_fail(&c, c.target, rc, err);
   if (!code) code = make_tables(&c, err);
   if (!code) code = fl_copy_find_runs(&c, run->row, err);
+  if (!code) code = fl_copy_check_runs(&c, err);
   if (!code) code = fl_copy_runs(&c, err);
   if (!code) code = copy_values(&c, err);
   if (!code) code = copy_scripts(&c, err);

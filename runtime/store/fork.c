@@ -72,9 +72,11 @@ fl_code fl_store_fork(fl_store *s, const fl_run_row *run, int64_t now_ms,
                    "it first",
                    fresh.id);
   if (!code) code = fl_copy_find_runs(&c, run->row, err);
+  if (!code) code = fl_copy_check_runs(&c, err);
   if (!code) code = name_runs(&c, now_ms, err);
   if (!code) code = fl_copy_runs(&c, err);
   if (!code) code = link_runs(&c, now_ms, err);
+  if (!code) code = fl_copy_seal_runs(&c, err);
   if (!code) code = fl_store_commit(s, err);
   if (code)
     fl_store_rollback(s);

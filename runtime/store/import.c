@@ -258,6 +258,7 @@ import in = {.store = s, .copy = {.store = s, .target = s->db, .path = path } };
   if (!code) code = put_values(&in, err);
   if (!code) code = fl_copy_runs(&in.copy, err);
   if (!code) code = put_origin(&in, err);
+  if (!code) code = fl_copy_seal_runs(&in.copy, err);
   if (!code) code = fl_store_commit(s, err);
   if (code)
     fl_store_rollback(s);

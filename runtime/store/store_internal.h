@@ -128,6 +128,8 @@ fl_code fl_store_fail_corrupt(fl_store *s, fl_error *err, const char *fmt, ...) 
 
 /// integrity_check, where it takes no time: FL_E_CORRUPT.
 FL_MUST fl_code fl_store_check(fl_store *s, fl_error *err);
+/// Compares the seal of fl_store_seal_run(), where the run has one: FL_E_CORRUPT.
+FL_MUST fl_code fl_store_check_seal(fl_store *s, int64_t run, fl_error *err);
 /// The seal of fl_store_seal_run() holds no more: the run goes on.
 FL_MUST fl_code fl_store_drop_seal(fl_store *s, int64_t run, fl_error *err);
 /// One number, 0 when there is no row.

@@ -392,6 +392,31 @@ static void a_fork_has_its_own_names_for_the_logs(void **state) {
   assert_rows(b->s, sql, "logs/" ID "/gone.log\nlogs/NEW/shared.log");
 }
 
+/// A copy is sealed as a run that ended is; what is damaged is not copied and sealed anew.
+static void copies_are_sealed_and_damage_is_not_copied(void **state) {
+  box *b = *state;
+  char id[FL_RUN_ID_SIZE], *dir = make_dir();
+  fl_store *t = open_store(dir);
+  ok(fl_store_seal_run(b->s, b->run.row, &err));
+  ok(fl_store_commit(b->s, &err));
+  ok(fl_store_fork(b->s, &b->run, T0, id, &err));
+  ok(fl_store_import(t, b->file, id, &err));
+  assert_int_equal(number_of(b->s, "SELECT count(*) FROM meta WHERE key GLOB 'seal:*'"), 3);
+  assert_int_equal(number_of(t, "SELECT count(*) FROM meta WHERE key GLOB 'seal:*'"), 2);
+  ok(fl_store_check_run(b->s, 3, &err));
+  ok(fl_store_check_run(t, 1, &err));
+  ok(fl_store_begin(t, &err));
+  ok(fl_store_exec(t, "UPDATE attempt SET state=2", &err));
+  ok(fl_store_commit(t, &err));
+  fl_run_row row;
+  ok(fl_store_find_run(t, ID, &row, &err));
+  fails(fl_store_fork(t, &row, T0, id, &err), FL_E_CORRUPT, "is damaged");
+  fails(fl_store_export(t, &row, "host", T0, b->file, true, &err), FL_E_CORRUPT, "is damaged");
+  fl_run_row_deinit(&row);
+  fl_store_close(t);
+  remove_dir(dir);
+}
+
 static void what_has_not_ended_is_not_forked(void **state) {
   box *b = *state;
   char id[FL_RUN_ID_SIZE];
@@ -414,6 +439,7 @@ int main(void) {
       BOXED(what_is_not_rows_is_refused),
       BOXED(a_fork_is_the_run_again_and_leaves_it_alone),
       BOXED(a_fork_has_its_own_names_for_the_logs),
+      BOXED(copies_are_sealed_and_damage_is_not_copied),
       BOXED(what_has_not_ended_is_not_forked),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
