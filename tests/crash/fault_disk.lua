@@ -69,7 +69,7 @@ end
 
 local function check_words(dir, name, errno, found)
   local said = place.read(dir .. "/out")
-  local fits = errno == "ENOSPC" and said:find("no space left", 1, true)
+  local fits = errno == "ENOSPC" and said:lower():find("no space left", 1, true)
     or errno == "EIO" and (said:find("EIO", 1, true) or said:find("unknown", 1, true))
   if not fits then found("wrong", "exit 3 without saying why: " .. said:sub(1, 300)) end
   local log = place.read(dir .. "/trace"):match "fdatasync%([^\n]*flowlua.db%-wal>%)[^\n]*INJECTED"
