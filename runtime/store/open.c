@@ -181,7 +181,10 @@ static fl_code prepare_writing(fl_store *s, fl_error *err) {
   code = mend_log(s, err);
   if (code) return code;
   s->wal_fd = s->disk->open(s->disk->ud, s->dir_fd, FL_STORE_FILE "-wal", O_RDWR);
-  if (s->wal_fd >= 0) return FL_OK;
+  // SQLite syncs the name of a log that it makes, but not of one that a reader made before.
+  if (s->wal_fd >= 0 &&
+      (s->disk->size(s->disk->ud, s->wal_fd) > 0 || !s->disk->fsync(s->disk->ud, s->dir_fd)))
+    return FL_OK;
   return fl_fail_errno(err, FL_E_STORE, errno, "cannot open '%s-wal'", s->path);
 }
 
@@ -252,6 +255,8 @@ void fl_store_close(fl_store *s) {
   if (s->open) fl_store_rollback(s);
   // The last chance of `group`; a failure is found by whoever reads what is missing.
   if (s->wal_fd >= 0 && !s->failed && fl_store_sync(s, NULL)) s->failed = true;
+  // SQLite would do this by itself, and say nothing when a sync fails.
+  if (s->wal_fd >= 0 && !s->failed) fl_store_checkpoint(s);
   // A store whose disk could not sync is not to be copied about any more.
   if (s->failed) sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
   for (int i = 0; i < FL_SLOT_COUNT; i++) sqlite3_finalize(s->slots[i]);

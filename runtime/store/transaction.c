@@ -112,8 +112,7 @@ bool fl_store_is_open(const fl_store *s) {
   return s->open;
 }
 
-// The name of a new log is on disk already: SQLite syncs its header and its directory before the
-// first page goes in.
+// The name of a new log is on disk already: it was synced when the store was opened.
 static fl_code barrier(fl_store *s, fl_error *err) {
   int rc;
   if (!s->dirty) return FL_OK;
@@ -132,7 +131,10 @@ void fl_store_checkpoint(fl_store *s) {
   s->checkpoint_at = s->wal_pages + FL_STORE_WAL_PAGES;
   // What is committed stays in the log whatever happens here. But a disk that cannot sync is not
   // to be trusted with more; a full one is tried again later.
-  if ((rc & 0xff) == SQLITE_IOERR && sqlite3_system_errno(s->db) != ENOSPC) s->failed = true;
+  if ((rc & 0xff) == SQLITE_IOERR && sqlite3_system_errno(s->db) != ENOSPC) {
+    s->failed = true;
+    leave_mark(s);
+  }
 }
 
 #define ROOM_AFTER 16          // commits: a short run is not worth it

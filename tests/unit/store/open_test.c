@@ -60,6 +60,24 @@ static void every_directory_that_is_made_is_synced_into_the_one_above(void **sta
   free(deep), free(middle), remove_dir(dir);
 }
 
+static void the_name_of_an_empty_log_is_synced(void **state) {
+  char *dir = make_dir();
+  fl_disk disk = *fl_disk_system();
+  fl_store_options options = {.durability = FL_DURABILITY_FULL, .disk = &disk};
+  fl_store *s;
+  struct stat st;
+  (void)state;
+  fl_store_close(open_store(dir));
+  disk.fsync = note_sync;
+  synced_count = 0;
+  ok(fl_store_open(dir, &options, &s, &err));
+  assert_int_equal(stat(dir, &st), 0);
+  assert_int_equal(synced_count, 1);
+  assert_true(synced[0] == st.st_ino);
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
 static void a_reader_makes_nothing(void **state) {
   char *dir = make_dir(), *missing = join(dir, "none");
   fl_store *s = (fl_store *)1;
@@ -320,6 +338,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_new_store_is_made_with_its_directories),
       cmocka_unit_test(every_directory_that_is_made_is_synced_into_the_one_above),
+      cmocka_unit_test(the_name_of_an_empty_log_is_synced),
       cmocka_unit_test(a_reader_makes_nothing),
       cmocka_unit_test(what_is_no_store_is_refused_and_left_alone),
       cmocka_unit_test(a_newer_store_is_refused_and_left_alone),
