@@ -1,5 +1,6 @@
 // How tasks end, and what becomes of the tasks of a worker that has died.
 #include <errno.h>
+#include "base/bug.h"
 #include <signal.h>
 #include <unistd.h>
 #include "base/limits.h"
@@ -139,6 +140,7 @@ static void end_running(fl_worker *w, fl_worker_task *t, const fl_child_exit *x)
   } else if (t->kill_ns) {
     o.state = FL_ATTEMPT_CANCELLED;
   } else {
+    if (FL_BUG(dead_worker_is_success)) o.state = FL_ATTEMPT_SUCCEEDED;
     describe(w, x, fl_attempt_get_name(a), &text);
     add_tail(&text, t->tail, t->tail_size);
   }

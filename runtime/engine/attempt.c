@@ -1,5 +1,6 @@
 // How attempts start and end, and what their ends mean: success, another try, failure for good.
 #include <math.h>
+#include "base/bug.h"
 #include "engine/run.h"
 
 void fl_attempt_started(fl_attempt *a, int pid, int64_t started_ms) {
@@ -115,9 +116,14 @@ static bool record_end(fl_attempt *a, const fl_outcome *o, int64_t retry_at_ms) 
       fl_vars_unref(left);
     }
     fl_run_set_outputs(run, a->node, o->outputs);
+  } else if (FL_BUG(failed_vars_kept) && o->vars) {
+    n->vars = fl_vars_change(a->vars_in, o->vars, fl_run_get_name(run, a->node));
   } else if (!n->vars) {
     n->vars = fl_vars_ref(a->vars_in);
   }
+  if (FL_BUG(failed_outputs_kept) && o->state == FL_ATTEMPT_FAILED && o->outputs &&
+      !fl_store_put_value(s->store, o->outputs, &err))
+    fl_run_set_outputs(run, a->node, o->outputs);
   if (!a->recorded_row) run->claims_changed = true;
   fl_code rc = a->recorded_row ? fl_store_end_attempt(s->store, &row, &err)
                                : fl_store_add_attempt(s->store, &row, &err);
@@ -129,6 +135,7 @@ static bool record_end(fl_attempt *a, const fl_outcome *o, int64_t retry_at_ms) 
 // delay x backoff^(failures - 1), at most the maximum, less a random part of `jitter`.
 static int64_t retry_delay_ms(fl_attempt *a, uint32_t failures) {
   const fl_node_options *o = a->options;
+  if (FL_BUG(retry_at_once)) return 0;
   double delay = (double)o->retry_delay_ms;
   if (o->retry_backoff > 0) delay *= pow(o->retry_backoff, failures - 1);
   if (o->retry_delay_max_ms && delay > (double)o->retry_delay_max_ms)
@@ -143,7 +150,7 @@ static int64_t retry_delay_ms(fl_attempt *a, uint32_t failures) {
 static bool may_retry(fl_attempt *a, fl_outcome *o, fl_node_run *n) {
   if (a->run->stopping || a->run->interrupted) return false;
   if (o->state == FL_ATTEMPT_LOST) {
-    n->lost++;
+    if (!FL_BUG(lost_not_counted)) n->lost++;
     if (n->lost <= a->options->lost_count_max) return true;
     o->reason = FL_REASON_LOST_TOO_OFTEN;
     return false;
@@ -229,7 +236,7 @@ static void settle_outcome(fl_attempt *a, fl_outcome *o) {
     if (!o->error) o->error = "it was ended by the engine that was here before";
   }
   if (a->timing_out && o->state != FL_ATTEMPT_SUCCEEDED)
-    o->state = FL_ATTEMPT_TIMED_OUT;
+    o->state = FL_BUG(timeout_is_success) ? FL_ATTEMPT_SUCCEEDED : FL_ATTEMPT_TIMED_OUT;
   else if (a->cancelling && o->state != FL_ATTEMPT_SUCCEEDED && o->state != FL_ATTEMPT_SKIPPED &&
            o->state != FL_ATTEMPT_LOST) {
     o->state = FL_ATTEMPT_CANCELLED;
@@ -260,6 +267,10 @@ static void end_for_good(fl_attempt *a, const fl_outcome *o) {
   fl_run_take_decisions(run);
   if (stop) fl_run_stop(run, FL_REASON_RUN_STOPPED, false);
   if (node >= run->graph_count && !undecided) fl_map_instance_ended(run, node);
+}
+
+static uint32_t number_of(const fl_attempt *a) {
+  return fl_run_get_number(a->run, a->node);
 }
 
 void fl_attempt_end(fl_attempt *a, const fl_outcome *outcome) {
@@ -294,6 +305,8 @@ void fl_attempt_end(fl_attempt *a, const fl_outcome *outcome) {
     end_for_good(a, &o);
     return;
   }
+  if (FL_BUG(checkpoint_lost_at_retry))
+    (void)!fl_store_put_checkpoint(s->store, run->row.row, number_of(a), 0, 0, NULL, &err);
   n->next_reason = o.state == FL_ATTEMPT_LOST ? FL_REASON_RETRY_LOST : FL_REASON_RETRY;
   n->child_run = a->child_run;
   tell_end(a, &o, FL_EVENT_NODE_RETRYING, FL_NODE_RETRYING, delay);
@@ -309,10 +322,6 @@ void fl_attempt_end(fl_attempt *a, const fl_outcome *outcome) {
 
 // ------------------------------------------------------------------------------------- saving on
 // the way
-
-static uint32_t number_of(const fl_attempt *a) {
-  return fl_run_get_number(a->run, a->node);
-}
 
 void fl_attempt_checkpoint(fl_attempt *a, fl_value *value, void (*done)(void *ud), void *ud) {
   fl_scheduler *s = a->scheduler;

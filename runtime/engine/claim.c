@@ -1,6 +1,7 @@
 // From ready to started: a node is decided about, its attempt recorded, and its start kept until
 // the commit. Saved before the start: a crash there must count as an attempt.
 #include "engine/replay.h"
+#include "base/bug.h"
 
 fl_attempt *fl_attempt_new(fl_run *run, uint32_t node, uint32_t number) {
   fl_attempt *a = fl_alloc_zero(1, sizeof *a);
@@ -60,7 +61,7 @@ fl_reason fl_run_get_start_reason(fl_run *run, uint32_t node) {
 // The node's deadline runs over all its attempts; what is left of it bounds this one.
 static bool within_deadline(fl_attempt *a, fl_node_run *n) {
   int64_t deadline = a->options->deadline_ms;
-  if (!deadline) return true;
+  if (!deadline || FL_BUG(deadline_ignored)) return true;
   if (!n->first_ms) n->first_ms = fl_ticks(a->scheduler);
   int64_t left = n->first_ms + deadline - fl_ticks(a->scheduler);
   if (left <= 0) return false;
@@ -100,6 +101,7 @@ static bool record_claim(fl_attempt *a, fl_reason reason) {
   a->claimed_ms = fl_now(s);
   a->reason = reason;
   if (fl_store_put_value(s->store, a->vars_in->map, &err)) return fl_scheduler_break(s, &err);
+  if (ends_at_once(a) && FL_BUG(claim_not_recorded)) return true;
   if (ends_at_once(a)) return a->run->claims_changed = true;
   fl_attempt_row row;
   fl_attempt_fill_row(a, &row);

@@ -1,6 +1,7 @@
 // Reads a run's history and says of every node whether it is kept, skipped or run again. Pure but
 // for reading: `resume --plan` shows just this.
 #include "engine/restore.h"
+#include "base/bug.h"
 #include "engine/replay.h"
 
 // ------------------------------------------------------------------------------------- reading
@@ -297,6 +298,12 @@ static void decide(fl_restore *r, uint32_t node) {
     return set(r, node, p->state == FL_NODE_OMITTED ? FL_RESUME_KEEP : FL_RESUME_SKIP,
                FL_REASON_BRANCH_NOT_CHOSEN);
   if (hook && r->was_final) return set(r, node, FL_RESUME_RUN, FL_REASON_HOOK);
+  if (FL_BUG(succeeded_runs_again) && in_graph && p->state == FL_NODE_SUCCEEDED)
+    return set(r, node, FL_RESUME_RUN, FL_REASON_RESUME_UNFINISHED);
+  if (FL_BUG(item_runs_twice) && !in_graph && p->state == FL_NODE_SUCCEEDED)
+    return set(r, node, FL_RESUME_RUN, FL_REASON_RESUME_UNFINISHED);
+  if (FL_BUG(skip_forgotten) && p->reason == FL_REASON_SKIP_ASKED)
+    return set(r, node, FL_RESUME_RUN, FL_REASON_RESUME_UNFINISHED);
   switch (p->state) {
   case FL_NODE_SUCCEEDED: return decide_kept(r, node, in_graph);
   case FL_NODE_SKIPPED:

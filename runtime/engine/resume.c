@@ -2,6 +2,7 @@
 // running, and queues the rest.
 #include "engine/replay.h"
 #include "engine/restore.h"
+#include "base/bug.h"
 
 fl_code fl_scheduler_plan_resume(fl_scheduler *s, const fl_run_row *row, const fl_resume_spec *spec,
                                  void (*each)(void *ud, const fl_resume_step *step), void *ud,
@@ -183,7 +184,7 @@ static void settle_fate(fl_attempt *a, fl_fate fate) {
   case FL_FATE_IS_LOST:
     (void)err;
     fl_attempt_end(
-        a, &(fl_outcome){.state = FL_ATTEMPT_LOST,
+        a, &(fl_outcome){.state = FL_BUG(lost_is_success) ? FL_ATTEMPT_SUCCEEDED : FL_ATTEMPT_LOST,
                          .exit_code = -1,
                          .error = "its process was lost with the engine or the supervisor"});
   }

@@ -1,6 +1,7 @@
 // The scheduler's turn: due -> claims -> commit -> starts, acknowledgements, events.
 // Invariant: between turns nothing is written that is not committed.
 #include "engine/run.h"
+#include "base/bug.h"
 
 int64_t fl_now(const fl_scheduler *s) {
   return s->clock.wall_ms(s->clock.ud);
@@ -118,6 +119,7 @@ void fl_scheduler_link(fl_scheduler *s, fl_attempt *a) {
 }
 
 void fl_scheduler_unlink(fl_scheduler *s, fl_attempt *a) {
+  if (FL_BUG(slot_not_freed) && a->number > 1) count_live(s, a, 1);
   fl_attempt **list = holds_slot(a) ? &s->live_slots : &s->live_free;
   if (a->prev)
     a->prev->next = a->next;
@@ -232,7 +234,7 @@ static void renew_leases(fl_scheduler *s) {
   s->lease_due_ms = s->run_count ? fl_ticks(s) + FL_LEASE_MS / 3 : -1;
   if (!s->run_count || !fl_scheduler_begin(s)) return;
   fl_error err;
-  for (size_t i = 0; i < s->run_count; i++)
+  for (size_t i = 0; i < s->run_count && !FL_BUG(lease_not_renewed); i++)
     if (fl_store_renew_lease(s->store, s->runs[i]->row.row, fl_now(s) + FL_LEASE_MS, &err))
       fl_scheduler_break(s, &err);
   fl_scheduler_check_cancels(s);
@@ -341,7 +343,7 @@ bool fl_scheduler_commit(fl_scheduler *s) {
 // With `group`: the commits of the last 100 ms reach the disk even when no other follows.
 static bool sync_when_due(fl_scheduler *s) {
   fl_error err;
-  if (fl_store_sync_due_ms(s->store, fl_ticks(s)) != 0) return true;
+  if (fl_store_sync_due_ms(s->store, fl_ticks(s)) != 0 || FL_BUG(group_not_synced)) return true;
   if (fl_store_sync(s->store, &err)) return fl_scheduler_break(s, &err);
   return true;
 }
@@ -381,6 +383,8 @@ fl_code fl_scheduler_step(fl_scheduler *s, uint32_t budget_ms, bool *again, fl_e
     run_dues(s);
     renew_leases(s);
     if (s->fill_wanted) fill(s);
+    if (FL_BUG(told_before_commit)) fl_scheduler_flush_events(s);
+    if (FL_BUG(started_before_commit)) (void)release(s);
     if (s->broken || !fl_scheduler_commit(s) || !sync_when_due(s)) break;
     sweep_ended(s);
     more = release(s) || s->fill_wanted || s->dirty;

@@ -4,6 +4,7 @@
 // of what executors may hold never passes `jobs`: one that is given more could start what waits
 // there before it is known that somebody else got the slot.
 #include "engine/run.h"
+#include "base/bug.h"
 
 static uint32_t pool_used(const fl_scheduler *s, uint32_t pool) {
   uint32_t used = 0; // derived from what lives, never counted up and down
@@ -26,7 +27,7 @@ static uint32_t map_used(const fl_scheduler *s, const fl_run *run, uint32_t map)
 
 bool fl_slots_fit(const fl_scheduler *s, const fl_run *run, const fl_queue_key *key,
                   uint32_t node) {
-  if (key->pool) {
+  if (key->pool && !FL_BUG(pool_ignored)) {
     uint32_t pool = run->pools[key->pool - 1], capacity = s->pools[pool].capacity;
     uint32_t weight = fl_plan_get_options(run->plan, node)->weight, used = pool_used(s, pool);
     // A node heavier than its whole pool still runs, alone: else it would wait for ever.

@@ -4,6 +4,7 @@
 // are signalled only when a child of ours, not reaped yet, is in them; everyone else through a
 // pidfd that is checked against the start time.
 #include "io/supervisor.h"
+#include "base/bug.h"
 #include <errno.h>
 #include <signal.h>
 #include <unistd.h>
@@ -51,7 +52,7 @@ static void collect(const fl_sup *sup, const fl_sup_child *child, sweep *w) {
 
 static void send(const sweep *w, int signal) {
   for (int i = 0; i < w->group_count; i++) kill(-w->groups[i], signal);
-  for (size_t i = 0; i < w->found.count; i++) {
+  for (size_t i = 0; i < w->found.count && !FL_BUG(descendants_left); i++) {
     const fl_proc *p = &w->found.items[i];
     if (!has_group(w, p->pgid)) fl_proc_signal(p->pid, p->start_ticks, signal);
   }
@@ -95,7 +96,7 @@ void fl_sup_kill(fl_sup *sup, fl_sup_child *child, int64_t grace_ms) {
   if (child->stage == FL_SUP_KILL) return;
   if (child->stage == FL_SUP_RUNNING) {
     child->stage = FL_SUP_TERM;
-    child->kill_at = sup->now + grace_ms;
+    child->kill_at = sup->now + (FL_BUG(term_without_kill) && grace_ms ? INT32_MAX : grace_ms);
     if (grace_ms > 0) signal_tree(sup, child, SIGTERM);
   } else if (sup->now + grace_ms < child->kill_at) {
     child->kill_at = sup->now + grace_ms;

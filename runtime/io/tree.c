@@ -1,5 +1,6 @@
 // Looks at processes through /proc.
 #include "io/tree.h"
+#include "base/bug.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -55,7 +56,9 @@ bool fl_proc_read(int pid, fl_proc *out) {
 
 bool fl_proc_is_alive(int pid, uint64_t start_ticks) {
   fl_proc p;
-  return fl_proc_read(pid, &p) && p.start_ticks == start_ticks && p.state != 'Z' && p.state != 'X';
+  return fl_proc_read(pid, &p) &&
+         (p.start_ticks == start_ticks || FL_BUG(pid_without_start_time)) && p.state != 'Z' &&
+         p.state != 'X';
 }
 
 bool fl_proc_signal(int pid, uint64_t start_ticks, int signal) {

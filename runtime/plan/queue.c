@@ -1,10 +1,11 @@
 // The binary heap behind the ready queues.
 #include "plan/queue.h"
+#include "base/bug.h"
 #include "base/err.h"
 
 bool fl_ready_goes_before(const fl_ready *a, const fl_ready *b) {
   if (a->priority != b->priority) return a->priority > b->priority;
-  return a->order < b->order;
+  return FL_BUG(ready_order_reversed) ? a->order > b->order : a->order < b->order;
 }
 
 void fl_heap_push(fl_heap *h, fl_ready item) {

@@ -58,6 +58,7 @@ bool sim_engine_open(sim_engine *e) {
   sim_executors(e, c.executors);
   e->scheduler = fl_scheduler_new(&c);
   e->alive = true;
+  e->overdue_ms = e->looked_ms = 0;
   e->frozen = e->patching = e->poked = false;
   return true;
 }

@@ -23,15 +23,16 @@ static randombytes_implementation implementation = {
     .implementation_name = name, .random = next_number, .buf = next_bytes};
 
 static int usage(void) {
-  fprintf(stderr, "usage: sim --seed N [--trace] | --seeds FROM..TO [--twice]\n"
+  fprintf(stderr, "usage: sim --seed N [--trace] | --seeds FROM..TO [--twice] [--stop]\n"
                   "  --trace  print what happens\n"
-                  "  --twice  run each seed twice and compare what happened\n");
+                  "  --twice  run each seed twice and compare what happened\n"
+                  "  --stop   end at the first failure\n");
   return 2;
 }
 
 typedef struct options {
   uint64_t from, to;
-  bool trace, twice;
+  bool trace, twice, stop;
 } options;
 
 static bool read_options(int argc, char **argv, options *o) {
@@ -42,6 +43,8 @@ static bool read_options(int argc, char **argv, options *o) {
       o->trace = true;
     } else if (!strcmp(argv[i], "--twice")) {
       o->twice = true;
+    } else if (!strcmp(argv[i], "--stop")) {
+      o->stop = true;
     } else if (!strcmp(argv[i], "--seed") && next) {
       o->from = o->to = strtoull(argv[++i], NULL, 10);
     } else if (!strcmp(argv[i], "--seeds") && next && strstr(next, "..")) {
@@ -70,7 +73,7 @@ int main(int argc, char **argv) {
   json_object_seed(1);
   randombytes_set_implementation(&implementation);
   fl_random_bytes(failure, 1); // the library's own first use is not part of a seed
-  for (uint64_t seed = o.from; seed <= o.to; seed++) {
+  for (uint64_t seed = o.from; seed <= o.to && !(o.stop && failed); seed++) {
     uint64_t digest = 0, again = 0;
     bool ok = run_once(seed, o.trace, failure, sizeof failure, &digest, &totals);
     if (ok && o.twice) {

@@ -98,6 +98,27 @@ static int64_t engine_due(sim_engine *e) {
   return due < 0 ? INT64_MAX : e->world->now_ms + due;
 }
 
+// A living engine that is not frozen keeps its lease, and with `group` syncs in time.
+static void check_alive(sim_engine *e) {
+  sim_world *w = e->world;
+  fl_run_row row;
+  if (!e->alive || e->frozen || e->mount->dead || w->disk.slow_ms || w->failed) return;
+  if (fl_store_sync_due_ms(e->store, w->now_ms) != 0) {
+    e->overdue_ms = 0;
+  } else if (!e->overdue_ms) {
+    e->overdue_ms = w->now_ms;
+  } else if (w->now_ms > e->overdue_ms + 1000) {
+    sim_fail(w, "what was committed is not synced after a second");
+  }
+  if (w->now_ms < e->looked_ms + 2000) return;
+  e->looked_ms = w->now_ms;
+  if (!w->run[0] || !sim_find_run(w, &row)) return;
+  if (!strcmp(row.owner, e->owner) && !fl_run_state_is_final(row.state) &&
+      row.lease_ms <= w->now_ms)
+    sim_fail(w, "the lease of a living owner has run out");
+  fl_run_row_deinit(&row);
+}
+
 void sim_world_turn(sim_world *w, int64_t until_ms) {
   int64_t next = until_ms, due = sim_tasks_due(w);
   if (due < next) next = due;
@@ -111,5 +132,6 @@ void sim_world_turn(sim_world *w, int64_t until_ms) {
     sim_engine *e = &w->engines[i];
     if (e->alive && !e->frozen && (e->poked || engine_due(e) <= w->now_ms)) sim_engine_step(e);
   }
+  for (int i = 0; i < SIM_ENGINES; i++) check_alive(&w->engines[i]);
   if (w->cut_pending) sim_power_cut(w);
 }

@@ -55,7 +55,8 @@ typedef struct sim_engine {
   fl_store *store;
   fl_scheduler *scheduler;
   uint32_t worker_slots, process_slots;
-  bool poked; // something happened: step
+  int64_t overdue_ms, looked_ms; // since when a sync is due; when its lease was looked at
+  bool poked;                    // something happened: step
 } sim_engine;
 
 /// How often a place has ended so far: what "fails twice, then works" counts.
