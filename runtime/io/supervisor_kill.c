@@ -45,7 +45,8 @@ static void add_own_child(const fl_sup *sup, sweep *w, int pid) {
 static void collect(const fl_sup *sup, const fl_sup_child *child, sweep *w) {
   memset(w, 0, sizeof *w);
   if (!child->reaped) add_own_child(sup, w, child->entry.pid);
-  for (fl_sup_orphan *o = sup->orphans; o && child->orphan_count; o = o->next) {
+  for (fl_sup_orphan *o = sup->orphans; o && child->orphan_count && !FL_BUG(descendants_left);
+       o = o->next) {
     if (o->tree == child) add_own_child(sup, w, o->entry.pid);
   }
 }

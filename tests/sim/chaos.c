@@ -24,18 +24,28 @@ static sim_engine *pick_alive(sim_world *w) {
 
 // ------------------------------------------------------------------------------------- resuming
 
+// A node that may be skipped or run again: not one that might still be running.
+static uint32_t pick_node(sim_world *w, bool finished) {
+  for (int tries = 0; tries < 8; tries++) {
+    uint32_t node = (uint32_t)sim_range(&w->random, 0, w->main.count - 1);
+    sim_node *n = sim_find_node(w, w->run, fl_graph_get_name(w->main.graph, node));
+    if (fl_graph_get_options(w->main.graph, node)->hook) continue;
+    if (finished ? n->state == FL_NODE_SUCCEEDED
+                 : n->state == FL_NODE_PENDING || n->state == FL_NODE_FAILED ||
+                       n->state == FL_NODE_UPSTREAM_FAILED || n->state == FL_NODE_CANCELLED)
+      return node;
+  }
+  return FL_NODE_NONE;
+}
+
 static void make_patch(sim_world *w, sim_patch *p) {
-  *p = (sim_patch){.vars = w->main.pure && sim_chance(&w->random, 10)};
-  if (sim_chance(&w->random, 10)) {
-    uint32_t node = (uint32_t)sim_range(&w->random, 0, w->main.count - 1);
-    p->any_rerun = !fl_graph_get_options(w->main.graph, node)->hook;
-    p->rerun[node] = p->any_rerun;
-  }
-  if (w->main.pure && sim_chance(&w->random, 8)) {
-    uint32_t node = (uint32_t)sim_range(&w->random, 0, w->main.count - 1);
-    p->any_skip = !p->rerun[node];
-    p->skip[node] = p->any_skip;
-  }
+  *p = (sim_patch){.vars = w->main.pure && sim_chance(&w->random, 15)};
+  uint32_t rerun = sim_chance(&w->random, 20) ? pick_node(w, true) : FL_NODE_NONE;
+  uint32_t skip = w->main.pure && sim_chance(&w->random, 25) ? pick_node(w, false) : FL_NODE_NONE;
+  p->any_rerun = rerun != FL_NODE_NONE;
+  if (p->any_rerun) p->rerun[rerun] = 1;
+  p->any_skip = skip != FL_NODE_NONE && skip != rerun;
+  if (p->any_skip) p->skip[skip] = 1;
 }
 
 // A rerun may start again, with nothing saved, once it is recorded; a little early is no harm.

@@ -6,7 +6,8 @@
 
 #define SIM_NODES_MAX 40
 #define SIM_ITEMS_MAX 6
-#define SIM_PATCHED   "patched" // the key that a patch sets; no result looks at it
+#define SIM_FAILED    "left_by_a_failure" // a key of what failed attempts leave
+#define SIM_PATCHED   "patched"           // the key that a patch sets; no result looks at it
 
 /// What a node does when it runs.
 typedef struct sim_spec {

@@ -123,6 +123,19 @@ static void check_parents(sim_engine *e, fl_attempt *a) {
              a->number, ended, count, good);
 }
 
+// What failed leaves nothing behind (process.c marks what it tries to).
+static void check_seen(sim_engine *e, fl_attempt *a) {
+  fl_buf inputs;
+  fl_error err;
+  fl_buf_init(&inputs, FL_VALUE_SIZE_MAX);
+  if (fl_attempt_write_inputs(a, &inputs, &err)) sim_fail(e->world, "%s", err.message);
+  if (strstr(fl_attempt_get_vars(a)->text, SIM_FAILED))
+    sim_fail(e->world, "%s sees vars of an attempt that failed", fl_attempt_get_name(a));
+  if (strstr(fl_buf_cstr(&inputs), SIM_FAILED))
+    sim_fail(e->world, "%s sees outputs of an attempt that failed", fl_attempt_get_name(a));
+  fl_buf_deinit(&inputs);
+}
+
 void sim_check_start(sim_engine *e, fl_attempt *a) {
   sim_world *w = e->world;
   const char *name = fl_attempt_get_name(a), *run = fl_attempt_get_run_id(a);
@@ -132,6 +145,7 @@ void sim_check_start(sim_engine *e, fl_attempt *a) {
   check_owner(e, run, "a start");
   check_claim(e, a);
   check_parents(e, a);
+  check_seen(e, a);
   sim_node *n = sim_find_node(w, run, name);
   if (n->succeeded && !a->options->hook) sim_fail(w, "%s has succeeded and starts again", name);
   if (n->state == FL_NODE_SKIPPED && n->reason == FL_REASON_SKIP_ASKED)

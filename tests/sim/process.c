@@ -104,6 +104,21 @@ static void check_saved(sim_engine *e, fl_attempt *a, sim_task *t) {
   }
 }
 
+// It has read its inputs when it starts; whoever hears of its end may have others.
+static void keep_results(fl_attempt *a, sim_task *t) {
+  fl_value *outputs = NULL, *vars = NULL;
+  sim_flow_results(a, &outputs, &vars);
+  t->outputs = outputs ? fl_strdup(outputs->text) : NULL;
+  t->vars = vars ? fl_strdup(vars->text) : NULL;
+  fl_value_unref(outputs);
+  fl_value_unref(vars);
+}
+
+void sim_task_deinit(sim_task *t) {
+  free(t->outputs);
+  free(t->vars);
+}
+
 static void start(void *ud, fl_attempt *a) {
   sim_engine *e = ud;
   sim_world *w = e->world;
@@ -129,6 +144,7 @@ static void start(void *ud, fl_attempt *a) {
   decide_outcome(w, &t, spec);
   if (t.kind != FL_KIND_PROCESS) fl_attempt_arm_timeout(a);
   check_saved(e, a, &t);
+  keep_results(a, &t);
   SIM_PUSH(w->tasks, w->task_count, w->task_capacity, t);
   if (holds_slot(&t))
     pump(w, e->slot, t.supervisor);
@@ -144,11 +160,15 @@ static void finish(sim_world *w, sim_task *t) {
   bool worker = t->kind == FL_KIND_WORKER;
   fl_outcome o = {.state = t->outcome, .exit_code = t->exit_code};
   if (t->outcome == FL_ATTEMPT_FAILED) o.error = "it failed";
-  if (t->outcome == FL_ATTEMPT_SUCCEEDED && a) sim_flow_results(a, &o.outputs, &o.vars);
+  if (t->outcome == FL_ATTEMPT_SUCCEEDED && t->outputs)
+    o.outputs = fl_value_new(t->outputs, strlen(t->outputs));
+  if (t->outcome == FL_ATTEMPT_SUCCEEDED && t->vars)
+    o.vars = fl_value_new(t->vars, strlen(t->vars));
   // What a failure leaves must never be seen by anybody.
   if (t->outcome == FL_ATTEMPT_FAILED && a && a->options->kind != FL_KIND_BRANCH) {
-    o.outputs = fl_value_new("{\"failed\":1}", 12);
-    o.vars = fl_value_new("{\"failed\":1}", 12);
+    static const char text[] = "{\"" SIM_FAILED "\":1}";
+    o.outputs = fl_value_new(text, sizeof text - 1);
+    o.vars = fl_value_new(text, sizeof text - 1);
   }
   t->state = t->kind == FL_KIND_PROCESS ? SIM_TOLD : SIM_GONE;
   t->attempt = NULL;
@@ -319,7 +339,10 @@ void sim_tasks_run(sim_world *w) {
   // Old ones that nobody can ask about any more.
   size_t kept = 0;
   for (size_t i = 0; i < w->task_count; i++)
-    if (w->tasks[i].state != SIM_GONE) w->tasks[kept++] = w->tasks[i];
+    if (w->tasks[i].state != SIM_GONE)
+      w->tasks[kept++] = w->tasks[i];
+    else
+      sim_task_deinit(&w->tasks[i]);
   w->task_count = kept;
 }
 

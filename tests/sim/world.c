@@ -81,6 +81,7 @@ void sim_world_deinit(sim_world *w) {
   sim_flow_free(&w->sub);
   for (size_t i = 0; i < w->saving_count; i++) free(w->savings[i]);
   free(w->savings);
+  for (size_t i = 0; i < w->task_count; i++) sim_task_deinit(&w->tasks[i]);
   free(w->tasks);
   free(w->supervisors);
   free(w->tries);

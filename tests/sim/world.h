@@ -35,8 +35,9 @@ typedef struct sim_task {
   int exit_code, saves;
   uint32_t pool, weight;
   bool cancelled, counted;
-  bool adopted;   // by an engine that did not start it
-  uint32_t saved; // its newest checkpoint
+  bool adopted;         // by an engine that did not start it
+  uint32_t saved;       // its newest checkpoint
+  char *outputs, *vars; // of a success, decided at its start; NULL: none, unchanged
 } sim_task;
 
 typedef struct sim_supervisor {
@@ -154,6 +155,7 @@ void sim_world_turn(sim_world *w, int64_t until_ms);
 // process.c
 void sim_executors(sim_engine *e, fl_executor *list);
 int sim_get_supervisor(sim_engine *e);
+void sim_task_deinit(sim_task *t);
 void sim_recover(void *ud, fl_run *run, const char *supervisor, fl_attempt **attempts,
                  fl_fate *fates, size_t count);
 /// Time of the next end or checkpoint; INT64_MAX: none.
