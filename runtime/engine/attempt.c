@@ -80,6 +80,12 @@ static int64_t put_record(fl_attempt *a) {
   return id;
 }
 
+// Of one that an engine before this one had started: how its end became known.
+static fl_reason found_by(const fl_attempt *a, const fl_outcome *o) {
+  if (!a->adopted || o->state == FL_ATTEMPT_LOST) return 0;
+  return a->scheduler->recovering ? FL_REASON_HARVESTED : FL_REASON_ADOPTED;
+}
+
 static bool record_end(fl_attempt *a, const fl_outcome *o, int64_t retry_at_ms) {
   fl_scheduler *s = a->scheduler;
   fl_run *run = a->run;
@@ -89,7 +95,7 @@ static bool record_end(fl_attempt *a, const fl_outcome *o, int64_t retry_at_ms) 
   fl_attempt_fill_row(a, &row);
   row.end_seq = ++run->seq;
   row.state = o->state;
-  row.end_reason = o->reason;
+  row.end_reason = o->reason ? o->reason : found_by(a, o);
   row.started_ms = o->started_ms;
   row.ended_ms = o->ended_ms;
   row.exit_code = o->exit_code;

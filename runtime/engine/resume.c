@@ -208,8 +208,10 @@ static void recover_attempts(fl_restore *r, fl_attempt **list, uint32_t *epochs,
       group[process ? size++ : --end] = list[i];
       list[i] = NULL;
     }
+    s->recovering = true; // what ends meanwhile had ended before
     if (*supervisor && s->config.recover)
       s->config.recover(s->config.ud, r->run, supervisor, group, fates, size);
+    s->recovering = false;
     for (size_t i = 0; i < size; i++)
       if (fates[i] != FL_FATE_IS_ENDED) settle_fate(group[i], fates[i]);
     for (size_t i = count; i > end; i--) settle_fate(group[i - 1], FL_FATE_IS_LOST);

@@ -147,6 +147,7 @@ struct fl_scheduler {
   size_t kept_bytes; // of outputs held for children
   bool dirty;        // something is written and not yet committed
   bool fill_wanted;
+  bool recovering; // asking what became of attempts of a dead engine
   bool broken;
   int64_t lease_due_ms; // monotonic
   fl_error error;       // what broke it

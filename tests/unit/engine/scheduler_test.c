@@ -147,17 +147,23 @@ static void a_resume_keeps_what_succeeded_and_runs_the_rest(void **state) {
   fake_close(&f);
 }
 
+static bool see_end_reason(void *ud, const fl_attempt_row *row) {
+  if (row->node == 0 && row->number == 1) *(fl_reason *)ud = row->end_reason;
+  return true;
+}
+
 // What recovery says of `a`, which ran when the engine died -> what the new engine starts.
 static void a_killed_engines_attempts_end_as_their_fate_says(void **state) {
   (void)state;
   static const struct {
     fl_fate fate;
     const char *starts;
+    fl_reason reason; // of the first attempt's end
   } rows[] = {
-      {FL_FATE_IS_RUNNING, ""},       // adopted: nothing is started
-      {FL_FATE_IS_ENDED, "b "},       // harvested: its child goes on
-      {FL_FATE_IS_NOT_STARTED, "a "}, // the same attempt
-      {FL_FATE_IS_LOST, "a "},        // another attempt
+      {FL_FATE_IS_RUNNING, "", FL_REASON_ADOPTED},   // nothing is started
+      {FL_FATE_IS_ENDED, "b ", FL_REASON_HARVESTED}, // its child goes on
+      {FL_FATE_IS_NOT_STARTED, "a ", 0},             // the same attempt
+      {FL_FATE_IS_LOST, "a ", 0},                    // another attempt
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     fake_engine f;
@@ -173,6 +179,10 @@ static void a_killed_engines_attempts_end_as_their_fate_says(void **state) {
     }
     fake_end(&f, "b", FL_ATTEMPT_SUCCEEDED);
     assert_int_equal(state_of(&f), FL_RUN_SUCCEEDED);
+    fl_error err;
+    fl_reason reason = 0;
+    assert_int_equal(fl_store_each_attempt(f.store, 1, see_end_reason, &reason, &err), FL_OK);
+    assert_int_equal(reason, rows[i].reason);
     fake_close(&f);
   }
 }
