@@ -112,6 +112,8 @@ fl_code fl_run_replay(fl_engine *e, const char *run, const fl_replay_options *op
                  "run %s has not ended (%s): only what is whole can be repeated; resume it, or "
                  "wait for it",
                  row.id, fl_run_state_text(row.state));
+  // What it saw is to be given again: it must be what it was.
+  if (!rc) rc = fl_store_check_run(store, row.row, err);
   if (!rc) rc = load_script(e, &row, o.current_script, &script, err);
   if (!rc) rc = start(e, script, &row, &o, run_id_out, err);
   fl_run_row_deinit(&row);

@@ -386,6 +386,12 @@ describe("a replay that is not possible", function()
     is_refused(3, "is not what was stored")
   end)
 
+  it("for what its nodes saw is damaged changes nothing", function()
+    succeeds(body)
+    change_store "UPDATE attempt SET vars_in = 2"
+    is_refused(3, "is not what was stored at its end")
+  end)
+
   it("for the run has not ended changes nothing", function()
     local going = box:start { box:write("flow.lua", script [[
       f.a = flow.shell { "sleep 30" } ]]), "--no-progress" }
