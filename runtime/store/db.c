@@ -31,6 +31,7 @@ fl_code fl_store_fail(fl_store *s, int rc, const char *verb, fl_error *err) {
                    "resume",
                    verb, s->path);
   switch (rc & 0xff) {
+  case SQLITE_ERROR: // our statements are sound: the schema that they name is not
   case SQLITE_CORRUPT:
   case SQLITE_NOTADB: return fl_store_fail_corrupt(s, err, "%s", text);
   case SQLITE_BUSY:
