@@ -116,6 +116,17 @@ function definition.add_options(out, node, depth)
   end
 end
 
+-- The modules that are loaded, looked up once a flow: a large one asks for each of its nodes.
+local function loaded_modules(flow)
+  if not flow.modules then
+    flow.modules = {}
+    for _, module in next, package.loaded do
+      if type(module) == "table" then flow.modules[module] = true end
+    end
+  end
+  return flow.modules
+end
+
 local inherited = { "env", "cwd", "capture", "stdin", "ok_codes", "limits" }
 
 --- The definition of a node of a built flow.
@@ -123,10 +134,7 @@ local inherited = { "env", "cwd", "capture", "stdin", "ok_codes", "limits" }
 ---@param node integer from 0
 ---@return string
 function definition.text(flow, node)
-  local out = { seen = {}, count = 0, modules = {} }
-  for _, module in next, package.loaded do
-    if type(module) == "table" then out.modules[module] = true end
-  end
+  local out = { seen = {}, count = 0, modules = loaded_modules(flow) }
   local options = flow.nodes[node + 1]
   local ty = known.node_type(options)
   out[1] = ty.name
