@@ -39,10 +39,11 @@ for _, path in ipairs(fs.glob(root .. "/runtime/*/*.h")) do
   newest = math.max(newest, changed(path))
 end
 
-local names = { "embedded" }
+local names, core = { "embedded" }, { "embedded" }
 for _, path in ipairs(fs.glob(root .. "/runtime/*/*.c")) do
   local name = path:match "runtime/(.*)%.c$":gsub("/", ".")
-  names[#names + 1] = name
+  if name ~= "store.image_main" then names[#names + 1] = name end
+  if not name:find "^cli%." then core[#core + 1] = name end
   build[name] = flow.shell {
     after = "flags",
     when = function(ctx)
@@ -53,9 +54,20 @@ for _, path in ipairs(fs.glob(root .. "/runtime/*/*.c")) do
   }
 end
 
-build.link = flow.shell { after = names, trigger = "none_failed", -- what is skipped is up to date
-  [[cd "$OUT" && {{ params.cc }} -rdynamic ]] .. table.concat(names, ".o ") .. [[.o -o flowlua \
-    $(pkg-config --libs $PACKAGES) -pthread -lm -ldl && ./flowlua version]],
-}
+local function link(objects, program)
+  return '{{ params.cc }} -rdynamic ' .. table.concat(objects, ".o ") .. ".o -o " .. program
+    .. " $(pkg-config --libs $PACKAGES) -pthread -lm -ldl"
+end
+
+-- An empty store as C: written by a program of the same code.
+build.store_image = flow.shell { after = core, trigger = "none_failed", -- skipped: up to date
+  [[test -z "$(find "$OUT"/store.*.o -newer "$OUT/store_image.o" 2>&1)" || {
+    (cd "$OUT" && ]] .. link(core, "store_image") .. [[ && ./store_image store_image.c) && ]]
+    .. COMPILE:format('"$OUT/store_image.c"', "store_image", "store_image", "store_image")
+    .. "\n}" }
+
+names[#names + 1] = "store_image"
+build.link = flow.shell { after = names, trigger = "none_failed",
+  'cd "$OUT" && ' .. link(names, "flowlua") .. " && ./flowlua version" }
 
 return build
