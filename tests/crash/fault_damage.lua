@@ -110,7 +110,7 @@ function damage.list(folder)
   end
   place.find_left(dir)
   -- Here, for the lanes would get in each other's way there.
-  place.write(folder .. "/whole.mend/view", (view(folder .. "/whole.mend")))
+  place.write(folder .. "/view.mend", (view(folder .. "/whole.mend")))
   local jobs = {}
   for i = 1, CASES do
     local log = i % 5 < 2
@@ -162,7 +162,7 @@ local function judge_base(dir, folder, found)
   if code ~= 0 then return found(("resume ends with %s: %s"):format(code, said:sub(-300))) end
   local got, shown, shown_code = view(dir)
   if got then
-    if got ~= place.read(folder .. "/whole.mend/view") then found("used: " .. got) end
+    if got ~= place.read(folder .. "/view.mend") then found("used: " .. got) end
   elseif shown_code ~= 3 or not is_refusal(shown) then
     found("show refuses without a clear word: " .. shown)
   end
