@@ -48,8 +48,8 @@ typedef enum fl_attempt_state {
   X(TRIGGER, "trigger", "its trigger rule is met")                                                 \
   X(RETRY, "retry", "the attempt before it failed and retries were left")                          \
   X(RETRY_LOST, "retry_lost", "the attempt before it was lost with its process")                   \
-  X(RESUME_FAILED, "resume_failed", "it had failed when the run was resumed")                      \
-  X(RESUME_UNFINISHED, "resume_unfinished", "it had not finished when the run was resumed")        \
+  X(RESUME_FAILED, "resume_failed", "it had failed")                                               \
+  X(RESUME_UNFINISHED, "resume_unfinished", "it had not finished")                                 \
   X(RERUN_ASKED, "rerun_asked", "it was asked to run again")                                       \
   X(RERUN_UPSTREAM, "rerun_upstream", "something it depends on runs again")                        \
   X(ADOPTED, "adopted", "its process was still running and was adopted")                           \

@@ -39,7 +39,7 @@ static const char *move_log(fl_copy *c, size_t index, const char *path) {
 static fl_code link_runs(fl_copy *c, int64_t now_ms, fl_error *err) {
   sqlite3_stmt *st;
   fl_code code = fl_store_prepare_own(
-      c->store, "UPDATE run SET fork_of=?2,created_ms=?3 WHERE row=?1", &st, err);
+      c->store, "UPDATE run SET fork_of=?2,created_ms=?3,resumes=0 WHERE row=?1", &st, err);
   for (size_t i = 0; !code && i < c->runs.count; i++) {
     sqlite3_bind_int64(st, 1, c->runs.to[i]);
     sqlite3_bind_int64(st, 2, c->runs.from[i]);

@@ -187,8 +187,7 @@ static void a_history_is_told_in_order(void **state) {
     assert_member(entry, "attempt", expected[i][2]);
     assert_string_equal(text_at(entry, "detail"), expected[i][3]);
   }
-  assert_string_equal(text_at(json_array_get(history, 2), "text"),
-                      "it had failed when the run was resumed");
+  assert_string_equal(text_at(json_array_get(history, 2), "text"), "it had failed");
   json_decref(json);
   fl_buf out;
   fl_buf_init(&out, 1000);
