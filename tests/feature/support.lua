@@ -235,7 +235,8 @@ function support.box()
   box.mark = ("FLOWLUA_TEST=%d.%d.%s"):format(C.getpid(), box_count, path:match("[^-]+$"))
   box.env = {
     PATH = os.getenv("PATH"), HOME = path, TMPDIR = path, LANG = "C.UTF-8", TZ = "UTC",
-    FLOWLUA_STATE = box.state, FLOWLUA_TEST = box.mark:match("=(.*)"),
+    FLOWLUA_STATE = box.state, FLOWLUA_BUG = os.getenv("FLOWLUA_BUG"),
+    FLOWLUA_TEST = box.mark:match("=(.*)"),
     ASAN_OPTIONS = os.getenv("ASAN_OPTIONS"), UBSAN_OPTIONS = os.getenv("UBSAN_OPTIONS"),
     LSAN_OPTIONS = os.getenv("LSAN_OPTIONS"),
   }
