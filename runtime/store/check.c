@@ -7,11 +7,11 @@
 
 // What is kept of a run and does not change between its end and its next resume. All columns: those
 // that are added later are sealed too. Ordered by key, as these tables are.
-#define RUN_COLUMNS                                                                                \
-  "id,flow,definition,script,state,time_ms,\"trigger\",params,vars,started_ms,ended_ms,error,"     \
-  "selection,interval_from_ms,interval_to_ms"
+static const char run_part[] =
+    "SELECT id,flow,definition,script,state,time_ms,\"trigger\",params,vars,started_ms,ended_ms,"
+    "error,selection,interval_from_ms,interval_to_ms FROM run WHERE row=?1";
 static const char *const parts[FL_STORE_SEAL_PARTS] = {
-    "SELECT " RUN_COLUMNS " FROM run WHERE row=?1",
+    run_part,
     "SELECT * FROM attempt WHERE run=?1 ORDER BY node,number",
     "SELECT * FROM decision WHERE run=?1 ORDER BY node,seq",
     "SELECT * FROM instance WHERE run=?1 ORDER BY node",
