@@ -130,7 +130,9 @@ end
 ---@return string? reason
 ---@return integer? automatic how many proposals of a run may be applied by themselves, 0: not this
 function adviser.ask(flow, info)
-  local given, name = flow.options.on_breakpoint(adviser.breakpoint(flow, info))
+  local ok, given, name = patch.limited("on_breakpoint", flow.options.on_breakpoint,
+    adviser.breakpoint(flow, info))
+  if not ok then error(given, 0) end
   if given == nil or given == false then return nil end
   patch.check_shape(given, "on_breakpoint")
   for _, key in ipairs { "script", "rename" } do

@@ -116,12 +116,15 @@ function definition.add_options(out, node, depth)
   end
 end
 
--- The modules that are loaded, looked up once a flow: a large one asks for each of its nodes.
+-- The modules that are not the script's own, looked up once a flow: a large one asks for each of
+-- its nodes.
 local function loaded_modules(flow)
   if not flow.modules then
     flow.modules = {}
-    for _, module in next, package.loaded do
-      if type(module) == "table" then flow.modules[module] = true end
+    for name, module in next, package.loaded do
+      if type(module) == "table" and not (flow.own_modules or {})[name] then
+        flow.modules[module] = true
+      end
     end
   end
   return flow.modules
@@ -153,10 +156,7 @@ end
 --- The same option by option, to say which of them differ: { name = text }.
 ---@return table<string, string>
 function definition.parts(flow, node)
-  local modules, parts = {}, {}
-  for _, module in next, package.loaded do
-    if type(module) == "table" then modules[module] = true end
-  end
+  local modules, parts = loaded_modules(flow), {}
   local function describe(name, v)
     local out = { seen = {}, count = 0, modules = modules }
     add_value(out, v, 0)

@@ -250,6 +250,9 @@ function loader.load(options)
   script.returned = #states
   add_called(states)
   script.flows = compile(states, options)
+  local own = {} -- what was required from beside the script
+  for _, name in ipairs(sources.modules) do own[name] = true end
+  for _, flow in ipairs(script.flows) do flow.own_modules = own end
   host.use(script.flows)
   return script
 end

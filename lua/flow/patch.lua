@@ -142,13 +142,41 @@ function patch.add(to, more)
   end
 end
 
+-- ------------------------------------------------------------------------------------ limits
+
+local SECONDS_MAX = 5
+
+--- Calls code that is not a node's: without an end it would keep the engine for ever. Compiled code
+--- calls no hook, so nothing is compiled meanwhile. Returns what xpcall() does.
+---@param what string for the message
+---@param fn function
+function patch.limited(what, fn, ...)
+  local ends, stopped = os.clock() + SECONDS_MAX, false
+  local was_on = jit.status()
+  jit.off()
+  jit.flush()
+  debug.sethook(function()
+    if os.clock() > ends then
+      stopped = true
+      error(("%s took longer than %d s"):format(what, SECONDS_MAX), 0)
+    end
+  end, "", 100000)
+  local results = { xpcall(fn, function(err)
+    if stopped or type(err) ~= "string" then return err end
+    return (err:gsub("\nstack traceback:.*$", ""))
+  end, ...) }
+  debug.sethook()
+  if was_on then jit.on() end
+  return unpack(results, 1, table.maxn(results))
+end
+
 -- ------------------------------------------------------------------------------------ files
 
 local function read_lua(path, text)
   local chunk, problem = loadstring(text, "@" .. path)
   if not chunk then error(problem, 0) end
   setfenv(chunk, { null = value.null })
-  local ok, result = pcall(chunk)
+  local ok, result = patch.limited("the patch", chunk)
   if not ok then error(tostring(result), 0) end
   return result
 end
@@ -161,7 +189,8 @@ local function read_file(path)
   file:close()
   if not text then error(("patch: cannot read '%s'"):format(path), 0) end
   local result
-  if text:find "^%s*{" and not path:find "%.lua$" then
+  text = text:gsub("^\239\187\191", "")
+  if path:find "%.json$" or (text:find "^%s*[{%[]" and not path:find "%.lua$") then
     result, problem = value.parse(text)
     if problem then error(("%s: %s"):format(path, problem), 0) end
   else
@@ -175,9 +204,14 @@ end
 
 -- ------------------------------------------------------------------------------------ texts
 
-local function parse(text)
+-- JSON, else text; but what begins as JSON is meant as JSON.
+local function parse(text, flag)
   local result, problem = value.parse(text)
+  if problem and text:find "^%s*[%[{]" then
+    error(("--%s: %s: %s"):format(flag, text, problem), 0)
+  end
   if problem then return text end
+  if result == nil then return value.null end
   return result
 end
 
@@ -227,26 +261,29 @@ local function from_texts(flow, request)
   if request.params then more.params = typed_params(flow, request.params) end
   each("vars", function(to, text)
     local name, rest = split(text, "set", "k=v")
-    to[name] = parse(rest)
+    to[name] = parse(rest, "set")
   end)
   for key, flag in next, { outputs = "output", options = "option" } do
     each(key, function(to, text)
       local node, name, rest = split_path(flow, text, flag)
       to[node] = to[node] or {}
-      to[node][name] = parse(rest)
+      to[node][name] = parse(rest, flag)
     end)
   end
   each("checkpoints", function(to, text)
     local name, rest = split(text, "checkpoint", "NODE=value")
-    to[name] = parse(rest)
+    to[name] = parse(rest, "checkpoint")
   end)
   for _, name in ipairs(request.drop_checkpoints or {}) do
     more.checkpoints = more.checkpoints or {}
+    if more.checkpoints[name] ~= nil then
+      error(("node '%s': --checkpoint or --drop-checkpoint, not both"):format(name), 0)
+    end
     more.checkpoints[name] = value.null
   end
   each("succeed", function(to, text)
     local name, rest = text:match "^([^=]+)=(.*)$"
-    to[name or text] = rest and parse(rest) or {}
+    if rest then to[name] = parse(rest, "succeed") else to[text] = {} end
   end)
   each("rename", function(to, text)
     local old, new = split(text, "rename", "OLD=NEW")
@@ -290,9 +327,16 @@ end
 
 local function check_node(flow, path, name)
   if flow.graph:find(name) then return end
+  local map = name:match "^(.*)%[%d+%]$"
+  if map and flow.graph:find(map) then
+    fail(path, ('"%s" is an item of "%s": name its map'):format(name, map))
+  end
   fail(path, ('flow "%s" has no node "%s"%s'):format(flow.key, name,
     suggest.hint(name, node_names(flow))))
 end
+
+-- What does not go together, for one node.
+local exclusive = { "skip", "succeed", "rerun", "keep", "outputs" }
 
 local function check_exclusive(given)
   local said = {}
@@ -303,9 +347,12 @@ local function check_exclusive(given)
     end
     said[name] = what
   end
-  for _, name in ipairs(given.skip or {}) do say("skip", name) end
-  for name in next, given.succeed or {} do say("succeed", name) end
-  for _, name in ipairs(given.rerun or {}) do say("rerun", (name:gsub("%+$", ""))) end
+  for _, key in ipairs(exclusive) do
+    for at, v in next, given[key] or {} do
+      local name = type(at) == "number" and v or at
+      if name ~= "*" then say(key, (name:gsub("%+$", ""))) end
+    end
+  end
 end
 
 --- Checks that `given` fits the flow that goes on with it. Raises a sentence.
@@ -321,6 +368,9 @@ function patch.check_flow(flow, given, before)
   end
   for _, key in ipairs { "outputs", "checkpoints", "succeed" } do
     for name in next, given[key] or {} do check_node(flow, key .. "." .. name, name) end
+  end
+  if given.rename and next(given.rename) and not given.script then
+    fail("rename", "a node gets another name in a mended script: give it, too (`script`)")
   end
   for old, new in next, given.rename or {} do
     check_node(before, "rename." .. old, old)

@@ -59,18 +59,31 @@ static bool see_number(void *ud, const fl_definition_node_row *row) {
   return n->number == FL_NODE_NONE;
 }
 
+static fl_code last_outputs(fl_patching *p, uint32_t node, outputs_of *o, fl_error *err) {
+  const char *name = fl_graph_get_name(p->flow->graph, node);
+  const char *former = p->renamed && p->renamed[node] ? p->renamed[node] : name;
+  number_of n = {.name = former, .number = FL_NODE_NONE};
+  fl_store *store = p->engine->store;
+  fl_code rc = fl_store_each_definition_node(store, p->row.definition, see_number, &n, err);
+  *o = (outputs_of){.number = n.number};
+  return rc ? rc : fl_store_each_attempt(store, p->row.row, see_outputs, o, err);
+}
+
+static fl_code has_succeeded(fl_patching *p, uint32_t node, bool *yes, fl_error *err) {
+  outputs_of o;
+  fl_code rc = last_outputs(p, node, &o, err);
+  *yes = !rc && o.state == FL_ATTEMPT_SUCCEEDED;
+  return rc;
+}
+
 // What the node left when it succeeded last; it must have.
 static fl_code read_outputs(fl_patching *p, uint32_t node, json_t **out, fl_error *err) {
   fl_value *base = NULL;
   const char *name = fl_graph_get_name(p->flow->graph, node);
-  const char *former = p->renamed && p->renamed[node] ? p->renamed[node] : name;
-  number_of n = {.name = former, .number = FL_NODE_NONE};
-  outputs_of o = {0};
+  outputs_of o;
   *out = NULL;
   fl_store *store = p->engine->store;
-  fl_code rc = fl_store_each_definition_node(store, p->row.definition, see_number, &n, err);
-  o.number = n.number;
-  if (!rc) rc = fl_store_each_attempt(store, p->row.row, see_outputs, &o, err);
+  fl_code rc = last_outputs(p, node, &o, err);
   if (!rc && o.state != FL_ATTEMPT_SUCCEEDED)
     rc = fl_fail(
         err, FL_E_USAGE,
@@ -106,6 +119,12 @@ static fl_code resolve_outputs(fl_patching *p, fl_error *err) {
   p->succeed = fl_alloc_zero(fl_graph_get_count(p->flow->graph) + 1, 1);
   json_object_foreach(succeed, name, changes) {
     uint32_t node = find(p, name, strlen(name));
+    bool done = false;
+    // What has succeeded keeps what it gave, unless other outputs are named.
+    if (json_is_object(changes) && !json_object_size(changes))
+      rc = has_succeeded(p, node, &done, err);
+    if (rc) return rc;
+    if (done) continue;
     p->succeed[node] = 1;
     fl_value_unref(p->outputs[node]);
     p->outputs[node] = fl_value_from_json(changes);

@@ -11,7 +11,7 @@ static int cancel_run(const fl_cli *cli) {
   fl_error err = {0};
   char run_id[32];
   bool kill = fl_cli_has(cli, "kill");
-  int code = fl_cli_engine_open(cli, FL_CLI_WRITE, NULL, &engine);
+  int code = fl_cli_engine_open(cli, FL_CLI_CHANGE, NULL, &engine);
   if (code != FL_EXIT_OK) return code;
   if (fl_run_find(engine.engine, cli->words[0], run_id, &err) != FL_OK ||
       fl_run_cancel(engine.engine, run_id, kill, &err) != FL_OK)

@@ -130,7 +130,8 @@ const char *fl_cli_suggest(const char *word, const char *const *names, size_t co
 
 typedef enum fl_cli_access {
   FL_CLI_READ,    // look only; nothing is created
-  FL_CLI_WRITE,   // run, resume, cancel
+  FL_CLI_WRITE,   // run: makes the state directory when there is none
+  FL_CLI_CHANGE,  // resume, replay, cancel: it must be there
   FL_CLI_SCRATCH, // only scripts are looked at: a state of its own that is gone afterwards
 } fl_cli_access;
 
@@ -144,7 +145,7 @@ typedef struct fl_cli_engine {
 const char *fl_cli_state_dir(const fl_cli *cli);
 /// Opens with the global options and `config`'s own fields (NULL: none). Returns FL_EXIT_OK, or the
 /// exit code after a message was printed.
-FL_MUST int fl_cli_engine_open(const fl_cli *cli, fl_cli_access access, const fl_config *config,
+FL_MUST int fl_cli_engine_open(const fl_cli *cli, fl_cli_access how, const fl_config *config,
                                fl_cli_engine *out);
 /// The same, but a state that is not there yet is no error: then out->engine is NULL.
 FL_MUST int fl_cli_engine_open_existing(const fl_cli *cli, fl_cli_engine *out);

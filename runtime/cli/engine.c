@@ -38,14 +38,14 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
   return 0;
 }
 
-static fl_code open_engine(const fl_cli *cli, fl_cli_access access, const fl_config *config,
+static fl_code open_engine(const fl_cli *cli, fl_cli_access how, const fl_config *config,
                            fl_cli_engine *out, fl_error *err) {
   char helper[PATH_MAX];
   fl_config c = {0};
   if (config) c = *config;
   c.size = sizeof c;
   c.state_dir = fl_cli_state_dir(cli);
-  if (access == FL_CLI_SCRATCH) {
+  if (how == FL_CLI_SCRATCH) {
     out->scratch = make_scratch();
     if (out->scratch) c.state_dir = out->scratch;
   }
@@ -53,15 +53,25 @@ static fl_code open_engine(const fl_cli *cli, fl_cli_access access, const fl_con
   c.lua_dir = fl_cli_get(cli, "lua");
   if (!c.lua_dir) c.lua_dir = getenv("FLOWLUA_LUA");
   if (c.lua_dir && !*c.lua_dir) c.lua_dir = NULL;
-  c.read_only = access == FL_CLI_READ;
+  c.read_only = how == FL_CLI_READ;
   return fl_engine_open(&c, &out->engine, err);
 }
 
-int fl_cli_engine_open(const fl_cli *cli, fl_cli_access access, const fl_config *config,
+// What is to be changed must be there: a mistyped --state makes no new one.
+static bool has_store(const fl_cli *cli) {
+  fl_cli_text path = {0};
+  fl_cli_text_addf(&path, "%s/flowlua.db", fl_cli_state_dir(cli));
+  bool there = access(fl_cli_text_cstr(&path), F_OK) == 0;
+  fl_cli_text_deinit(&path);
+  return there;
+}
+
+int fl_cli_engine_open(const fl_cli *cli, fl_cli_access how, const fl_config *config,
                        fl_cli_engine *out) {
   fl_error err = {0};
   *out = (fl_cli_engine){0};
-  if (open_engine(cli, access, config, out, &err) == FL_OK) return FL_EXIT_OK;
+  if (how == FL_CLI_CHANGE && !has_store(cli)) how = FL_CLI_READ; // says that it is not there
+  if (open_engine(cli, how, config, out, &err) == FL_OK) return FL_EXIT_OK;
   fl_cli_engine_close(out);
   return fl_cli_fail(&err);
 }

@@ -134,7 +134,7 @@ static int replay_run(const fl_cli *cli) {
   if (fl_cli_detach_wanted(cli)) return fl_cli_detach(cli);
   fl_cli_watch_init(&watch, cli);
   if (!fl_cli_watch_config(&watch, &config, &pools)) goto out;
-  code = fl_cli_engine_open(cli, FL_CLI_WRITE, &config, &engine);
+  code = fl_cli_engine_open(cli, FL_CLI_CHANGE, &config, &engine);
   if (code == FL_EXIT_OK) code = start_and_follow(&watch, engine.engine);
 out:
   fl_cli_engine_close(&engine);

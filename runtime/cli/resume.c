@@ -56,6 +56,7 @@ static fl_texts take_names(patch_request *r, const fl_cli *cli, const char *opti
 // False: a message was printed.
 static bool request_init(patch_request *r, const fl_cli *cli) {
   int64_t proposal = 0;
+  size_t files = 0;
   *r = (patch_request){.patch = {.size = sizeof(fl_patch)}};
   fl_patch *p = &r->patch;
   p->file = fl_cli_get(cli, "patch");
@@ -75,6 +76,11 @@ static bool request_init(patch_request *r, const fl_cli *cli) {
   p->script = fl_cli_get(cli, "script");
   p->reason = fl_cli_get(cli, "reason");
   p->author = fl_cli_get(cli, "author");
+  free(fl_cli_get_all(cli, "patch", &files));
+  if (files > 1) {
+    fl_cli_usage("--patch is given %zu times: put the changes into one file", files);
+    return false;
+  }
   if (!fl_cli_get_number(cli, "accept", 1, UINT32_MAX, &proposal)) return false;
   p->proposal = (uint32_t)proposal;
   return true;
@@ -200,6 +206,23 @@ static int resume_and_follow(const fl_cli *cli, fl_cli_watch *w, fl_engine *engi
   return code != FL_EXIT_OK ? code : fl_cli_watch_finish(w, engine);
 }
 
+// A run is taken in only when what is asked of it is sound: looked at in a state of its own first.
+// False: a message was printed.
+static bool would_resume(const fl_cli *cli, const fl_config *config, const fl_patch *patch) {
+  fl_cli_engine scratch = {0};
+  fl_error err = {0};
+  char id[32], *plan = NULL;
+  if (is_empty(patch)) return true;
+  if (fl_cli_engine_open(cli, FL_CLI_SCRATCH, config, &scratch) != FL_EXIT_OK) return false;
+  // What is wrong with the file itself is told when it is taken in.
+  bool sound = fl_run_import(scratch.engine, cli->words[0], id, &err) != FL_OK ||
+               fl_run_resume_plan(scratch.engine, id, patch, &plan, &err) == FL_OK;
+  if (!sound) (void)fl_cli_fail(&err);
+  fl_free(plan);
+  fl_cli_engine_close(&scratch);
+  return sound;
+}
+
 static int resume_run(const fl_cli *cli) {
   patch_request request;
   fl_cli_watch watch;
@@ -213,7 +236,10 @@ static int resume_run(const fl_cli *cli) {
   if (fl_cli_detach_wanted(cli)) return fl_cli_detach(cli);
   fl_cli_watch_init(&watch, cli);
   if (!request_init(&request, cli) || !fl_cli_watch_config(&watch, &config, &pools)) goto out;
-  fl_cli_access access = !plan ? FL_CLI_WRITE : file ? FL_CLI_SCRATCH : FL_CLI_READ;
+  fl_cli_access access = plan   ? (file ? FL_CLI_SCRATCH : FL_CLI_READ)
+                         : file ? FL_CLI_WRITE
+                                : FL_CLI_CHANGE;
+  if (file && !plan && !would_resume(cli, &config, &request.patch)) goto out;
   code = fl_cli_engine_open(cli, access, &config, &engine);
   if (code != FL_EXIT_OK) goto out;
   if (choose_run(cli, &watch, engine.engine, &err) != FL_OK ||

@@ -50,7 +50,7 @@ void fl_call_ended(fl_run *child) {
 }
 
 // Enters the run that an earlier attempt started. False: there is none, start one.
-static bool enter(fl_attempt *a, const fl_flow *sub) {
+static bool enter(fl_attempt *a, const fl_flow *sub, fl_value *params) {
   fl_scheduler *s = a->scheduler;
   fl_node_run *n = fl_run_get_node(a->run, a->node);
   int64_t child = a->child_run ? a->child_run : n->child_run;
@@ -64,6 +64,14 @@ static bool enter(fl_attempt *a, const fl_flow *sub) {
   }
   a->child_run = child;
   fl_resume_spec spec = {.flow = sub, .parent = a};
+  fl_value *old = NULL;
+  // What the call gives now holds from here on: params of the caller may have been mended.
+  if (fl_store_get_value(s->store, row.params, &old, &err)) {
+    fl_run_row_deinit(&row);
+    return fail(a, err.message), true;
+  }
+  if (!old || !fl_value_equal(old, params)) spec.params = params;
+  fl_value_unref(old);
   if (sub->script_store_id != row.script) { // its script was mended with that of its caller
     spec.script_store_id = sub->script_store_id;
     if (s->config.load_flow) spec.before = s->config.load_flow(s->config.ud, row.script, sub->key);
@@ -98,7 +106,7 @@ static void call_start(void *ud, fl_attempt *a) {
     fail(a, err.message);
     return;
   }
-  if (!enter(a, sub) && fl_scheduler_begin(s)) {
+  if (!enter(a, sub, params) && fl_scheduler_begin(s)) {
     fl_run_spec spec = {.flow = sub,
                         .time_ms = a->run->row.time_ms,
                         .interval_from_ms = a->run->row.interval_from_ms,

@@ -1,5 +1,5 @@
-// Asks the flow of a failed run what it would change, and keeps that as a proposal in the commit of
-// the run's end.
+// Asks the flow of a failed run what it would change, when the failure is recorded and told, and
+// keeps that as a proposal.
 #include "engine/run.h"
 #include "store/read.h"
 
@@ -24,7 +24,11 @@ static void want(fl_run *run, uint32_t proposal) {
 static fl_code keep(fl_run *run, const fl_advice *advice, fl_error *err) {
   fl_store *store = run->scheduler->store;
   counting c = {0};
-  fl_code rc = fl_store_each_proposal(store, run->row.row, count_applied, &c, err);
+  // Meanwhile somebody may have resumed it: what was proposed is of no use then.
+  if (!fl_scheduler_begin(run->scheduler)) return *err = run->scheduler->error, err->code;
+  fl_code rc = fl_store_fence(store, run->row.row, run->row.epoch, err);
+  if (rc == FL_E_FENCED) return FL_OK;
+  if (!rc) rc = fl_store_each_proposal(store, run->row.row, count_applied, &c, err);
   if (!rc) rc = fl_store_put_value(store, advice->patch, err);
   fl_proposal_row row = {.epoch = run->row.epoch,
                          .at_ms = fl_now(run->scheduler),
@@ -53,8 +57,6 @@ void fl_run_propose(fl_run *run) {
   fl_advice advice = {0};
   fl_error err;
   fl_buf info;
-  // A sub-flow is mended through the run that called it.
-  if (!run->flow->has_adviser || run->row.parent_run) return;
   fl_buf_init(&info, 64u << 20);
   fl_code rc = fl_read_store_breakpoint(s->store, &run->row, &info, &err);
   if (!rc) rc = run->flow->hooks->advise(run->flow, fl_buf_cstr(&info), &advice, &err);

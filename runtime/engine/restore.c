@@ -323,8 +323,12 @@ static void decide(fl_restore *r, uint32_t node) {
 static void decide_instances(fl_restore *r) {
   for (uint32_t i = r->run->graph_count; i < r->count; i++) {
     uint32_t map = fl_plan_get_map(r->run->plan, i);
+    bool closed =
+        r->reasons[map] == FL_REASON_SKIP_ASKED || r->reasons[map] == FL_REASON_SUCCEED_ASKED;
     if (r->reasons[map] == FL_REASON_RERUN_ASKED)
       set(r, i, FL_RESUME_RUN, FL_REASON_RERUN_ASKED);
+    else if (closed && r->past[i].state != FL_NODE_SUCCEEDED)
+      set(r, i, FL_RESUME_SKIP, FL_REASON_SKIP_ASKED);
     else
       decide(r, i);
   }

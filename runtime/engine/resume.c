@@ -4,11 +4,34 @@
 #include "engine/restore.h"
 #include "base/bug.h"
 
+// What the plan decides at once, before anything has run: what is behind a skipped node is skipped,
+// too.
+static void foresee(fl_restore *r) {
+  fl_plan *plan = r->run->plan;
+  fl_decision d;
+  for (uint32_t i = 0; i < r->count; i++) {
+    fl_node_state state = r->past[i].state;
+    if (r->reasons[i] == FL_REASON_SUCCEED_ASKED) state = FL_NODE_SUCCEEDED;
+    if (r->actions[i] == FL_RESUME_SKIP) state = FL_NODE_SKIPPED;
+    if (r->actions[i] == FL_RESUME_RUN) continue;
+    if (r->past[i].reason == FL_REASON_NOT_SELECTED)
+      fl_plan_ignore(plan, i);
+    else
+      fl_plan_restore(plan, i, state);
+  }
+  fl_plan_begin(plan);
+  while (fl_plan_take_decision(plan, &d)) {
+    r->actions[d.node] = FL_RESUME_SKIP;
+    r->reasons[d.node] = d.reason;
+  }
+}
+
 fl_code fl_scheduler_plan_resume(fl_scheduler *s, const fl_run_row *row, const fl_resume_spec *spec,
                                  void (*each)(void *ud, const fl_resume_step *step), void *ud,
                                  fl_error *err) {
   fl_restore r;
   fl_code rc = fl_restore_open(&r, s, row, spec, err);
+  if (!rc) foresee(&r);
   for (uint32_t i = 0; i < r.count && !rc; i++) {
     fl_resume_step step = {.node = fl_run_get_name(r.run, i),
                            .action = r.actions[i],

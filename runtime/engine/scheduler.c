@@ -313,11 +313,21 @@ static void fill(fl_scheduler *s) {
 
 // ------------------------------------------------------------------------------------- the turn
 
+// Once their ends are durable and told: an adviser may take its time, and holds no lock meanwhile.
+static void ask_advisers(fl_scheduler *s) {
+  for (size_t i = 0; i < s->run_count && !s->broken; i++) {
+    fl_run *run = s->runs[i];
+    if (!run->asks_adviser || run->phase != FL_PHASE_ENDED || run->live_count) continue;
+    run->asks_adviser = false;
+    fl_run_propose(run);
+  }
+}
+
 static void sweep_ended(fl_scheduler *s) {
   size_t kept = 0;
   for (size_t i = 0; i < s->run_count; i++) {
     fl_run *run = s->runs[i];
-    if (run->phase != FL_PHASE_ENDED || run->live_count) {
+    if (run->phase != FL_PHASE_ENDED || run->live_count || run->asks_adviser) {
       s->runs[kept++] = run;
       continue;
     }
@@ -388,6 +398,9 @@ fl_code fl_scheduler_step(fl_scheduler *s, uint32_t budget_ms, bool *again, fl_e
     if (s->broken || !fl_scheduler_commit(s) || !sync_when_due(s)) break;
     sweep_ended(s);
     more = release(s) || s->fill_wanted || s->dirty;
+    if (more) continue; // what is told is flushed first
+    ask_advisers(s);
+    more = s->dirty || s->event_count;
     if (fl_ticks(s) >= until) break;
   }
   *again = more && !s->broken;

@@ -50,7 +50,7 @@ static bool same(const json_t *a, const json_t *b) {
 }
 
 static const char *name_of(const blame *b, uint32_t number) {
-  for (size_t i = 0; i < b->side.nodes.count; i++)
+  for (size_t i = 0; i < b->side.nodes.known; i++)
     if (b->side.nodes.nodes[i].node == number)
       return fl_read_side_get_name(&b->side, &b->side.nodes.nodes[i]);
   return NULL; // a mended script has it no more
@@ -245,6 +245,8 @@ static fl_code write_blame(blame *b, const char *key, fl_buf *out, fl_error *err
                            : "nothing in run '%s' ever set the var '%s' (outputs: NODE.KEY)",
                    b->side.run.id, key);
   qsort(b->list, b->count, sizeof *b->list, by_time);
+  for (size_t i = 1; i < b->count; i++) // a patch sets what was there last
+    if (b->list[i].how == BY_PATCH) b->list[i].from = json_incref(b->list[i - 1].to);
   fl_buf_addf(out, "{\"run\":\"%s\",\"key\":", b->side.run.id);
   fl_read_add_text(out, b->key);
   fl_buf_add_str(out, ",\"node\":");

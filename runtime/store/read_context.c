@@ -221,6 +221,8 @@ fl_code fl_read_store_context(fl_store *s, const fl_run_row *run, const char *no
   if (code) return code;
   code = fl_read_side_open(&c.side, s, run->row, err);
   if (!code) c.node = fl_read_side_find(&c.side, node);
+  // A node that a mended script has no more is found too.
+  if (!code && !c.node) c.node = fl_read_nodes_find(&c.side.nodes, node);
   if (!code && !c.node) code = fl_read_fail_node(&c.side.run, node, err);
   if (!code && c.node) code = load_checkpoint(&c, err);
   if (!code && c.node) code = load_attempts(&c, attempt, err);

@@ -20,6 +20,7 @@ typedef struct fl_read_nodes {
   fl_buf text;
   fl_read_node *nodes;
   size_t declared, count, capacity;
+  size_t known; // with those behind `count` that a mended script has no more: found by name only
   uint32_t *places; // of a mended run: index in `nodes` by number; NULL: numbers are indexes
   uint32_t place_count;
 } fl_read_nodes;

@@ -147,6 +147,33 @@ static void arrange_instances(fl_read_nodes *n) {
   qsort(instances, count, sizeof *instances, by_map);
 }
 
+/// What a mended script has no more is not listed, but who asks for it by name gets its history.
+static fl_code load_removed(fl_store *s, int64_t definition, fl_read_nodes *n, fl_error *err) {
+  sqlite3_stmt *st;
+  bool row = false;
+  size_t listed = n->count, none = n->text.size;
+  fl_code code = fl_store_prepare_own(s,
+                                      "SELECT node,name,type FROM definition_node"
+                                      " WHERE definition=?1 AND removed IS NOT NULL",
+                                      &st, err);
+  if (code) return code;
+  sqlite3_bind_int64(st, 1, definition);
+  fl_buf_add(&n->text, "[]", 3);
+  while (!(code = fl_store_read(s, st, &row, err)) && row && !n->text.failed) {
+    fl_read_node *node = grow(n);
+    *node = (fl_read_node){.node = (uint32_t)sqlite3_column_int64(st, 0),
+                           .index = FL_READ_NONE,
+                           .name = add_text(&n->text, st, 1),
+                           .type = add_text(&n->text, st, 2),
+                           .parents = none,
+                           .map_node = FL_READ_NONE};
+  }
+  sqlite3_finalize(st);
+  n->known = n->count;
+  n->count = listed;
+  return code;
+}
+
 fl_code fl_read_nodes_load(fl_store *s, const fl_run_row *run, fl_read_nodes *out, fl_error *err) {
   fl_definition_row definition;
   *out = (fl_read_nodes){0};
@@ -156,6 +183,8 @@ fl_code fl_read_nodes_load(fl_store *s, const fl_run_row *run, fl_read_nodes *ou
   if (!code && definition.edited) find_places(out);
   if (!code && !out->text.failed) code = load_instances(s, run->row, out, err);
   if (!code && definition.edited) arrange_instances(out);
+  out->known = out->count;
+  if (!code && definition.edited) code = load_removed(s, run->definition, out, err);
   if (!code && out->text.failed)
     code = fl_fail(err, FL_E_LIMIT, "run '%s' has more nodes than fit in memory", run->id);
   if (code) fl_read_nodes_deinit(out);
@@ -170,7 +199,7 @@ void fl_read_nodes_deinit(fl_read_nodes *n) {
 }
 
 const fl_read_node *fl_read_nodes_find(const fl_read_nodes *n, const char *name) {
-  for (size_t i = 0; i < n->count; i++)
+  for (size_t i = 0; i < n->known; i++)
     if (!strcmp(fl_read_text(n, n->nodes[i].name), name)) return &n->nodes[i];
   return NULL;
 }

@@ -245,7 +245,7 @@ describe("blame", function()
     assert.equal(0, done.code, done.out .. done.err)
     local blame = asked(0, { "blame", "last", "k" })
     assert.equal("var", blame.kind)
-    assert.same({ "flow  -->1", "node a 1->2", "patch  -->20", "node b 20->null",
+    assert.same({ "flow  -->1", "node a 1->2", "patch  2->20", "node b 20->null",
       "node c null->again" }, how(blame))
     assert.equal("too small", blame.history[3].reason)
     assert.equal(2, blame.history[4].epoch)

@@ -129,7 +129,16 @@ local stories = {
     resume = { "--script", "flow.lua" }, trail = "b", states = "a:succeeded b:succeeded*2",
     check = function()
       assert.equal("succeeded", box:sql_value "select status from v_attempt where name='x'")
+      assert.same({ from = "x" }, outputs "x") -- who asks for it by name still gets it
+      assert.matches("x succeeded", box:run({ "explain", "last", "x" }).out)
     end },
+  { "a module that its function uses was changed, saying nothing", script("local lib = require "
+      .. '"lib"\n' .. node("a", "", "return lib.give()") .. node("b", 'after = "a",',
+      'error "broken"')), first = "a b", files = { ["lib.lua"] = "return { give = function() "
+      .. "return 1 end }" }, mended_files = { ["lib.lua"] = "return { give = function() "
+      .. "return 2 end }" },
+    resume = { "--script", "flow.lua" }, code = 2, says = "node 'a' has succeeded and its "
+      .. "definition changed", trail = "", states = "a:succeeded b:failed" },
   { "the broken node removed", script(broken), first = "a b",
     mended = script(node("a", "") .. node("c", 'after = "a",')),
     resume = { "--script", "flow.lua" }, trail = "c", states = "a:succeeded c:succeeded" },
@@ -178,10 +187,12 @@ describe("a run that broke", function()
 
   for _, story in ipairs(stories) do
     it("goes on after " .. story[1], function()
+      for path, text in pairs(story.files or {}) do box:write(path, text) end
       local done = run(story[2])
       assert.equal(story.code_first or 1, done.code, done.out .. done.err)
       assert.equal(story.first, trail())
       if story.mended then box:write("flow.lua", story.mended) end
+      for path, text in pairs(story.mended_files or {}) do box:write(path, text) end
       done = resume(unpack(story.resume))
       assert.equal(story.code or 0, done.code, done.out .. done.err)
       if story.says then assert.matches(story.says, done.err) end

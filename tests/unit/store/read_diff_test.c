@@ -174,7 +174,7 @@ static void blame_follows_a_var_in_order(void **state) {
     free(from);
     free(to);
   }
-  assert_string_equal(fl_buf_cstr(&text), "flow - - 0 -; node extract 0 1 -; patch - - 5 me; "
+  assert_string_equal(fl_buf_cstr(&text), "flow - - 0 -; node extract 0 1 -; patch - 1 5 me; "
                                           "node load 5 null -; merge report - 7 -; ");
   json_decref(json);
   fails(fl_read_store_blame(s, &run, "nothing", &out, &err), FL_E_NOT_FOUND, "ever set");
