@@ -106,6 +106,29 @@ local function check_pools(state)
   end
 end
 
+-- What a flow may let proposals change by themselves, besides options of its own node types.
+local function auto_fields()
+  local names = { "vars", "params", "skip", "rerun", "succeed", "outputs", "checkpoints", "keep",
+    "keep_checkpoint" }
+  local known_fields = {}
+  for _, list in ipairs { options.node, options.process, options.map } do
+    for _, name in ipairs(list.names) do names[#names + 1] = name end
+  end
+  for _, name in ipairs(names) do known_fields[name] = true end
+  return known_fields, names
+end
+
+local function check_fields(fields, fault_at)
+  local known_fields, names = auto_fields()
+  for i, field in ipairs(fields) do
+    local near = not known_fields[field] and not find(field, ".", 1, true)
+      and suggest.nearest(field, names)
+    if near then
+      fault_at((".fields[%d]"):format(i), ('unknown change; did you mean "%s"?'):format(near))
+    end
+  end
+end
+
 -- What may be applied by itself must be said exactly.
 local function check_auto(state)
   local auto, path = state.options.auto, state.key .. ".auto"
@@ -121,6 +144,7 @@ local function check_auto(state)
     fault_at(".fields" .. (problem and problem.path or ""),
       fault.expected("a list of what may be changed", auto.fields))
   end
+  if ok then check_fields(auto.fields, fault_at) end
   if auto.max ~= nil and not schema.check(schema.spec { "integer", min = 1 }, auto.max) then
     fault_at(".max", fault.expected("a positive integer", auto.max))
   end

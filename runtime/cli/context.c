@@ -134,6 +134,7 @@ static void print_context(const char *text) {
                 (long long)json_integer_value(json_object_get(context, "attempt")));
   print_section("params", json_object_get(context, "params"));
   print_section("vars it saw", json_object_get(context, "vars"));
+  print_section("item", json_object_get(context, "item"));
   print_inputs(json_object_get(context, "inputs"));
   print_section("outputs", json_object_get(context, "outputs"));
   print_section("vars it left", json_object_get(context, "vars_out"));

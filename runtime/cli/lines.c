@@ -132,7 +132,9 @@ static void add_node_line(fl_cli_text *t, const fl_cli_watch *w, const fl_event 
   }
   if (e->kind == FL_EVENT_NODE_RETRYING) fl_cli_text_add_str(t, " in");
   if (e->attempt > 0) add_duration(t, e->duration_ms);
-  if (e->kind == FL_EVENT_NODE_RETRYING) fl_cli_text_addf(t, " (attempt %u failed)", e->attempt);
+  bool lost = e->reason && strcmp(e->reason, "retry_lost") == 0;
+  if (e->kind == FL_EVENT_NODE_RETRYING)
+    fl_cli_text_addf(t, " (attempt %u %s)", e->attempt, lost ? "lost" : "failed");
   if (strcmp(status, "succeeded") == 0) return;
   const char *why = fl_reason_sentence(e->reason);
   if (is_failure(e) || e->kind == FL_EVENT_NODE_RETRYING || *why == '\0') {

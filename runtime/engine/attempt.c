@@ -315,6 +315,7 @@ void fl_attempt_end(fl_attempt *a, const fl_outcome *outcome) {
     (void)!fl_store_put_checkpoint(s->store, run->row.row, number_of(a), 0, 0, NULL, &err);
   n->next_reason = o.state == FL_ATTEMPT_LOST ? FL_REASON_RETRY_LOST : FL_REASON_RETRY;
   n->child_run = a->child_run;
+  if (o.state == FL_ATTEMPT_LOST) o.reason = FL_REASON_RETRY_LOST; // as told; it is recorded
   tell_end(a, &o, FL_EVENT_NODE_RETRYING, FL_NODE_RETRYING, delay);
   fl_plan_apply(run->plan, a->node, FL_NODE_RETRY);
   fl_scheduler_add_due(s, (fl_due){.at_ms = fl_ticks(s) + delay,

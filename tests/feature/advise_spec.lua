@@ -196,6 +196,8 @@ describe("auto", function()
       { "auto = { max = 1 }, on_breakpoint = print", "f%.auto%.fields: expected a list" },
       { 'auto = { fields = { "a" }, max = 0 }, on_breakpoint = print',
         "f%.auto%.max: expected a positive integer, got 0" },
+      { 'auto = { fields = { "timeuot" } }, on_breakpoint = print',
+        'f%.auto%.fields%[1%]: unknown change; did you mean "timeout"%?' },
       { 'auto = { feilds = { "a" } }, on_breakpoint = print',
         'f%.auto%.feilds: unknown option; did you mean "fields"%?' },
     }
