@@ -273,6 +273,9 @@ describe("a state directory", function()
         assert.equal(0, box:run({ "resume", hint }).code)
         kept = kept + assert_nothing_is_lost(done.out, shown, box:show(hint))
       end
+      -- The fault goes on in the supervisor, which keeps what it could not write down: it would
+      -- wait for a disk that never gets well.
+      for pid in pairs(box:left()) do os.execute("kill -9 " .. pid .. " 2>/dev/null") end
     end
     assert.is_true(kept > 0)
   end)
