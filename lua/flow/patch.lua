@@ -7,7 +7,6 @@
 local fault = require "flow.fault"
 local known = require "flow.known"
 local params = require "flow.params"
-local schema = require "flow.schema"
 local suggest = require "flow.suggest"
 local value = require "flow.value"
 
@@ -459,7 +458,5 @@ for _, name in ipairs { "trigger", "retries", "retry_delay", "retry_backoff", "r
   "weight", "allow_failure", "inline", "tags", "doc", "limit", "after" } do
   patch.scheduling[name] = true
 end
-
-patch.duration = schema.duration
 
 return patch
