@@ -4,6 +4,7 @@ local fault = require "flow.fault"
 local known = require "flow.known"
 local options = require "flow.options"
 local patch = require "flow.patch"
+local path = require "flow.patch_path"
 local schema = require "flow.schema"
 local value = require "flow.value"
 
@@ -123,13 +124,23 @@ local function is_allowed(given, auto)
   return true
 end
 
+-- As far down as scripts say which flow a call runs; the resume looks at the rest.
+local function check(flow, given, find_flow)
+  local own = path.split(given)
+  patch.check_flow(flow, own, flow)
+  for _, part in ipairs(own.parts or {}) do
+    local sub = path.sub_flow(flow, part.at, find_flow)
+    if sub then check(sub, part.patch, find_flow) end
+  end
+end
+
 --- What the flow's adviser makes of a breakpoint. Raises a string when it fails or what it gives is
 --- no patch of the flow.
 ---@return string? patch JSON, nil: it has nothing to propose
 ---@return string? origin
 ---@return string? reason
 ---@return integer? automatic how many proposals of a run may be applied by themselves, 0: not this
-function adviser.ask(flow, info)
+function adviser.ask(flow, info, find_flow)
   local ok, given, name = patch.limited("on_breakpoint", flow.options.on_breakpoint,
     adviser.breakpoint(flow, info))
   if not ok then error(given, 0) end
@@ -141,8 +152,8 @@ function adviser.ask(flow, info)
   if name ~= nil and type(name) ~= "string" then
     error("on_breakpoint: " .. fault.expected("a name as second result", name), 0)
   end
-  local whole = patch.build(flow, { patch = given })
-  patch.check_flow(flow, whole, flow)
+  local whole = patch.build(flow, { patch = given }, find_flow)
+  check(flow, whole, find_flow)
   local auto = flow.options.auto
   return value.encode(whole, "patch"), name or "on_breakpoint", whole.reason,
     is_allowed(whole, auto) and (auto.max or 1) or 0

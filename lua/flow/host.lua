@@ -8,6 +8,7 @@ local fault = require "flow.fault"
 local known = require "flow.known"
 local params = require "flow.params"
 local patch = require "flow.patch"
+local patch_path = require "flow.patch_path"
 local place = require "flow.place"
 local render = require "flow.render"
 local row = require "flow.row"
@@ -383,14 +384,25 @@ function host.definition_parts(flow_index, node)
   return value.encode(definition.parts(flows[flow_index], node), "definition")
 end
 
+local function find_flow(key)
+  for _, flow in ipairs(flows) do
+    if flow.key == key then return flow end
+  end
+end
+
 --- The patch that a request (JSON) makes, as JSON; the flow is the run's as it was. Raises a
 --- string.
 function host.build_patch(flow_index, request)
-  return value.encode(patch.build(flows[flow_index], value.decode(request)), "patch")
+  return value.encode(patch.build(flows[flow_index], value.decode(request), find_flow), "patch")
 end
 
---- Checks a patch (JSON) against the flow that goes on with it. `former`: names of the nodes
---- before. Raises a string.
+--- Splits a patch (JSON), see flow.patch_path.
+function host.split_patch(text)
+  return value.encode(patch_path.split(value.decode(text)), "patch")
+end
+
+--- Checks a patch that was split (JSON) against the flow that goes on with it. `former`: names of
+--- the nodes before. Raises a string.
 function host.check_patch(flow_index, text, former)
   local names = {}
   for _, name in ipairs(former) do names[name] = true end
@@ -404,7 +416,8 @@ end
 --- What the flow's on_breakpoint proposes, see flow.adviser. Raises a string.
 function host.advise(flow_index, info)
   local flow = flows[flow_index]
-  local ok, text, origin, reason, automatic = xpcall(adviser.ask, handler, flow, value.decode(info))
+  local ok, text, origin, reason, automatic = xpcall(adviser.ask, handler, flow, value.decode(info),
+    find_flow)
   if ok then return text, origin, reason, automatic end
   if type(text) ~= "string" then text = text.trace or text.text end
   error("on_breakpoint: " .. trace.cut(text), 0)

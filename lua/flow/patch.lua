@@ -4,9 +4,12 @@
 --   options = { node = { option = v } }, checkpoints = { node = v or null }, skip = { node },
 --   rerun = { node or "node+" }, succeed = { node = outputs }, keep = { node or "*" },
 --   rename = { old = new }, from = node, script = path, keep_checkpoint = true, reason = text }
+--
+-- A node may be one of a sub-flow, and an item of a map: flow.patch_path.
 local fault = require "flow.fault"
 local known = require "flow.known"
 local params = require "flow.params"
+local patch_path = require "flow.patch_path"
 local suggest = require "flow.suggest"
 local value = require "flow.value"
 
@@ -214,17 +217,18 @@ local function parse(text, flag)
   return result
 end
 
--- "NODE.key=value": names of nodes may hold dots, so the longest one that is a node.
-local function split_path(flow, text, flag)
-  local path, rest = text:match "^([^=]+)=(.*)$"
-  local at = path and #path
+-- "NODE.key=value": names of nodes may hold dots, so the longest one that leads to a node.
+local function split_path(flow, text, flag, find_flow)
+  local whole, rest = text:match "^([^=]+)=(.*)$"
+  local at = whole and #whole
   while at do
-    at = path:sub(1, at - 1):match ".*()%."
-    if at and at > 1 and at < #path and flow.graph:find(path:sub(1, at - 1)) then
-      return path:sub(1, at - 1), path:sub(at + 1), rest
+    at = whole:sub(1, at - 1):match ".*()%."
+    local node = at and at > 1 and at < #whole and whole:sub(1, at - 1)
+    if node and patch_path.leads(flow, node, find_flow) then
+      return node, whole:sub(at + 1), rest
     end
   end
-  local node, key = (path or ""):match "^([^.]+)%.(.+)$"
+  local node, key = (whole or ""):match "^([^.]+)%.(.+)$"
   if not node then
     error(("--%s: expected NODE.k=v, got '%s'"):format(flag, text), 0)
   end
@@ -247,7 +251,7 @@ local function typed_params(flow, texts)
 end
 
 -- What the flags of the command line say, as a patch.
-local function from_texts(flow, request)
+local function from_texts(flow, request, find_flow)
   local more = { skip = request.skip, rerun = request.rerun, keep = request.keep,
     from = request.from, script = request.script, reason = request.reason,
     keep_checkpoint = request.keep_checkpoint }
@@ -264,7 +268,7 @@ local function from_texts(flow, request)
   end)
   for key, flag in next, { outputs = "output", options = "option" } do
     each(key, function(to, text)
-      local node, name, rest = split_path(flow, text, flag)
+      local node, name, rest = split_path(flow, text, flag, find_flow)
       to[node] = to[node] or {}
       to[node][name] = parse(rest, flag)
     end)
@@ -292,9 +296,10 @@ local function from_texts(flow, request)
 end
 
 --- The patch that a request (what the caller typed, a file, a proposal) makes, whole and of the
---- right shape. `flow` is the run's flow as it was. Raises a sentence.
+--- right shape. `flow` is the run's flow as it was, `find_flow` finds others of its script by their
+--- keys. Raises a sentence.
 ---@return table
-function patch.build(flow, request)
+function patch.build(flow, request, find_flow)
   local result = {}
   for _, source in ipairs { request.proposal or false, request.file or false,
     request.patch or false } do
@@ -308,9 +313,12 @@ function patch.build(flow, request)
       patch.add(result, one)
     end
   end
-  local more = from_texts(flow, request)
+  local more = from_texts(flow, request, find_flow)
   patch.check_shape(more)
   patch.add(result, more)
+  if result.rename and next(result.rename) and not result.script then
+    fail("rename", "a node gets another name in a mended script: give it, too (`script`)")
+  end
   if result.from then add_list(result, "rerun", { result.from .. "+" }) end
   result.from = nil
   return result
@@ -324,14 +332,27 @@ local function node_names(flow)
   return names
 end
 
-local function check_node(flow, path, name)
+local function check_node(flow, at, name, items_too)
   if flow.graph:find(name) then return end
-  local map = name:match "^(.*)%[%d+%]$"
+  local map = patch_path.map_of(name)
   if map and flow.graph:find(map) then
-    fail(path, ('"%s" is an item of "%s": name its map'):format(name, map))
+    if not patch_path.is_there(flow, name) then fail(at, ('node "%s" is no map'):format(map)) end
+    if items_too then return end
+    fail(at, ('"%s" is an item of "%s": say it of the map'):format(name, map))
   end
-  fail(path, ('flow "%s" has no node "%s"%s'):format(flow.key, name,
+  fail(at, ('flow "%s" has no node "%s"%s'):format(flow.key, name,
     suggest.hint(name, node_names(flow))))
+end
+
+local function check_parts(flow, parts)
+  for _, part in ipairs(parts or {}) do
+    local key = next(part.patch)
+    check_node(flow, key, part.at, true)
+    if not patch_path.is_call(flow, part.at) then
+      fail(key, ('"%s/..." names a node of a sub-flow, and node "%s" calls none')
+        :format(part.at, part.at))
+    end
+  end
 end
 
 -- What does not go together, for one node.
@@ -340,6 +361,10 @@ local exclusive = { "skip", "succeed", "rerun", "keep", "outputs" }
 local function check_exclusive(given)
   local said = {}
   local function say(what, name)
+    if said[name] and what == "/" then
+      error(("patch: node '%s' is in `%s`, and nodes of its sub-flow are named: choose one")
+        :format(name, said[name]), 0)
+    end
     if said[name] and said[name] ~= what then
       error(("patch: node '%s' is in `%s` and in `%s`: choose one"):format(name, said[name], what),
         0)
@@ -352,25 +377,32 @@ local function check_exclusive(given)
       if name ~= "*" then say(key, (name:gsub("%+$", ""))) end
     end
   end
+  for _, part in ipairs(given.parts or {}) do say("/", part.at) end
+  for name in next, said do
+    local map = patch_path.map_of(name)
+    if map and said[map] then
+      error(("patch: node '%s' is in `%s`, and its item '%s' is named: choose one")
+        :format(map, said[map], name), 0)
+    end
+  end
 end
 
---- Checks that `given` fits the flow that goes on with it. Raises a sentence.
+--- Checks that `given`, as flow.patch_path splits it, fits the flow that goes on with it. Raises a
+--- sentence.
 ---@param before table the flow as it was, for names that are changed
 function patch.check_flow(flow, given, before)
   for _, key in ipairs { "skip", "rerun", "keep" } do
     for i, name in ipairs(given[key] or {}) do
       if key == "rerun" then name = name:gsub("%+$", "") end
       if not (key == "keep" and name == "*") then
-        check_node(flow, ("%s[%d]"):format(key, i), name)
+        check_node(flow, ("%s[%d]"):format(key, i), name, key ~= "keep")
       end
     end
   end
   for _, key in ipairs { "outputs", "checkpoints", "succeed" } do
-    for name in next, given[key] or {} do check_node(flow, key .. "." .. name, name) end
+    for name in next, given[key] or {} do check_node(flow, key .. "." .. name, name, true) end
   end
-  if given.rename and next(given.rename) and not given.script then
-    fail("rename", "a node gets another name in a mended script: give it, too (`script`)")
-  end
+  check_parts(flow, given.parts)
   for old, new in next, given.rename or {} do
     check_node(before, "rename." .. old, old)
     check_node(flow, "rename." .. old, new)
@@ -430,6 +462,9 @@ function patch.apply_options(state, options, lenient)
     local node = state.by_name[name]
     if not node and lenient then
       changes = {}
+    elseif not node and patch_path.map_of(name) and state.by_name[patch_path.map_of(name)] then
+      fail("options." .. name, ('"%s" is an item of "%s": its options are those of the map')
+        :format(name, patch_path.map_of(name)))
     elseif not node then
       fail("options." .. name, ('flow "%s" has no node "%s"%s'):format(state.key, name,
         suggest.hint(name, state.names)))

@@ -31,8 +31,9 @@ static fl_log_sink *open_log(void *ud, fl_attempt *a) {
                           a->number, FL_LOG_SIZE_DEFAULT);
 }
 
-static const fl_flow *load_flow(void *ud, int64_t script, const char *key) {
-  return fl_engine_load_flow(ud, script, key);
+static fl_code find_sub(void *ud, const fl_run_row *row, const fl_flow *sub, const fl_flow **out,
+                        fl_value **patch, fl_error *err) {
+  return fl_engine_find_sub(ud, row, sub, out, patch, err);
 }
 
 static double random_unit(void *ud) {
@@ -144,7 +145,7 @@ static fl_code open_parts(fl_engine *e, fl_error *err) {
                             .get_supervisor = supervisor_id,
                             .recover = recover,
                             .random = random_unit,
-                            .load_flow = load_flow,
+                            .find_sub = find_sub,
                             .on_event = c->on_event,
                             .event_ud = c->event_ud,
                             .ud = e};

@@ -54,6 +54,9 @@ FL_MUST fl_code fl_engine_load(fl_engine *e, const char *path, fl_snapshot *snap
 /// Loads the script of a run as the run has it: from the store, with the options that patches gave.
 FL_MUST fl_code fl_engine_load_run(fl_engine *e, const fl_run_row *row, fl_script **script,
                                    fl_flow **flow, fl_error *err);
+/// See fl_scheduler_config.find_sub.
+FL_MUST fl_code fl_engine_find_sub(fl_engine *e, const fl_run_row *row, const fl_flow *sub,
+                                   const fl_flow **out, fl_value **patch, fl_error *err);
 // owner.c
 /// A lease's owner: does that very process still live?
 bool fl_owner_is_alive(const char *owner);
@@ -64,8 +67,6 @@ bool fl_owner_holds(const fl_run_row *row);
 FL_MUST fl_code fl_owner_fail_busy(fl_engine *e, const fl_run_row *row, fl_error *err);
 /// The same for one that was taken a moment ago: its row is read again.
 FL_MUST fl_code fl_owner_name_busy(fl_engine *e, const char *run_id, fl_error *err);
-/// The flow `key` of a stored script, loaded once; NULL when that is not possible.
-fl_flow *fl_engine_load_flow(fl_engine *e, int64_t script, const char *key);
 // resume.c
 /// Resumes the runs whose flows let a proposal be applied by itself.
 FL_MUST fl_code fl_resume_wanted(fl_engine *e, fl_error *err);

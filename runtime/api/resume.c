@@ -1,14 +1,24 @@
 // Resumes as a host sees them: done, or only planned.
 #include "api/patch.h"
 
+// What the run goes on with is stored before anything names it.
+static fl_code prepare(fl_patching *p, fl_resume_spec *spec, fl_error *err) {
+  fl_code rc = FL_OK;
+  bool changes = p->caller ? spec->before != NULL : !p->flow->definition_store_id;
+  if (changes && !p->flow->definition_store_id) // two calls of one flow share it
+    rc = fl_scheduler_prepare_flow(p->engine->scheduler, p->flow, fl_script_get_snapshot(p->script),
+                                   err);
+  if (changes) spec->script_store_id = p->flow->script_store_id;
+  for (size_t i = 0; i < p->part_count && !rc; i++)
+    rc = prepare(&p->parts[i], &p->part_specs[i].spec, err);
+  return rc;
+}
+
 fl_code fl_run_resume(fl_engine *e, const char *run_id, const fl_patch *patch, fl_error *err) {
   fl_patching p;
   fl_run *run;
-  fl_code rc = fl_patching_open(&p, e, run_id, patch, err);
-  if (!rc && !p.flow->definition_store_id) {
-    rc = fl_scheduler_prepare_flow(e->scheduler, p.flow, fl_script_get_snapshot(p.script), err);
-    p.spec.script_store_id = p.flow->script_store_id;
-  }
+  fl_code rc = fl_patching_open(&p, e, run_id, patch, false, err);
+  if (!rc) rc = prepare(&p, &p.spec, err);
   if (!rc && e->config.durability == FL_DURABILITY_DEFAULT && p.flow->durability)
     fl_store_set_durability(e->store, p.flow->durability);
   bool dead = rc || !fl_owner_is_alive(p.row.owner);
@@ -61,7 +71,7 @@ fl_code fl_run_resume_plan(fl_engine *e, const char *run_id, const fl_patch *pat
   fl_patching p;
   planning plan = {.nodes = json_array(), .removed = json_array()};
   *json_out = NULL;
-  fl_code rc = fl_patching_open(&p, e, run_id, patch, err);
+  fl_code rc = fl_patching_open(&p, e, run_id, patch, true, err);
   json_t *out = json_object();
   if (!rc) rc = fl_scheduler_plan_resume(e->scheduler, &p.row, &p.spec, add_step, &plan, err);
   json_object_set_new(out, "run", json_string(p.row.id));

@@ -87,6 +87,7 @@ typedef enum fl_attempt_state {
     "it has succeeded; its result is kept though something it depends on runs again")              \
   X(SUCCEED_ASKED, "succeed_asked", "it was marked as succeeded by hand")                          \
   X(ADDED, "added", "it is new in the mended script")                                              \
+  X(WITHIN_ASKED, "within_asked", "something within it was named: it is entered again")            \
   X(UNKILLABLE, "unkillable", "a process of it cannot be ended: it keeps its slot until it is gone")
 
 typedef enum fl_reason {

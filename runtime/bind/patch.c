@@ -25,6 +25,16 @@ fl_code fl_script_build_patch(fl_script *script, const fl_flow *flow, const char
   return FL_OK;
 }
 
+fl_code fl_script_split_patch(fl_script *script, const char *patch, fl_value **out, fl_error *err) {
+  lua_State *L = script->L;
+  *out = NULL;
+  fl_script_push_host(script, "split_patch");
+  lua_pushstring(L, patch);
+  if (fl_lua_call(L, 1, 1, false, err)) return err->code = FL_E_USAGE;
+  *out = take_text(L);
+  return FL_OK;
+}
+
 fl_code fl_script_check_patch(fl_script *script, const fl_flow *flow, const fl_flow *before,
                               const char *patch, fl_error *err) {
   lua_State *L = script->L;

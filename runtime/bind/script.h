@@ -46,7 +46,11 @@ FL_MUST fl_code fl_script_make_params(fl_script *script, const fl_flow *flow,
 /// was.
 FL_MUST fl_code fl_script_build_patch(fl_script *script, const fl_flow *flow, const char *request,
                                       fl_value **out, fl_error *err);
-/// Whether a patch fits the flow that goes on with it; `before`: the flow as it was.
+/// What of a patch is about the run's own nodes, and its parts for sub-flows;
+/// lua/flow/patch_path.lua has the shape.
+FL_MUST fl_code fl_script_split_patch(fl_script *script, const char *patch, fl_value **out,
+                                      fl_error *err);
+/// Whether a patch that was split fits the flow that goes on with it; `before`: the flow as it was.
 FL_MUST fl_code fl_script_check_patch(fl_script *script, const fl_flow *flow, const fl_flow *before,
                                       const char *patch, fl_error *err);
 /// The params of a run from a resume on: the old ones, as far as the flow has them still, with

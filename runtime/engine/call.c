@@ -49,11 +49,30 @@ void fl_call_ended(fl_run *child) {
                                   .error = text});
 }
 
+// What the run that an earlier attempt started goes on with; what a resume changed within it is
+// recorded there already.
+static fl_code prepare(fl_attempt *a, const fl_run_row *row, const fl_flow *sub, fl_value *params,
+                       fl_resume_spec *spec, fl_error *err) {
+  fl_scheduler *s = a->scheduler;
+  fl_value *old = NULL, *options = NULL;
+  *spec = (fl_resume_spec){.flow = sub, .parent = a};
+  fl_code rc = FL_OK;
+  if (s->config.find_sub)
+    rc = s->config.find_sub(s->config.ud, row, sub, &spec->flow, &options, err);
+  fl_value_unref(options); // its run has them already
+  // What the call gives now holds from here on: params of the caller may have been mended.
+  if (!rc) rc = fl_store_get_value(s->store, row->params, &old, err);
+  if (!rc && (!old || !fl_value_equal(old, params))) spec->params = params;
+  fl_value_unref(old);
+  return rc;
+}
+
 // Enters the run that an earlier attempt started. False: there is none, start one.
 static bool enter(fl_attempt *a, const fl_flow *sub, fl_value *params) {
   fl_scheduler *s = a->scheduler;
   fl_node_run *n = fl_run_get_node(a->run, a->node);
   int64_t child = a->child_run ? a->child_run : n->child_run;
+  fl_resume_spec spec;
   fl_run_row row;
   fl_error err;
   fl_run *run;
@@ -63,27 +82,11 @@ static bool enter(fl_attempt *a, const fl_flow *sub, fl_value *params) {
     return true;
   }
   a->child_run = child;
-  fl_resume_spec spec = {.flow = sub, .parent = a};
-  fl_value *old = NULL;
-  // What the call gives now holds from here on: params of the caller may have been mended.
-  if (fl_store_get_value(s->store, row.params, &old, &err)) {
-    fl_run_row_deinit(&row);
-    return fail(a, err.message), true;
-  }
-  if (!old || !fl_value_equal(old, params)) spec.params = params;
-  fl_value_unref(old);
-  if (sub->script_store_id != row.script) { // its script was mended with that of its caller
-    spec.script_store_id = sub->script_store_id;
-    if (s->config.load_flow) spec.before = s->config.load_flow(s->config.ud, row.script, sub->key);
-    spec.keep_all = a->run->keep_all;
-    if (!fl_scheduler_begin(s)) return fl_run_row_deinit(&row), true;
-    if (fl_flow_record(s->store, (fl_flow *)sub, &err)) {
-      fl_run_row_deinit(&row);
-      return fail(a, err.message), true;
-    }
-  }
-  if (!fl_scheduler_commit(s)) return fl_run_row_deinit(&row), true;
-  if (fl_scheduler_resume_run(s, &row, true, &spec, &run, &err))
+  if (prepare(a, &row, sub, params, &spec, &err))
+    fail(a, err.message);
+  else if (!fl_scheduler_commit(s))
+    ; // broken: nothing more is told
+  else if (fl_scheduler_resume_run(s, &row, true, &spec, &run, &err))
     fail(a, err.message);
   else if (fl_scheduler_begin(s) &&
            fl_store_set_attempt_child(s->store, a->run->row.row, fl_run_get_number(a->run, a->node),
@@ -93,40 +96,57 @@ static bool enter(fl_attempt *a, const fl_flow *sub, fl_value *params) {
   return true;
 }
 
+// A replay enters nothing: it repeats the run that the call of then started, as that one was.
+static fl_code repeat(fl_attempt *a, fl_run_spec *spec, fl_value **params, fl_error *err) {
+  fl_scheduler *s = a->scheduler;
+  fl_run_row row;
+  fl_code rc = fl_replay_get_child(a, &spec->replay_of, params, err);
+  if (rc || !spec->replay_of || !s->config.find_sub) return rc;
+  rc = fl_store_get_run(s->store, spec->replay_of, &row, err);
+  if (rc) return rc;
+  rc = s->config.find_sub(s->config.ud, &row, spec->flow, &spec->flow, &spec->patch, err);
+  fl_run_row_deinit(&row);
+  return rc;
+}
+
+static void start(fl_attempt *a, const fl_flow *sub, fl_value **params) {
+  fl_scheduler *s = a->scheduler;
+  fl_error err;
+  fl_run *child;
+  fl_run_spec spec = {.flow = sub,
+                      .time_ms = a->run->row.time_ms,
+                      .interval_from_ms = a->run->row.interval_from_ms,
+                      .interval_to_ms = a->run->row.interval_to_ms,
+                      .trigger = "flow",
+                      .parent_run = a->run->row.row,
+                      .parent_node = fl_run_get_number(a->run, a->node),
+                      .parent = a,
+                      .replay_live = a->run->row.replay_live};
+  if (repeat(a, &spec, params, &err) ||
+      (spec.params = *params, fl_flow_record(s->store, (fl_flow *)spec.flow, &err)) ||
+      fl_scheduler_start_run(s, &spec, &child, &err)) {
+    fail(a, err.message);
+  } else {
+    a->child_run = child->row.row;
+    if (fl_store_set_attempt_child(s->store, a->run->row.row, fl_run_get_number(a->run, a->node),
+                                   a->number, a->child_run, &err))
+      fl_scheduler_break(s, &err);
+  }
+  fl_value_unref(spec.patch);
+}
+
 static void call_start(void *ud, fl_attempt *a) {
   (void)ud;
-  fl_scheduler *s = a->scheduler;
   const fl_flow *flow = a->run->flow, *sub = NULL;
   fl_value *params = NULL;
   fl_error err;
-  fl_run *child;
   fl_attempt_started(a, 0, 0);
   fl_attempt_arm_timeout(a);
   if (flow->hooks->call(flow, a, &sub, &params, &err)) {
     fail(a, err.message);
     return;
   }
-  if (!enter(a, sub, params) && fl_scheduler_begin(s)) {
-    fl_run_spec spec = {.flow = sub,
-                        .time_ms = a->run->row.time_ms,
-                        .interval_from_ms = a->run->row.interval_from_ms,
-                        .interval_to_ms = a->run->row.interval_to_ms,
-                        .trigger = "flow",
-                        .parent_run = a->run->row.row,
-                        .parent_node = fl_run_get_number(a->run, a->node),
-                        .parent = a,
-                        .replay_live = a->run->row.replay_live};
-    if (fl_replay_get_child(a, &spec.replay_of, &params, &err) ||
-        (spec.params = params, fl_flow_record(s->store, (fl_flow *)sub, &err)) ||
-        fl_scheduler_start_run(s, &spec, &child, &err)) {
-      fail(a, err.message);
-    } else {
-      a->child_run = child->row.row;
-      if (fl_store_set_attempt_child(s->store, a->run->row.row, fl_run_get_number(a->run, a->node),
-                                     a->number, a->child_run, &err))
-        fl_scheduler_break(s, &err);
-    }
-  }
+  if (!enter(a, sub, params) && fl_scheduler_begin(a->scheduler)) start(a, sub, &params);
   fl_value_unref(params);
 }
 

@@ -71,6 +71,8 @@ static bool see_decision(void *ud, const fl_decision_row *row) {
   p->state = row->state;
   p->reason = row->reason;
   p->decided = true;
+  bool anew = row->state == FL_NODE_PENDING && row->reason == FL_REASON_RERUN_ASKED;
+  p->anew_epoch = anew ? row->epoch : 0;
   return true;
 }
 
@@ -106,6 +108,7 @@ static bool see_epoch(void *ud, const fl_epoch_row *row) {
 
 static fl_code read_overlays(fl_restore *r, fl_error *err) {
   r->overlays = fl_alloc_zero(r->epoch_count + 1, sizeof *r->overlays);
+  r->keeps = fl_alloc_zero(r->epoch_count + 1, 1);
   for (size_t i = 0; i < r->epoch_count; i++) {
     fl_value *patch;
     if (!r->epochs[i].patch) continue;
@@ -113,10 +116,48 @@ static fl_code read_overlays(fl_restore *r, fl_error *err) {
     if (rc) return rc;
     json_t *json = fl_value_to_json(patch), *vars = json_object_get(json, "vars");
     if (json_object_size(vars)) r->overlays[i] = fl_value_from_json(vars);
+    r->keeps[i] = json_is_true(json_object_get(json, "keep_checkpoint"));
     json_decref(json);
     fl_value_unref(patch);
   }
   return FL_OK;
+}
+
+// ------------------------------------------------------------------------------------- names
+
+// The node of the run that the spec has at `at`, FL_NODE_NONE: a mended script has it no more.
+static uint32_t run_node(const fl_restore *r, uint32_t at) {
+  if (at < r->run->graph_count) return at;
+  return fl_run_find_number(r->run, r->spec->items[at - r->run->graph_count]);
+}
+
+// Whether the node is to be another than it was; its checkpoint alone moves nothing.
+static bool is_moved(const fl_resume_spec *spec, uint32_t at) {
+  return (spec->skip && spec->skip[at]) || (spec->rerun && spec->rerun[at]) ||
+         (spec->succeed && spec->succeed[at]) || (spec->outputs && spec->outputs[at]);
+}
+
+static void enter(fl_restore *r, uint32_t node) {
+  r->entered[node] = 1;
+  if (node >= r->run->graph_count) r->entered[fl_plan_get_map(r->run->plan, node)] = 1;
+}
+
+// Which items are named, and what is entered for their sake and for that of what is within calls.
+static void find_named(fl_restore *r) {
+  uint32_t graph_count = r->run->graph_count;
+  r->entered = fl_alloc_zero(r->count + 1, 1);
+  r->named = fl_alloc((r->count - graph_count + 1) * sizeof *r->named);
+  for (uint32_t i = graph_count; i < r->count; i++) r->named[i - graph_count] = FL_NODE_NONE;
+  for (uint32_t i = 0; i < r->spec->item_count; i++) {
+    uint32_t node = run_node(r, graph_count + i);
+    if (node == FL_NODE_NONE) continue;
+    r->named[node - graph_count] = graph_count + i;
+    if (is_moved(r->spec, graph_count + i)) r->entered[fl_plan_get_map(r->run->plan, node)] = 1;
+  }
+  for (size_t i = 0; i < r->spec->part_count; i++) {
+    uint32_t node = run_node(r, r->spec->parts[i].node);
+    if (node != FL_NODE_NONE && r->spec->parts[i].asked) enter(r, node);
+  }
 }
 
 static fl_code read_history(fl_restore *r, fl_error *err) {
@@ -129,6 +170,7 @@ static fl_code read_history(fl_restore *r, fl_error *err) {
   r->actions = fl_alloc_zero(r->count + 1, sizeof *r->actions);
   r->reasons = fl_alloc_zero(r->count + 1, sizeof *r->reasons);
   r->changed = fl_alloc_zero(r->run->graph_count + 1, 1);
+  find_named(r);
   if (!rc) rc = fl_store_each_attempt(store, row, see_attempt, r, err);
   if (!rc) rc = fl_store_each_decision(store, row, see_decision, r, err);
   if (!rc) rc = fl_store_each_claim(store, row, see_claim, r, err);
@@ -267,8 +309,14 @@ static bool parent_runs(fl_restore *r, uint32_t node) {
   return false;
 }
 
-static bool is_marked(const uint8_t *marks, uint32_t node) {
-  return marks && marks[node];
+// Where the spec has `node`, FL_NODE_NONE: an item that is not named.
+static uint32_t spec_node(const fl_restore *r, uint32_t node) {
+  return node < r->run->graph_count ? node : r->named[node - r->run->graph_count];
+}
+
+static bool is_marked(const fl_restore *r, const uint8_t *marks, uint32_t node) {
+  uint32_t at = marks ? spec_node(r, node) : FL_NODE_NONE;
+  return at != FL_NODE_NONE && marks[at];
 }
 
 static void decide_kept(fl_restore *r, uint32_t node, bool in_graph) {
@@ -278,22 +326,22 @@ static void decide_kept(fl_restore *r, uint32_t node, bool in_graph) {
 
 static bool decide_as_asked(fl_restore *r, uint32_t node) {
   const fl_resume_spec *spec = r->spec;
-  if (is_marked(spec->rerun, node))
+  if (is_marked(r, spec->rerun, node))
     set(r, node, FL_RESUME_RUN, FL_REASON_RERUN_ASKED);
-  else if (is_marked(spec->skip, node))
+  else if (is_marked(r, spec->skip, node))
     set(r, node, FL_RESUME_SKIP, FL_REASON_SKIP_ASKED);
-  else if (is_marked(spec->succeed, node))
+  else if (is_marked(r, spec->succeed, node))
     set(r, node, FL_RESUME_KEEP, FL_REASON_SUCCEED_ASKED);
   else
     return false;
   return true;
 }
 
-static void decide(fl_restore *r, uint32_t node) {
+static void decide_by_state(fl_restore *r, uint32_t node) {
   fl_node_past *p = &r->past[node];
   bool in_graph = node < r->run->graph_count;
   bool hook = in_graph && fl_graph_get_options(r->run->flow->graph, node)->hook;
-  if (in_graph && decide_as_asked(r, node)) return;
+  if (decide_as_asked(r, node)) return;
   if (in_graph && p->state != FL_NODE_SUCCEEDED && stays_omitted(r, node))
     return set(r, node, p->state == FL_NODE_OMITTED ? FL_RESUME_KEEP : FL_RESUME_SKIP,
                FL_REASON_BRANCH_NOT_CHOSEN);
@@ -317,6 +365,13 @@ static void decide(fl_restore *r, uint32_t node) {
     return set(r, node, FL_RESUME_RUN, FL_REASON_RESUME_UNFINISHED);
   default: return set(r, node, FL_RESUME_RUN, FL_REASON_RESUME_UNFINISHED);
   }
+}
+
+// A map or a call that would be kept goes on all the same when something within it is asked for.
+static void decide(fl_restore *r, uint32_t node) {
+  decide_by_state(r, node);
+  if (r->entered[node] && r->actions[node] == FL_RESUME_KEEP)
+    set(r, node, FL_RESUME_RUN, FL_REASON_WITHIN_ASKED);
 }
 
 // An instance is kept with its map, but a map that runs again by wish starts from its list.
@@ -368,7 +423,8 @@ static fl_code find_changed(fl_restore *r, fl_error *err) {
     bool same = text.size == former.size && !memcmp(text.data, former.data, text.size);
     if (same && !has_other_parents(r, i, was)) continue;
     r->changed[i] = 1;
-    bool asked = r->spec->keep_all || is_marked(r->spec->keep, i);
+    bool given = r->spec->outputs && r->spec->outputs[i]; // by hand: as good as kept
+    bool asked = given || is_marked(r, r->spec->keep, i);
     r->reasons[i] = asked ? FL_REASON_KEEP_ASKED : FL_REASON_KEPT_CHANGED;
   }
   fl_buf_deinit(&text);
@@ -376,9 +432,49 @@ static fl_code find_changed(fl_restore *r, fl_error *err) {
   return rc;
 }
 
-fl_code fl_restore_open(fl_restore *r, fl_scheduler *s, const fl_run_row *row,
-                        const fl_resume_spec *spec, fl_error *err) {
-  *r = (fl_restore){.scheduler = s, .spec = spec, .was_final = fl_run_state_is_final(row->state)};
+// ------------------------------------------------------------------------------------- sub-flows
+
+// A wish to run again holds until the node has run: the engine may have died in between.
+bool fl_restore_starts_anew(const fl_restore *r, uint32_t node) {
+  const fl_node_past *p = &r->past[node];
+  if (r->reasons[node] == FL_REASON_RERUN_ASKED) return !r->spec->keep_checkpoint;
+  if (r->actions[node] != FL_RESUME_RUN || !p->anew_epoch) return false;
+  for (size_t i = 0; i < r->epoch_count; i++)
+    if (r->epochs[i].epoch == p->anew_epoch) return !r->keeps[i];
+  return true;
+}
+
+static fl_code open_run(fl_restore *r, fl_scheduler *s, const fl_run_row *row,
+                        const fl_resume_spec *spec, char *prefix, fl_error *err);
+
+// Those that will be entered: what is changed within them is decided, and refused, together with
+// the rest.
+static fl_code open_parts(fl_restore *r, fl_error *err) {
+  const fl_resume_spec *spec = r->spec;
+  fl_code rc = FL_OK;
+  r->parts = fl_alloc_zero(spec->part_count + 1, sizeof *r->parts);
+  r->part_nodes = fl_alloc_zero(spec->part_count + 1, sizeof *r->part_nodes);
+  for (size_t i = 0; i < spec->part_count && !rc; i++) {
+    const fl_resume_part *part = &spec->parts[i];
+    uint32_t node = run_node(r, part->node);
+    if (node == FL_NODE_NONE || r->actions[node] != FL_RESUME_RUN) continue;
+    if (fl_restore_starts_anew(r, node)) continue;
+    fl_buf prefix;
+    fl_buf_init(&prefix, 1u << 20);
+    fl_buf_addf(&prefix, "%s%s/", r->prefix, fl_run_get_name(r->run, node));
+    r->part_nodes[r->part_count] = node;
+    rc = open_run(&r->parts[r->part_count++], r->scheduler, part->row, &part->spec,
+                  fl_buf_take(&prefix), err);
+  }
+  return rc;
+}
+
+static fl_code open_run(fl_restore *r, fl_scheduler *s, const fl_run_row *row,
+                        const fl_resume_spec *spec, char *prefix, fl_error *err) {
+  *r = (fl_restore){.scheduler = s,
+                    .spec = spec,
+                    .prefix = prefix,
+                    .was_final = fl_run_state_is_final(row->state)};
   fl_run *run = r->run = fl_run_new(s, spec->flow);
   run->row = *row;
   run->row.flow = fl_strdup(row->flow);
@@ -388,7 +484,6 @@ fl_code fl_restore_open(fl_restore *r, fl_scheduler *s, const fl_run_row *row,
   run->row.selection = NULL;
   run->row.origin = NULL;
   run->parent = spec->parent;
-  run->keep_all = spec->keep_all;
   fl_code rc = FL_OK;
   if (spec->params)
     run->params = fl_value_ref(spec->params);
@@ -401,7 +496,13 @@ fl_code fl_restore_open(fl_restore *r, fl_scheduler *s, const fl_run_row *row,
   for (uint32_t i = 0; i < run->graph_count; i++) decide(r, order[i]);
   decide_instances(r);
   rc = find_changed(r, err);
-  return rc ? rc : restore_vars(r, err);
+  if (!rc) rc = restore_vars(r, err);
+  return rc ? rc : open_parts(r, err);
+}
+
+fl_code fl_restore_open(fl_restore *r, fl_scheduler *s, const fl_run_row *row,
+                        const fl_resume_spec *spec, fl_error *err) {
+  return open_run(r, s, row, spec, fl_strdup(""), err);
 }
 
 void fl_restore_close(fl_restore *r) {
@@ -413,8 +514,15 @@ void fl_restore_close(fl_restore *r) {
   }
   free(r->epochs);
   free(r->overlays);
+  free(r->keeps);
   free(r->past);
   free(r->actions);
   free(r->reasons);
   free(r->changed);
+  free(r->named);
+  free(r->entered);
+  free(r->prefix);
+  for (size_t i = 0; i < r->part_count; i++) fl_restore_close(&r->parts[i]);
+  free(r->parts);
+  free(r->part_nodes);
 }

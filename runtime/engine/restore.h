@@ -16,10 +16,11 @@ typedef struct fl_node_past {
   uint32_t lost;    // lost attempts at the end of its history
   int64_t claim_seq, claimed_ms, started_ms;
   int64_t vars_in, vars_out, vars_by, outputs, child_run;
-  bool retrying; // its next attempt was due
+  uint32_t anew_epoch; // in which it was asked to run again and has not yet, 0: none
 } fl_node_past;
 
-typedef struct fl_restore {
+typedef struct fl_restore fl_restore;
+struct fl_restore {
   fl_scheduler *scheduler;
   fl_run *run;
   const fl_resume_spec *spec;
@@ -28,17 +29,27 @@ typedef struct fl_restore {
   fl_resume_action *actions;
   fl_reason *reasons;
   uint8_t *changed;     // by node of the graph: kept, but its definition is another now
+  uint32_t *named;      // by instance: where the spec has it by node, FL_NODE_NONE: nowhere
+  uint8_t *entered;     // by node: something within it is asked for
+  char *prefix;         // of names: "" or the calls that lead here, "call/"
+  fl_restore *parts;    // sub-flows that are entered
+  uint32_t *part_nodes; // by part: the call
+  size_t part_count;
   fl_epoch_row *epochs; // oldest first
   size_t epoch_count;
   fl_value **overlays; // by epoch row: vars its patch set, or NULL
+  uint8_t *keeps;      // by epoch row: what its patch runs again keeps its checkpoints
   fl_former former;    // the nodes that the run's definition had
   bool lost_live;      // a live attempt is of a node that is gone
   bool was_final;      // the run had ended (else its engine died)
-} fl_restore;
+};
 
-/// Reads all of `row`'s run and decides about every node. Writes nothing.
+/// Reads all of `row`'s run, and of those of the sub-flows that are entered, and decides about
+/// every node. Writes nothing.
 FL_MUST fl_code fl_restore_open(fl_restore *r, fl_scheduler *s, const fl_run_row *row,
                                 const fl_resume_spec *spec, fl_error *err);
+/// The node runs again from nothing: neither its checkpoint nor its sub-flow's run is entered.
+bool fl_restore_starts_anew(const fl_restore *r, uint32_t node);
 /// Vars that were set by hand after `epoch`; a reference, or NULL: none.
 fl_value *fl_restore_get_patched(fl_restore *r, uint32_t epoch);
 /// Frees what is not the run; the run too unless it was taken (r->run = NULL).

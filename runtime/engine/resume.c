@@ -26,27 +26,50 @@ static void foresee(fl_restore *r) {
   }
 }
 
+typedef struct telling {
+  void (*each)(void *ud, const fl_resume_step *step);
+  void *ud;
+  fl_buf name;
+} telling;
+
+static void tell_step(telling *t, const fl_restore *r, const char *name, fl_resume_step step) {
+  fl_buf_reset(&t->name);
+  fl_buf_addf(&t->name, "%s%s", r->prefix, name);
+  step.node = fl_buf_cstr(&t->name);
+  t->each(t->ud, &step);
+}
+
+// Every node in the order of the run, the nodes of a sub-flow that is entered behind its call.
+static void tell_steps(telling *t, fl_restore *r) {
+  foresee(r);
+  for (uint32_t i = 0; i < r->count; i++) {
+    bool in_graph = i < r->run->graph_count;
+    if (in_graph && fl_graph_get_options(r->run->flow->graph, i)->hook) continue;
+    tell_step(t, r, fl_run_get_name(r->run, i),
+              (fl_resume_step){.action = r->actions[i],
+                               .reason = r->reasons[i],
+                               .state = r->past[i].state,
+                               .changed = in_graph && r->changed[i]});
+    for (size_t k = 0; k < r->part_count; k++)
+      if (r->part_nodes[k] == i) tell_steps(t, &r->parts[k]);
+  }
+  for (size_t i = 0; i < r->former.count; i++) {
+    const fl_former_node *gone = &r->former.nodes[i];
+    if (gone->node != FL_NODE_NONE || gone->removed || gone->hook) continue;
+    tell_step(t, r, gone->name, (fl_resume_step){.removed = true});
+  }
+}
+
 fl_code fl_scheduler_plan_resume(fl_scheduler *s, const fl_run_row *row, const fl_resume_spec *spec,
                                  void (*each)(void *ud, const fl_resume_step *step), void *ud,
                                  fl_error *err) {
   fl_restore r;
+  telling t = {.each = each, .ud = ud};
+  fl_buf_init(&t.name, 1u << 20);
   fl_code rc = fl_restore_open(&r, s, row, spec, err);
-  if (!rc) foresee(&r);
-  for (uint32_t i = 0; i < r.count && !rc; i++) {
-    fl_resume_step step = {.node = fl_run_get_name(r.run, i),
-                           .action = r.actions[i],
-                           .reason = r.reasons[i],
-                           .state = r.past[i].state,
-                           .changed = i < r.run->graph_count && r.changed[i]};
-    bool hook = i < r.run->graph_count && fl_graph_get_options(spec->flow->graph, i)->hook;
-    if (!hook) each(ud, &step);
-  }
-  for (size_t i = 0; i < r.former.count && !rc; i++) {
-    const fl_former_node *gone = &r.former.nodes[i];
-    if (gone->node != FL_NODE_NONE || gone->removed || gone->hook) continue;
-    each(ud, &(fl_resume_step){.node = gone->name, .removed = true});
-  }
+  if (!rc) tell_steps(&t, &r);
   fl_restore_close(&r);
+  fl_buf_deinit(&t.name);
   return rc;
 }
 
@@ -100,15 +123,11 @@ static fl_code record_synthetic(fl_restore *r, uint32_t node, fl_value *outputs,
   return fl_store_add_attempt(store, &row, err);
 }
 
-// A rerun starts from nothing, unless it is asked to keep what the node had saved.
+// A rerun starts from nothing.
 static fl_code forget_saved(fl_restore *r, uint32_t node, fl_error *err) {
   fl_store *store = r->scheduler->store;
   int64_t run = r->run->row.row;
   uint32_t number = fl_run_get_number(r->run, node);
-  fl_node_run *n = &r->run->nodes[node];
-  n->expand_again = true;
-  if (r->spec->keep_checkpoint) return FL_OK;
-  n->child_run = 0;
   fl_code rc = fl_store_drop_steps(store, run, number, err);
   return rc ? rc : fl_store_put_checkpoint(store, run, number, 0, 0, NULL, err);
 }
@@ -122,7 +141,8 @@ static fl_code keep_node(fl_restore *r, uint32_t node, fl_error *err) {
     fl_plan_ignore(r->run->plan, node);
   else
     fl_plan_restore(r->run->plan, node, state);
-  fl_value *set = in_graph && r->spec->outputs ? r->spec->outputs[node] : NULL;
+  uint32_t at = in_graph ? node : r->named[node - r->run->graph_count];
+  fl_value *set = r->spec->outputs && at != FL_NODE_NONE ? r->spec->outputs[at] : NULL;
   return set ? record_synthetic(r, node, set, err) : FL_OK;
 }
 
@@ -146,11 +166,12 @@ static fl_code restore_node(fl_restore *r, uint32_t node, fl_error *err) {
   if (p->has_attempt || p->decided)
     n->next_reason = r->reasons[node] == FL_REASON_HOOK ? 0 : r->reasons[node];
   if (p->state == FL_NODE_RETRYING) n->next_reason = FL_REASON_RETRY;
-  if (r->reasons[node] == FL_REASON_RERUN_ASKED) {
-    fl_code rc = forget_saved(r, node, err);
-    if (rc) return rc;
-  }
-  return fl_node_state_is_final(p->state) ? record_pending(r, node, FL_NODE_PENDING, err) : FL_OK;
+  bool rerun = r->reasons[node] == FL_REASON_RERUN_ASKED;
+  if (rerun || p->anew_epoch) n->expand_again = true;
+  if (fl_restore_starts_anew(r, node)) n->child_run = 0;
+  fl_code rc = rerun && !r->spec->keep_checkpoint ? forget_saved(r, node, err) : FL_OK;
+  if (rc || !(rerun ? p->has_attempt : fl_node_state_is_final(p->state))) return rc;
+  return record_pending(r, node, FL_NODE_PENDING, err);
 }
 
 // ------------------------------------------------------------------------------------- live
@@ -308,33 +329,28 @@ static fl_code record_resume(fl_restore *r, fl_error *err) {
 }
 
 // What a patch may not leave open: nothing is written before all of it is clear.
-static fl_code check_patch(fl_restore *r, fl_error *err) {
+static fl_code check_nodes(fl_restore *r, const char *run_id, fl_error *err) {
   uint32_t changed = 0, first = FL_NODE_NONE;
-  for (uint32_t i = 0; i < r->run->graph_count; i++) {
+  for (uint32_t i = 0; i < r->count; i++) {
     bool moved = r->reasons[i] == FL_REASON_RERUN_ASKED || r->reasons[i] == FL_REASON_SKIP_ASKED ||
                  r->reasons[i] == FL_REASON_SUCCEED_ASKED;
     if (moved && is_live(&r->past[i]))
       return fl_fail(err, FL_E_STATE,
-                     "node '%s' was running when the engine of run %s died, and may be still: "
+                     "node '%s%s' was running when the engine of run %s died, and may be still: "
                      "resume the run as it is, or `flowlua cancel %s` first",
-                     fl_run_get_name(r->run, i), r->run->row.id, r->run->row.id);
+                     r->prefix, fl_run_get_name(r->run, i), run_id, run_id);
     if (r->reasons[i] != FL_REASON_KEPT_CHANGED) continue;
     if (!changed++) first = i;
   }
   if (!changed) return FL_OK;
-  if (r->run->parent)
-    return fl_fail(err, FL_E_USAGE,
-                   "node '%s' of flow '%s' has succeeded and its definition changed: resume with "
-                   "--rerun %s to run the whole sub-flow again, or --keep '*' to keep such results",
-                   fl_run_get_name(r->run, first), r->run->row.flow,
-                   fl_attempt_get_name(r->run->parent));
   char more[64] = "";
-  const char *name = fl_run_get_name(r->run, first);
-  if (changed > 1) snprintf(more, sizeof more, " (and %u more)", changed - 1);
+  bool many = changed > 1;
+  const char *name = fl_run_get_name(r->run, first), *in = r->prefix;
+  if (many) snprintf(more, sizeof more, " (and %u more)", changed - 1);
   return fl_fail(err, FL_E_USAGE,
-                 "node '%s'%s has succeeded and its definition changed: say --rerun %s+ to run it "
-                 "and what depends on it again, or --keep %s to keep its result",
-                 name, more, name, changed > 1 ? "'*'" : name);
+                 "node '%s%s'%s has succeeded and its definition changed: say --rerun %s%s+ to run "
+                 "it and what depends on it again, or --keep %s%s to keep its result",
+                 in, name, more, in, name, many ? "" : in, many ? "'*'" : name);
 }
 
 // Of a live node that a mended script has no more nobody would hear.
@@ -346,7 +362,7 @@ static bool see_removed_live(void *ud, const fl_attempt_row *row) {
   return !r->lost_live;
 }
 
-static fl_code check_removed(fl_restore *r, fl_error *err) {
+static fl_code check_removed(fl_restore *r, const char *run_id, fl_error *err) {
   if (r->was_final || !r->former.count) return FL_OK;
   fl_code rc =
       fl_store_each_attempt(r->scheduler->store, r->run->row.row, see_removed_live, r, err);
@@ -354,16 +370,39 @@ static fl_code check_removed(fl_restore *r, fl_error *err) {
   return fl_fail(err, FL_E_STATE,
                  "the mended script has no more a node that was running when the engine of run %s "
                  "died, and may be still: `flowlua cancel %s` first",
-                 r->run->row.id, r->run->row.id);
+                 run_id, run_id);
+}
+
+static fl_code check_patch(fl_restore *r, const char *run_id, fl_error *err) {
+  fl_code rc = check_nodes(r, run_id, err);
+  if (!rc) rc = check_removed(r, run_id, err);
+  for (size_t i = 0; i < r->part_count && !rc; i++) rc = check_patch(&r->parts[i], run_id, err);
+  return rc;
 }
 
 static fl_code change_checkpoints(fl_restore *r, fl_error *err) {
   fl_code rc = FL_OK;
   for (size_t i = 0; i < r->spec->checkpoint_count && !rc; i++) {
     const fl_checkpoint_change *c = &r->spec->checkpoints[i];
-    rc = fl_store_put_checkpoint(r->scheduler->store, r->run->row.row,
-                                 fl_run_get_number(r->run, c->node), 0, fl_now(r->scheduler),
-                                 c->value, err);
+    uint32_t graph_count = r->run->graph_count;
+    uint32_t number = c->node < graph_count ? fl_run_get_number(r->run, c->node)
+                                            : r->spec->items[c->node - graph_count];
+    rc = fl_store_put_checkpoint(r->scheduler->store, r->run->row.row, number, 0,
+                                 fl_now(r->scheduler), c->value, err);
+  }
+  return rc;
+}
+
+// What the resume changes, in the run and in the sub-flows that it enters; one commit.
+static fl_code record_changes(fl_restore *r, fl_error *err) {
+  fl_code rc = record_resume(r, err);
+  for (uint32_t i = 0; i < r->count && !rc; i++) rc = restore_node(r, i, err);
+  if (!rc) rc = change_checkpoints(r, err);
+  for (size_t i = 0; i < r->part_count && !rc; i++) {
+    fl_run *run = r->parts[i].run;
+    rc = fl_store_take_part(r->scheduler->store, &run->row, r->scheduler->owner,
+                            fl_now(r->scheduler), &run->row.epoch, err);
+    if (!rc) rc = record_changes(&r->parts[i], err);
   }
   return rc;
 }
@@ -374,8 +413,7 @@ fl_code fl_scheduler_resume_run(fl_scheduler *s, const fl_run_row *row, bool own
   *out = NULL;
   if (s->broken) return *err = s->error, s->error.code;
   fl_code rc = fl_restore_open(&r, s, row, spec, err);
-  if (!rc) rc = check_patch(&r, err);
-  if (!rc) rc = check_removed(&r, err);
+  if (!rc) rc = check_patch(&r, row->id, err);
   if (!rc && s->dirty && !fl_scheduler_commit(s)) rc = (*err = s->error).code;
   uint32_t epoch = 0;
   if (!rc)
@@ -389,9 +427,7 @@ fl_code fl_scheduler_resume_run(fl_scheduler *s, const fl_run_row *row, bool own
   fl_run *run = r.run;
   run->row.epoch = epoch;
   run->row.cancel = 0;
-  rc = record_resume(&r, err);
-  for (uint32_t i = 0; i < r.count && !rc; i++) rc = restore_node(&r, i, err);
-  if (!rc) rc = change_checkpoints(&r, err);
+  rc = record_changes(&r, err);
   if (rc) { // nothing of it is committed but the lease, which the process's end frees
     fl_scheduler_break(s, err);
     fl_restore_close(&r);

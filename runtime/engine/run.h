@@ -59,7 +59,6 @@ struct fl_run {
   fl_run_row row;
   const fl_flow *flow;
   bool asks_adviser;        // has failed, and its flow is still to be asked what would mend it
-  bool keep_all;            // results are kept though definitions changed, in sub-flows, too
   struct fl_replay *replay; // the run that it repeats, NULL: none
   fl_plan *plan;
   fl_node_run *nodes;

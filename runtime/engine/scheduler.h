@@ -37,8 +37,11 @@ typedef struct fl_scheduler_config {
   void (*recover)(void *ud, fl_run *run, const char *supervisor, fl_attempt **attempts,
                   fl_fate *fates, size_t count);
   double (*random)(void *ud); // 0 <= x < 1, for jitter
-  /// The flow `key` of a stored script, to compare with; NULL: it cannot be loaded. May be NULL.
-  const fl_flow *(*load_flow)(void *ud, int64_t script, const char *key);
+  /// The flow that the run of a sub-flow, or a replay of it, goes on with: `sub`, as its caller has
+  /// it, or the same with the options that patches gave the nodes of `row`'s run. `*patch`: these
+  /// options, for a new run to keep; NULL: none. May be NULL: always `sub`.
+  fl_code (*find_sub)(void *ud, const fl_run_row *row, const fl_flow *sub, const fl_flow **out,
+                      fl_value **patch, fl_error *err);
   fl_event_fn on_event;
   void *event_ud;
   void *ud; // of get_supervisor, recover and random
@@ -76,12 +79,15 @@ typedef struct fl_run_spec {
 FL_MUST fl_code fl_scheduler_start_run(fl_scheduler *s, const fl_run_spec *spec, fl_run **out,
                                        fl_error *err);
 
+typedef struct fl_resume_part fl_resume_part;
+
 typedef struct fl_checkpoint_change {
-  uint32_t node;
+  uint32_t node;   // as in fl_resume_spec
   fl_value *value; // NULL: it is dropped
 } fl_checkpoint_change;
 
-/// What a resume changes, resolved against the flow. Borrowed.
+/// What a resume changes, resolved against the flow. Borrowed. "By node": by the nodes of the
+/// graph, then by `items`, the instances of maps that are named one by one.
 typedef struct fl_resume_spec {
   const fl_flow *flow;
   const fl_flow *before;      // the flow as it was, where it may differ; NULL: it is the same
@@ -91,11 +97,14 @@ typedef struct fl_resume_spec {
   const uint8_t *skip;        // a byte a node; NULL: none
   const uint8_t *rerun;       // a byte a node; NULL: none
   const uint8_t *keep;        // a byte a node: kept though its definition changed; NULL: none
-  bool keep_all;              // ... of all nodes, also of sub-flows that are entered again
   const uint8_t *succeed;     // a byte a node: has succeeded from now on; NULL: none
   fl_value *const *outputs;   // by node: synthetic outputs; NULL: none
   const fl_checkpoint_change *checkpoints; // NULL: none
   size_t checkpoint_count;
+  const uint32_t *items; // their numbers in the records
+  size_t item_count;
+  const fl_resume_part *parts; // sub-flows that are changed within, or may be
+  size_t part_count;
   bool keep_checkpoint; // what runs again keeps its checkpoint and steps
   fl_value *patch;      // what is kept of the patch; NULL: none
   const char *reason, *author;
@@ -103,6 +112,15 @@ typedef struct fl_resume_spec {
   fl_attempt *parent;      // of a sub-flow that is entered again
   int64_t script_store_id; // 0: that of the run
 } fl_resume_spec;
+
+/// The run of a sub-flow and what is changed there. It is recorded with the change of its caller's
+/// run, so that it holds whenever the call enters it.
+struct fl_resume_part {
+  uint32_t node; // the call, by node
+  bool asked;    // the call is entered again even if it has succeeded; else only if it runs again
+  const fl_run_row *row;
+  fl_resume_spec spec;
+};
 
 /// Takes the run over and continues it. FL_E_BUSY when `owner_is_dead` is false and its lease
 /// holds. FL_E_USAGE: a node that has succeeded has another definition now and nothing was said
@@ -120,7 +138,7 @@ bool fl_scheduler_take_wanted(fl_scheduler *s, fl_wanted_resume *out);
 
 typedef enum fl_resume_action { FL_RESUME_KEEP, FL_RESUME_RUN, FL_RESUME_SKIP } fl_resume_action;
 typedef struct fl_resume_step {
-  const char *node;
+  const char *node; // "call/node": of a sub-flow that is entered
   fl_resume_action action;
   fl_reason reason;
   fl_node_state state; // before

@@ -190,6 +190,7 @@ typedef struct fl_texts {
 
 /// What a resume changes: one patch, from a proposal, a file, JSON and single changes together;
 /// what stands later here holds. Zero-initialise and set `size`. Its shape: docs/command-line.md.
+/// A node may be an item of a map ("each[3]") or stand in a sub-flow ("call/node").
 typedef struct fl_patch {
   size_t size;
   uint32_t proposal;         // number of a proposal of the run, 0: none

@@ -64,6 +64,14 @@ fl_code fl_store_take_run(fl_store *s, int64_t run, const char *owner, uint32_t 
   return code;
 }
 
+fl_code fl_store_take_part(fl_store *s, const fl_run_row *run, const char *owner, int64_t now_ms,
+                           uint32_t *epoch, fl_error *err) {
+  fl_code code = fl_store_fence(s, run->row, run->epoch, err);
+  if (!code) code = take(s, run, owner, false, now_ms, err);
+  if (!code) *epoch = run->epoch + 1;
+  return code;
+}
+
 fl_code fl_store_renew_lease(fl_store *s, int64_t run, int64_t until_ms, fl_error *err) {
   sqlite3_stmt *st;
   fl_code code = fl_store_prepare_write(s, FL_SLOT_RUN_LEASE,

@@ -175,6 +175,10 @@ FL_MUST fl_code fl_store_fence(fl_store *s, int64_t run, uint32_t epoch, fl_erro
 FL_MUST fl_code fl_store_take_run(fl_store *s, int64_t run, const char *owner, uint32_t seen_epoch,
                                   bool owner_is_dead, bool resume, int64_t now_ms, uint32_t *epoch,
                                   fl_error *err);
+/// Takes the lease of a run that belongs to one whose lease is held, within the open transaction:
+/// epoch + 1, counting no resume. FL_E_FENCED as fl_store_fence().
+FL_MUST fl_code fl_store_take_part(fl_store *s, const fl_run_row *run, const char *owner,
+                                   int64_t now_ms, uint32_t *epoch, fl_error *err);
 /// Seals a run that ends, within the transaction of its end and behind all that is written of it:
 /// keeps a digest of its rows for fl_store_check_run(). Taking the run breaks the seal.
 FL_MUST fl_code fl_store_seal_run(fl_store *s, int64_t run, fl_error *err);

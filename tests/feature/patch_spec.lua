@@ -101,7 +101,7 @@ describe("a patch", function()
   it("says what is wrong with names", function()
     assert.equal(1, run(script [[f.m = flow.map { over = { 1, 2 }, inline = true,
       run = function(ctx, i) if i == 2 then error "two" end end }]]).code)
-    refused('"m%[2%]" is an item of "m": name its map', "--rerun", "m[2]")
+    refused('"m%[2%]" is an item of "m": say it of the map', "--keep", "m[2]")
     refused("a node gets another name in a mended script", "--rename", "m=n")
   end)
 

@@ -168,6 +168,84 @@ static void an_interrupt_leaves_a_map_unfinished_whose_items_all_ran(void **stat
   fake_close(&f);
 }
 
+// b has ended; behind it the map a runs its two items.
+static void open_map(fake_engine *f, fl_hooks *hooks) {
+  const fl_node_options nodes[] = {{.kind = FL_KIND_MAP}, process};
+  fake_open(f, 2, "a", process);
+  regraph(f, nodes, 2, "ab");
+  f->flow.hooks = hooks;
+  fake_run(f);
+  end_with(f, "b", NULL, NULL);
+}
+
+static int expansions;
+static fl_code expand_less(const fl_flow *flow, fl_attempt *a, fl_value ***items, size_t *count,
+                           fl_error *err) {
+  fl_code rc = expand(flow, a, items, count, err);
+  if (expansions++) fl_value_unref((*items)[--*count]);
+  return rc;
+}
+
+static void a_map_that_was_asked_to_run_again_makes_its_list_anew_after_a_crash(void **state) {
+  (void)state;
+  fake_engine f;
+  fl_hooks hooks = {.command = fake_command, .expand = expand_less};
+  uint8_t rerun[] = {1, 1};
+  expansions = 0;
+  open_map(&f, &hooks);
+  end_with(&f, "a[1]", "\"x\"", NULL);
+  end_with(&f, "a[2]", "\"y\"", NULL);
+  fake_crash(&f);
+  resume_with(&f, FL_FATE_IS_LOST, (fl_resume_spec){.rerun = rerun});
+  assert_string_equal(f.started, "b ");
+  fake_crash(&f);
+  resume(&f, FL_FATE_IS_LOST);
+  end_with(&f, "b", NULL, NULL);
+  assert_string_equal(f.started, "b a[1] ");
+  assert_int_equal(expansions, 2);
+  fake_close(&f);
+}
+
+static void an_item_that_is_named_runs_again_alone(void **state) {
+  (void)state;
+  fake_engine f;
+  fl_hooks hooks = {.command = fake_command, .expand = expand};
+  const uint32_t items[] = {3}; // a[2]
+  const uint8_t rerun[] = {0, 0, 1};
+  open_map(&f, &hooks);
+  end_with(&f, "a[1]", "\"x\"", NULL);
+  end_with(&f, "a[2]", "\"y\"", NULL);
+  fake_crash(&f);
+  resume_with(&f, FL_FATE_IS_LOST,
+              (fl_resume_spec){.rerun = rerun, .items = items, .item_count = 1});
+  assert_string_equal(f.started, "a[2] ");
+  end_with(&f, "a[2]", "\"z\"", NULL);
+  assert_non_null(strstr(f.told, "a:succeeded"));
+  fake_close(&f);
+}
+
+static void an_item_is_skipped_or_given_outputs_by_hand(void **state) {
+  (void)state;
+  fake_engine f;
+  fl_hooks hooks = {.command = fake_command, .expand = expand};
+  const uint32_t items[] = {2, 3}; // a[1], a[2]
+  const uint8_t skip[] = {0, 0, 1, 0}, succeed[] = {0, 0, 0, 1};
+  fl_value *given = fl_value_new("\"g\"", 3);
+  fl_value *const outputs[] = {NULL, NULL, NULL, given};
+  open_map(&f, &hooks);
+  fake_end(&f, "a[1]", FL_ATTEMPT_FAILED);
+  fake_end(&f, "a[2]", FL_ATTEMPT_FAILED);
+  fake_crash(&f);
+  resume_with(
+      &f, FL_FATE_IS_LOST,
+      (fl_resume_spec){
+          .skip = skip, .succeed = succeed, .outputs = outputs, .items = items, .item_count = 2});
+  assert_string_equal(f.started, "");
+  assert_non_null(strstr(f.told, "a:succeeded"));
+  fl_value_unref(given);
+  fake_close(&f);
+}
+
 // ------------------------------------------------------------------------------------- branches
 
 // a: a branch that chooses c; b: fails; c and d come after both.
@@ -242,6 +320,9 @@ int main(void) {
       cmocka_unit_test(what_an_earlier_engine_had_begun_to_end_is_tried_again),
       cmocka_unit_test(vars_set_by_hand_are_seen_behind_what_still_ran),
       cmocka_unit_test(an_interrupt_leaves_a_map_unfinished_whose_items_all_ran),
+      cmocka_unit_test(a_map_that_was_asked_to_run_again_makes_its_list_anew_after_a_crash),
+      cmocka_unit_test(an_item_that_is_named_runs_again_alone),
+      cmocka_unit_test(an_item_is_skipped_or_given_outputs_by_hand),
       cmocka_unit_test(a_branch_keeps_its_choice_when_another_parent_runs_again),
       cmocka_unit_test(a_retry_waits_for_a_parent_that_runs_again),
       cmocka_unit_test(a_hook_that_waits_for_a_slot_keeps_nobody_busy),

@@ -1,0 +1,209 @@
+// Loads the scripts of runs: as they were, with the options that patches gave their nodes, and as a
+// patch lets them go on.
+#include "api/patch.h"
+
+// ------------------------------------------------------------------------------------- options
+
+typedef struct earlier {
+  fl_store *store;
+  json_t *options; // node -> { option = v }: of all patches so far, by the names of today
+  fl_code rc;
+  fl_error *err;
+} earlier;
+
+static void rename_options(json_t *options, json_t *rename) {
+  const char *old;
+  json_t *new_name;
+  json_object_foreach(rename, old, new_name) {
+    json_t *changes = json_object_get(options, old);
+    if (!changes) continue;
+    json_object_set(options, json_string_value(new_name), changes);
+    json_object_del(options, old);
+  }
+}
+
+static void add_options(json_t *options, json_t *more) {
+  const char *node;
+  json_t *changes;
+  json_object_foreach(more, node, changes) {
+    if (strchr(node, '/')) continue; // of a sub-flow: its run has them
+    json_t *have = json_object_get(options, node);
+    if (have)
+      json_object_update(have, changes);
+    else
+      json_object_set_new(options, node, json_deep_copy(changes));
+  }
+}
+
+static bool see_epoch(void *ud, const fl_epoch_row *row) {
+  earlier *e = ud;
+  fl_value *patch = NULL;
+  if (!row->patch) return true;
+  e->rc = fl_store_get_value(e->store, row->patch, &patch, e->err);
+  if (e->rc) return false;
+  json_t *json = fl_value_to_json(patch);
+  rename_options(e->options, json_object_get(json, "rename"));
+  add_options(e->options, json_object_get(json, "options"));
+  json_decref(json);
+  fl_value_unref(patch);
+  return true;
+}
+
+// {"flow","inherited","options"}: what earlier patches gave holds as far as the nodes are still
+// there; what this one gives must fit. NULL: nothing; free() it.
+static char *make_overrides(const char *flow, json_t *inherited, json_t *options) {
+  if (!json_object_size(inherited) && !json_object_size(options)) return NULL;
+  json_t *all = json_object();
+  json_object_set_new(all, "flow", json_string(flow));
+  json_object_set(all, "inherited", inherited);
+  if (options)
+    json_object_set(all, "options", options);
+  else
+    json_object_set_new(all, "options", json_object());
+  char *text = json_dumps(all, JSON_COMPACT | JSON_ENCODE_ANY);
+  json_decref(all);
+  return text;
+}
+
+// ------------------------------------------------------------------------------------- scripts
+
+// The script itself may hold what a run's nodes are, but for the options that patches gave them.
+static fl_script *find_loaded(fl_engine *e, int64_t script, const char *overrides) {
+  for (size_t i = 0; i < e->script_count; i++) {
+    const char *has = fl_script_get_overrides(e->scripts[i]);
+    if (script && fl_script_get_snapshot(e->scripts[i])->store_id == script && has &&
+        !strcmp(has, overrides))
+      return e->scripts[i];
+  }
+  return NULL;
+}
+
+static fl_code load_stored(fl_engine *e, const fl_run_row *row, const char *overrides,
+                           fl_script **out, fl_error *err) {
+  fl_snapshot snapshot = {0};
+  fl_code rc = fl_store_get_script(e->store, row->script, &snapshot, err);
+  if (!rc && !snapshot.count)
+    rc = fl_fail(err, FL_E_CORRUPT, "the script of run %s is not in the store", row->id);
+  if (!rc) {
+    fl_buf path;
+    fl_buf_init(&path, 8192);
+    fl_buf_addf(&path, "%s/%s", snapshot.dir, snapshot.sources[0].path);
+    rc = fl_engine_load(e, fl_buf_cstr(&path), &snapshot, overrides, out, err);
+    fl_buf_deinit(&path);
+  }
+  fl_snapshot_deinit(&snapshot);
+  return rc;
+}
+
+static fl_code find_flow(fl_script *script, const char *key, fl_flow **out, fl_error *err) {
+  *out = fl_script_find_flow(script, key);
+  if (*out) return FL_OK;
+  return fl_fail(err, FL_E_USAGE, "%s does not define flow '%s'", fl_script_get_path(script), key);
+}
+
+static fl_code read_inherited(fl_engine *e, const fl_run_row *row, json_t **out, fl_error *err) {
+  earlier all = {.store = e->store, .options = json_object(), .err = err};
+  fl_code rc = fl_store_each_epoch(e->store, row->row, see_epoch, &all, err);
+  *out = all.options;
+  return rc ? rc : all.rc;
+}
+
+fl_code fl_engine_load_run(fl_engine *e, const fl_run_row *row, fl_script **script, fl_flow **flow,
+                           fl_error *err) {
+  json_t *inherited = NULL;
+  *script = NULL;
+  *flow = NULL;
+  fl_code rc = read_inherited(e, row, &inherited, err);
+  char *overrides = rc ? NULL : make_overrides(row->flow, inherited, NULL);
+  if (!rc) rc = load_stored(e, row, overrides, script, err);
+  if (!rc) rc = find_flow(*script, row->flow, flow, err);
+  if (!rc) {
+    (*flow)->script_store_id = row->script;
+    (*flow)->definition_store_id = row->definition;
+  }
+  free(overrides);
+  json_decref(inherited);
+  return rc;
+}
+
+// ------------------------------------------------------------------------------------- going on
+
+// `of` once more, for a run that has options of its own.
+static fl_code load_with(fl_engine *e, fl_script *of, const char *overrides, fl_script **out,
+                         fl_error *err) {
+  fl_snapshot *snapshot = fl_script_get_snapshot(of);
+  *out = find_loaded(e, snapshot->store_id, overrides);
+  if (*out) return FL_OK;
+  return fl_engine_load(e, fl_script_get_path(of), snapshot, overrides, out, err);
+}
+
+fl_code fl_patching_load_after(fl_patching *p, fl_error *err) {
+  json_t *script = json_object_get(p->own, "script"), *inherited = NULL;
+  json_t *options = json_object_get(p->own, "options");
+  fl_script *from = p->caller ? p->caller->script : NULL; // of which a sub-flow is a part
+  bool moved =
+      from && (p->caller->spec.before || fl_script_get_snapshot(from)->store_id != p->row.script);
+  p->script = p->before_script;
+  p->flow = p->before;
+  if (!script && !moved && !json_object_size(options)) return FL_OK;
+  fl_code rc = read_inherited(p->engine, &p->row, &inherited, err);
+  if (!rc) rename_options(inherited, json_object_get(p->own, "rename"));
+  char *overrides = rc ? NULL : make_overrides(p->row.flow, inherited, options);
+  if (rc)
+    ;
+  else if (script)
+    rc = fl_engine_load(p->engine, json_string_value(script), NULL, overrides, &p->script, err);
+  else if (from && !overrides)
+    p->script = from;
+  else if (from)
+    rc = load_with(p->engine, from, overrides, &p->script, err);
+  else
+    rc = load_stored(p->engine, &p->row, overrides, &p->script, err);
+  if (!rc) rc = find_flow(p->script, p->row.flow, &p->flow, err);
+  if (!rc) {
+    p->spec.before = p->before;
+    if (!script && !from) p->flow->script_store_id = p->row.script;
+  }
+  free(overrides);
+  json_decref(inherited);
+  return rc;
+}
+
+fl_code fl_patching_load_before(fl_patching *p, fl_error *err) {
+  fl_script *from = p->caller->before_script;
+  const char *overrides = fl_script_get_overrides(from);
+  json_t *inherited = NULL;
+  fl_code rc = read_inherited(p->engine, &p->row, &inherited, err);
+  bool own = json_object_size(inherited), same_key = !strcmp(p->row.flow, p->caller->row.flow);
+  json_decref(inherited);
+  if (rc) return rc;
+  if (own || (overrides && same_key) || fl_script_get_snapshot(from)->store_id != p->row.script)
+    return fl_engine_load_run(p->engine, &p->row, &p->before_script, &p->before, err);
+  p->before_script = from;
+  return find_flow(from, p->row.flow, &p->before, err);
+}
+
+fl_code fl_engine_find_sub(fl_engine *e, const fl_run_row *row, const fl_flow *sub,
+                           const fl_flow **out, fl_value **patch, fl_error *err) {
+  json_t *inherited = NULL;
+  fl_script *script = NULL;
+  fl_flow *flow = NULL;
+  *out = sub;
+  *patch = NULL;
+  fl_code rc = read_inherited(e, row, &inherited, err);
+  char *overrides = rc ? NULL : make_overrides(row->flow, inherited, NULL);
+  if (overrides) {
+    rc = load_with(e, sub->script, overrides, &script, err);
+    if (!rc) rc = find_flow(script, sub->key, &flow, err);
+    if (!rc) {
+      flow->script_store_id = sub->script_store_id;
+      *out = flow;
+      json_t *kept = json_pack("{s:O}", "options", inherited);
+      *patch = fl_value_from_json(kept);
+      json_decref(kept);
+    }
+  }
+  free(overrides);
+  json_decref(inherited);
+  return rc;
+}
