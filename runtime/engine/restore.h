@@ -48,9 +48,16 @@ struct fl_restore {
 /// every node. Writes nothing.
 FL_MUST fl_code fl_restore_open(fl_restore *r, fl_scheduler *s, const fl_run_row *row,
                                 const fl_resume_spec *spec, fl_error *err);
-/// The node runs again from nothing: neither its checkpoint nor its sub-flow's run is entered.
-bool fl_restore_starts_anew(const fl_restore *r, uint32_t node);
 /// Vars that were set by hand after `epoch`; a reference, or NULL: none.
 fl_value *fl_restore_get_patched(fl_restore *r, uint32_t epoch);
+// restore_history.c
+FL_MUST fl_code fl_restore_read(fl_restore *r, fl_error *err);
+// restore_decide.c
+void fl_restore_decide(fl_restore *r);
+/// What gave a result that is kept may not be what the script says now.
+FL_MUST fl_code fl_restore_find_changed(fl_restore *r, fl_error *err);
+/// The node runs again from nothing: its sub-flow's run is not entered.
+bool fl_restore_starts_anew(const fl_restore *r, uint32_t node);
+// restore.c
 /// Frees what is not the run; the run too unless it was taken (r->run = NULL).
 void fl_restore_close(fl_restore *r);

@@ -1,0 +1,205 @@
+// Says of every node whether it is kept, skipped or run again. Pure but for reading values:
+// `resume --plan` shows just this.
+#include "engine/restore.h"
+#include "base/bug.h"
+
+static void set(fl_restore *r, uint32_t node, fl_resume_action action, fl_reason reason) {
+  r->actions[node] = action;
+  r->reasons[node] = reason;
+}
+
+static bool is_derived(fl_reason reason) {
+  return reason == FL_REASON_UPSTREAM_SKIPPED || reason == FL_REASON_UPSTREAM_OMITTED ||
+         reason == FL_REASON_UPSTREAM_FAILED || reason == FL_REASON_TRIGGER_NOT_MET ||
+         reason == FL_REASON_BRANCH_NOT_CHOSEN;
+}
+
+// The name that the node had in the flow as it was.
+static const char *former_name(fl_restore *r, uint32_t node) {
+  const char *renamed = r->spec->renamed ? r->spec->renamed[node] : NULL;
+  return renamed ? renamed : fl_graph_get_name(r->run->flow->graph, node);
+}
+
+static uint32_t former_node(fl_restore *r, uint32_t node) {
+  const char *name = former_name(r, node);
+  return fl_graph_find(r->spec->before->graph, name, strlen(name));
+}
+
+static bool is_new(fl_restore *r, uint32_t node) {
+  if (!r->spec->before || node >= r->run->graph_count) return false;
+  return former_node(r, node) == FL_NODE_NONE;
+}
+
+static bool chose(fl_restore *r, uint32_t branch, const char *name) {
+  fl_value *chosen = NULL;
+  fl_error err;
+  if (fl_store_get_value(r->scheduler->store, r->past[branch].outputs, &chosen, &err)) return true;
+  json_t *list = chosen ? fl_value_to_json(chosen) : NULL, *item;
+  size_t at;
+  bool found = !json_is_array(list);
+  json_array_foreach(list, at, item) found |= !strcmp(json_string_value(item), name);
+  json_decref(list);
+  fl_value_unref(chosen);
+  return found;
+}
+
+// A branch that is kept keeps its choice, whatever else before the node runs again.
+static bool stays_omitted(fl_restore *r, uint32_t node) {
+  const fl_graph *g = r->run->flow->graph;
+  uint32_t count;
+  const uint32_t *parents = fl_graph_get_parents(g, node, &count);
+  for (uint32_t i = 0; i < count; i++)
+    if (fl_graph_get_options(g, parents[i])->kind == FL_KIND_BRANCH &&
+        r->actions[parents[i]] == FL_RESUME_KEEP &&
+        r->past[parents[i]].state == FL_NODE_SUCCEEDED &&
+        !chose(r, parents[i], fl_graph_get_name(g, node)))
+      return true;
+  return false;
+}
+
+static bool parent_runs(fl_restore *r, uint32_t node) {
+  uint32_t count;
+  const uint32_t *parents = fl_graph_get_parents(r->run->flow->graph, node, &count);
+  for (uint32_t i = 0; i < count; i++)
+    if (r->actions[parents[i]] == FL_RESUME_RUN) return true;
+  return false;
+}
+
+// Where the spec has `node`, FL_NODE_NONE: an item that is not named.
+static uint32_t spec_node(const fl_restore *r, uint32_t node) {
+  return node < r->run->graph_count ? node : r->named[node - r->run->graph_count];
+}
+
+static bool is_marked(const fl_restore *r, const uint8_t *marks, uint32_t node) {
+  uint32_t at = marks ? spec_node(r, node) : FL_NODE_NONE;
+  return at != FL_NODE_NONE && marks[at];
+}
+
+static void decide_kept(fl_restore *r, uint32_t node, bool in_graph) {
+  bool behind = in_graph && parent_runs(r, node);
+  set(r, node, FL_RESUME_KEEP, behind ? FL_REASON_KEPT_BEHIND : FL_REASON_KEPT);
+}
+
+static bool decide_as_asked(fl_restore *r, uint32_t node) {
+  const fl_resume_spec *spec = r->spec;
+  if (is_marked(r, spec->rerun, node))
+    set(r, node, FL_RESUME_RUN, FL_REASON_RERUN_ASKED);
+  else if (is_marked(r, spec->skip, node))
+    set(r, node, FL_RESUME_SKIP, FL_REASON_SKIP_ASKED);
+  else if (is_marked(r, spec->succeed, node))
+    set(r, node, FL_RESUME_KEEP, FL_REASON_SUCCEED_ASKED);
+  else
+    return false;
+  return true;
+}
+
+static void decide_by_state(fl_restore *r, uint32_t node) {
+  fl_node_past *p = &r->past[node];
+  bool in_graph = node < r->run->graph_count;
+  bool hook = in_graph && fl_graph_get_options(r->run->flow->graph, node)->hook;
+  if (decide_as_asked(r, node)) return;
+  if (in_graph && p->state != FL_NODE_SUCCEEDED && stays_omitted(r, node))
+    return set(r, node, p->state == FL_NODE_OMITTED ? FL_RESUME_KEEP : FL_RESUME_SKIP,
+               FL_REASON_BRANCH_NOT_CHOSEN);
+  if (hook && r->was_final) return set(r, node, FL_RESUME_RUN, FL_REASON_HOOK);
+  if (FL_BUG(succeeded_runs_again) && in_graph && p->state == FL_NODE_SUCCEEDED)
+    return set(r, node, FL_RESUME_RUN, FL_REASON_RESUME_UNFINISHED);
+  if (FL_BUG(item_runs_twice) && !in_graph && p->state == FL_NODE_SUCCEEDED)
+    return set(r, node, FL_RESUME_RUN, FL_REASON_RESUME_UNFINISHED);
+  if (FL_BUG(skip_forgotten) && p->reason == FL_REASON_SKIP_ASKED)
+    return set(r, node, FL_RESUME_RUN, FL_REASON_RESUME_UNFINISHED);
+  switch (p->state) {
+  case FL_NODE_SUCCEEDED: return decide_kept(r, node, in_graph);
+  case FL_NODE_SKIPPED:
+  case FL_NODE_OMITTED:
+    if (in_graph && is_derived(p->reason) && parent_runs(r, node))
+      return set(r, node, FL_RESUME_RUN, FL_REASON_RERUN_UPSTREAM);
+    return set(r, node, FL_RESUME_KEEP, p->reason);
+  case FL_NODE_FAILED: return set(r, node, FL_RESUME_RUN, FL_REASON_RESUME_FAILED);
+  case FL_NODE_PENDING:
+    if (!p->seq && is_new(r, node)) return set(r, node, FL_RESUME_RUN, FL_REASON_ADDED);
+    return set(r, node, FL_RESUME_RUN, FL_REASON_RESUME_UNFINISHED);
+  default: return set(r, node, FL_RESUME_RUN, FL_REASON_RESUME_UNFINISHED);
+  }
+}
+
+// A map or a call that would be kept goes on all the same when something within it is asked for.
+static void decide(fl_restore *r, uint32_t node) {
+  decide_by_state(r, node);
+  if (r->entered[node] && r->actions[node] == FL_RESUME_KEEP)
+    set(r, node, FL_RESUME_RUN, FL_REASON_WITHIN_ASKED);
+}
+
+// An instance is kept with its map, but a map that runs again by wish starts from its list.
+static void decide_instances(fl_restore *r) {
+  for (uint32_t i = r->run->graph_count; i < r->count; i++) {
+    uint32_t map = fl_plan_get_map(r->run->plan, i);
+    bool closed =
+        r->reasons[map] == FL_REASON_SKIP_ASKED || r->reasons[map] == FL_REASON_SUCCEED_ASKED;
+    if (r->reasons[map] == FL_REASON_RERUN_ASKED)
+      set(r, i, FL_RESUME_RUN, FL_REASON_RERUN_ASKED);
+    else if (closed && r->past[i].state != FL_NODE_SUCCEEDED)
+      set(r, i, FL_RESUME_SKIP, FL_REASON_SKIP_ASKED);
+    else
+      decide(r, i);
+  }
+}
+
+void fl_restore_decide(fl_restore *r) {
+  const uint32_t *order = fl_graph_get_order(r->spec->flow->graph);
+  for (uint32_t i = 0; i < r->run->graph_count; i++) decide(r, order[i]);
+  decide_instances(r);
+}
+
+// A wish to run again holds until the node has run: the engine may have died in between.
+bool fl_restore_starts_anew(const fl_restore *r, uint32_t node) {
+  const fl_node_past *p = &r->past[node];
+  if (r->reasons[node] == FL_REASON_RERUN_ASKED) return !r->spec->keep_checkpoint;
+  if (r->actions[node] != FL_RESUME_RUN || !p->anew_epoch) return false;
+  for (size_t i = 0; i < r->epoch_count; i++)
+    if (r->epochs[i].epoch == p->anew_epoch) return !r->keeps[i];
+  return true;
+}
+
+// ------------------------------------------------------------------------------------- changes
+
+static bool has_other_parents(fl_restore *r, uint32_t node, uint32_t was) {
+  const fl_graph *now = r->run->flow->graph, *before = r->spec->before->graph;
+  uint32_t count, former_count;
+  const uint32_t *parents = fl_graph_get_parents(now, node, &count);
+  const uint32_t *former = fl_graph_get_parents(before, was, &former_count);
+  if (count != former_count) return true;
+  for (uint32_t i = 0; i < count; i++)
+    if (strcmp(former_name(r, parents[i]), fl_graph_get_name(before, former[i]))) return true;
+  return false;
+}
+
+// What gave a result that is kept may not be what the script says now: that is to be said.
+fl_code fl_restore_find_changed(fl_restore *r, fl_error *err) {
+  const fl_flow *now = r->run->flow, *before = r->spec->before;
+  fl_buf text, former;
+  fl_code rc = FL_OK;
+  if (!before) return FL_OK;
+  fl_buf_init(&text, 16u << 20);
+  fl_buf_init(&former, 16u << 20);
+  for (uint32_t i = 0; i < r->run->graph_count && !rc; i++) {
+    fl_reason reason = r->reasons[i];
+    if (reason != FL_REASON_KEPT && reason != FL_REASON_KEPT_BEHIND) continue;
+    uint32_t was = former_node(r, i);
+    if (was == FL_NODE_NONE) continue; // comes back after it was removed
+    fl_buf_reset(&text);
+    fl_buf_reset(&former);
+    rc = now->hooks->definition(now, i, &text, err);
+    if (!rc) rc = before->hooks->definition(before, was, &former, err);
+    if (rc) break;
+    bool same = text.size == former.size && !memcmp(text.data, former.data, text.size);
+    if (same && !has_other_parents(r, i, was)) continue;
+    r->changed[i] = 1;
+    bool given = r->spec->outputs && r->spec->outputs[i]; // by hand: as good as kept
+    bool asked = given || is_marked(r, r->spec->keep, i);
+    r->reasons[i] = asked ? FL_REASON_KEEP_ASKED : FL_REASON_KEPT_CHANGED;
+  }
+  fl_buf_deinit(&text);
+  fl_buf_deinit(&former);
+  return rc;
+}
