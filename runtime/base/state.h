@@ -40,7 +40,7 @@ typedef enum fl_attempt_state {
   FL_ATTEMPT_STATE_COUNT
 } fl_attempt_state;
 
-// name in JSON, sentence for people
+// Name in JSON, sentence for people. Stores keep the numbers: new ones go to the end.
 #define FL_REASONS(X)                                                                              \
   X(NONE, "none", "")                                                                              \
   X(READY, "ready", "all it depends on is done")                                                   \
@@ -84,11 +84,17 @@ typedef enum fl_attempt_state {
     "it has succeeded, but its definition changed: rerun it, or say that its result is kept")      \
   X(KEEP_ASKED, "keep_asked", "its definition changed; its result is kept as asked")               \
   X(KEPT_BEHIND, "kept_behind",                                                                    \
-    "it has succeeded; its result is kept though something it depends on runs again")              \
+    "it has succeeded; its result is kept though what it depends on runs again or was changed")    \
   X(SUCCEED_ASKED, "succeed_asked", "it was marked as succeeded by hand")                          \
   X(ADDED, "added", "it is new in the mended script")                                              \
+  X(UNKILLABLE, "unkillable",                                                                      \
+    "a process of it cannot be ended: it keeps its slot until it is gone")                         \
   X(WITHIN_ASKED, "within_asked", "something within it was named: it is entered again")            \
-  X(UNKILLABLE, "unkillable", "a process of it cannot be ended: it keeps its slot until it is gone")
+  X(MAY_STILL_RUN, "may_still_run",                                                                \
+    "it was running when its engine died: it is adopted if it still runs")                         \
+  X(LIST_AGAIN, "list_again",                                                                      \
+    "its list is made again: items that stay the same are kept, others run")                       \
+  X(ITEM_CHANGED, "item_changed", "its item is another now")
 
 typedef enum fl_reason {
 #define X(id, name, text) FL_REASON_##id,

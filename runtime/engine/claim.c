@@ -82,6 +82,7 @@ void fl_attempt_fill_row(fl_attempt *a, fl_attempt_row *row) {
                           .reason = a->reason,
                           .claimed_ms = a->claimed_ms,
                           .exit_code = -1,
+                          .item = a->item ? a->item->store_id : 0,
                           .vars_in = a->vars_in->map->store_id,
                           .synthetic = a->given,
                           .log = {.path = ""}};

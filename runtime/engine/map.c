@@ -31,6 +31,18 @@ static uint32_t next_instance(const fl_run *run, uint32_t map, uint32_t from) {
   return FL_NODE_NONE;
 }
 
+// New instances for the items from `have` on.
+static void add_instances(fl_attempt *a, fl_value **items, size_t have, size_t count) {
+  fl_run *run = a->run;
+  for (size_t i = have; i < count; i++) {
+    char name[FL_ID_SIZE_MAX + 32];
+    snprintf(name, sizeof name, "%s[%zu]", fl_run_get_name(run, a->node), i + 1);
+    uint32_t node =
+        fl_run_add_instance(run, a->node, (uint32_t)i + 1, name, items[i], FL_NODE_PENDING);
+    if (!record_instance(a, node, (uint32_t)i + 1, items[i])) return;
+  }
+}
+
 // New instances for `items`. Those of an earlier list (the map runs again from the start) are used
 // again by position: their numbers go on counting, and what is past the new list is omitted.
 static void make_instances(fl_attempt *a, fl_value **items, size_t count) {
@@ -43,17 +55,53 @@ static void make_instances(fl_attempt *a, fl_value **items, size_t count) {
     else
       fl_run_decide(run, i, FL_NODE_OMIT, FL_REASON_TRIGGER_NOT_MET, NULL);
     if (have <= count && !record_instance(a, i, have, items[have - 1])) return;
-    if (have <= count) fl_plan_make_ready(run->plan, i);
   }
-  for (size_t i = have; i < count; i++) {
-    char name[FL_ID_SIZE_MAX + 32];
-    snprintf(name, sizeof name, "%s[%zu]", fl_run_get_name(run, a->node), i + 1);
-    uint32_t node =
-        fl_run_add_instance(run, a->node, (uint32_t)i + 1, name, items[i], FL_NODE_PENDING);
-    if (!record_instance(a, node, (uint32_t)i + 1, items[i])) return;
-    fl_plan_make_ready(run->plan, node);
+  add_instances(a, items, have, count);
+}
+
+static bool reset_instance(fl_attempt *a, uint32_t node) {
+  fl_run *run = a->run;
+  fl_store *store = a->scheduler->store;
+  uint32_t number = fl_run_get_number(run, node);
+  fl_error err;
+  fl_node_run *n = fl_run_get_node(run, node);
+  n->child_run = 0;
+  n->outputs_id = 0;
+  fl_value_unref(n->outputs);
+  n->outputs = NULL;
+  fl_vars_unref(n->vars);
+  n->vars = NULL;
+  fl_run_decide(run, node, FL_NODE_RESET, FL_REASON_ITEM_CHANGED, NULL);
+  n->next_reason = FL_REASON_ITEM_CHANGED;
+  if (fl_store_drop_steps(store, run->row.row, number, &err) ||
+      fl_store_put_checkpoint(store, run->row.row, number, 0, 0, NULL, &err))
+    return fl_scheduler_break(a->scheduler, &err);
+  return true;
+}
+
+// The list once more, held against the one that is there, by position: an item that stayed the same
+// keeps what its instance came to, another one runs, and what is past the new list is omitted. What
+// was done by hand is left as it is.
+static void fit_instances(fl_attempt *a, fl_value **items, size_t count) {
+  fl_run *run = a->run;
+  uint32_t have = 0;
+  for (uint32_t i = next_instance(run, a->node, run->graph_count); i != FL_NODE_NONE;
+       i = next_instance(run, a->node, i + 1)) {
+    uint32_t at = have++;
+    if (at >= count) {
+      if (fl_plan_get_state(run->plan, i) == FL_NODE_OMITTED) continue;
+      if (!reset_instance(a, i)) return;
+      fl_run_decide(run, i, FL_NODE_OMIT, FL_REASON_TRIGGER_NOT_MET, NULL);
+      continue;
+    }
+    bool same = fl_value_equal(fl_run_get_item(run, i), items[at]);
+    bool omitted = fl_plan_get_state(run->plan, i) == FL_NODE_OMITTED;
+    if (same && !omitted) continue;
+    if (!fl_run_get_node(run, i)->by_hand && !reset_instance(a, i)) return;
+    fl_run_set_item(run, i, items[at]);
+    if (!record_instance(a, i, at + 1, items[at])) return;
   }
-  run->nodes[a->node].instances_open = (uint32_t)count;
+  add_instances(a, items, have, count);
 }
 
 static fl_code collect(fl_run *run, uint32_t map, fl_value **out, fl_error *err) {
@@ -169,7 +217,7 @@ void fl_map_interrupt(fl_run *run) {
 
 // ------------------------------------------------------------------------------------- executor
 
-// Instances that are there already (a resume): their map goes on with those that have no end yet.
+// The map goes on with the instances that have no end yet. False: there are none at all.
 static bool go_on(fl_attempt *a) {
   fl_run *run = a->run;
   uint32_t open = 0, total = 0;
@@ -195,20 +243,25 @@ static void map_start(void *ud, fl_attempt *a) {
   fl_attempt_arm_timeout(a);
   if (!fl_scheduler_begin(a->scheduler)) return;
   run->scheduler->fill_wanted = true;
-  if (!fl_run_get_node(run, a->node)->expand_again && go_on(a)) return;
-  fl_run_get_node(run, a->node)->expand_again = false;
+  fl_node_run *n = fl_run_get_node(run, a->node);
+  bool fit = n->fit_again && !n->expand_again;
+  if (!n->fit_again && !n->expand_again && go_on(a)) return;
+  n->fit_again = n->expand_again = false;
   bool known;
   fl_code rc = fl_replay_get_items(a, &known, &items, &count, &err);
   if (!rc && !known) {
     free(items);
     rc = run->flow->hooks->expand(run->flow, a, &items, &count, &err);
   }
-  if (!rc) make_instances(a, items, count);
+  if (!rc && fit)
+    fit_instances(a, items, count);
+  else if (!rc)
+    make_instances(a, items, count);
   for (size_t i = 0; i < count; i++) fl_value_unref(items[i]);
   free(items);
   if (rc)
     fail(a, err.message);
-  else if (!count)
+  else if (!go_on(a))
     finish(run, a->node);
 }
 

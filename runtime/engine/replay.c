@@ -119,6 +119,7 @@ static bool see_attempt(void *ud, const fl_attempt_row *row) {
   p->vars_by = row->vars_by;
   p->recorded = row->recorded;
   if (row->child_run) p->child_run = row->child_run;
+  if (row->item) p->item = row->item;
   return true;
 }
 

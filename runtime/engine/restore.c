@@ -1,5 +1,5 @@
-// A run as it was and as a resume makes it, brought together: its history, what the patch names, its
-// vars, and the sub-flows that are entered.
+// A run as it was and as a resume makes it, brought together: its history, what the patch names,
+// its vars, and the sub-flows that are entered.
 #include "engine/restore.h"
 #include "engine/replay.h"
 
@@ -179,6 +179,8 @@ void fl_restore_close(fl_restore *r) {
   free(r->epochs);
   free(r->overlays);
   free(r->keeps);
+  free(r->mends);
+  free(r->inputs);
   free(r->past);
   free(r->actions);
   free(r->reasons);

@@ -17,6 +17,7 @@ typedef struct fl_node_past {
   int64_t claim_seq, claimed_ms, started_ms;
   int64_t vars_in, vars_out, vars_by, outputs, child_run;
   uint32_t anew_epoch; // in which it was asked to run again and has not yet, 0: none
+  bool synthetic;      // its last attempt is one by hand
 } fl_node_past;
 
 typedef struct fl_restore fl_restore;
@@ -37,11 +38,14 @@ struct fl_restore {
   size_t part_count;
   fl_epoch_row *epochs; // oldest first
   size_t epoch_count;
-  fl_value **overlays; // by epoch row: vars its patch set, or NULL
-  uint8_t *keeps;      // by epoch row: what its patch runs again keeps its checkpoints
-  fl_former former;    // the nodes that the run's definition had
-  bool lost_live;      // a live attempt is of a node that is gone
-  bool was_final;      // the run had ended (else its engine died)
+  fl_value **overlays;  // by epoch row: vars its patch set, or NULL
+  uint8_t *keeps;       // by epoch row: what its patch runs again keeps its checkpoints
+  uint8_t *mends;       // by epoch row: its patch changes vars or options
+  fl_input_row *inputs; // oldest first
+  size_t input_count;
+  fl_former former; // the nodes that the run's definition had
+  bool lost_live;   // a live attempt is of a node that is gone
+  bool was_final;   // the run had ended (else its engine died)
 };
 
 /// Reads all of `row`'s run, and of those of the sub-flows that are entered, and decides about

@@ -57,11 +57,16 @@ static bool stays_omitted(fl_restore *r, uint32_t node) {
   return false;
 }
 
-static bool parent_runs(fl_restore *r, uint32_t node) {
+// Something the node depends on will give another result, or may.
+static bool parent_moves(fl_restore *r, uint32_t node) {
   uint32_t count;
   const uint32_t *parents = fl_graph_get_parents(r->run->flow->graph, node, &count);
-  for (uint32_t i = 0; i < count; i++)
-    if (r->actions[parents[i]] == FL_RESUME_RUN) return true;
+  for (uint32_t i = 0; i < count; i++) {
+    fl_reason reason = r->reasons[parents[i]];
+    if (r->actions[parents[i]] == FL_RESUME_RUN || reason == FL_REASON_SUCCEED_ASKED ||
+        reason == FL_REASON_SYNTHETIC)
+      return true;
+  }
   return false;
 }
 
@@ -76,8 +81,13 @@ static bool is_marked(const fl_restore *r, const uint8_t *marks, uint32_t node) 
 }
 
 static void decide_kept(fl_restore *r, uint32_t node, bool in_graph) {
-  bool behind = in_graph && parent_runs(r, node);
-  set(r, node, FL_RESUME_KEEP, behind ? FL_REASON_KEPT_BEHIND : FL_REASON_KEPT);
+  uint32_t at = spec_node(r, node);
+  bool by_hand = r->spec->outputs && at != FL_NODE_NONE && r->spec->outputs[at];
+  bool behind = in_graph && parent_moves(r, node);
+  set(r, node, FL_RESUME_KEEP,
+      by_hand  ? FL_REASON_SYNTHETIC
+      : behind ? FL_REASON_KEPT_BEHIND
+               : FL_REASON_KEPT);
 }
 
 static bool decide_as_asked(fl_restore *r, uint32_t node) {
@@ -112,7 +122,7 @@ static void decide_by_state(fl_restore *r, uint32_t node) {
   case FL_NODE_SUCCEEDED: return decide_kept(r, node, in_graph);
   case FL_NODE_SKIPPED:
   case FL_NODE_OMITTED:
-    if (in_graph && is_derived(p->reason) && parent_runs(r, node))
+    if (in_graph && is_derived(p->reason) && parent_moves(r, node))
       return set(r, node, FL_RESUME_RUN, FL_REASON_RERUN_UPSTREAM);
     return set(r, node, FL_RESUME_KEEP, p->reason);
   case FL_NODE_FAILED: return set(r, node, FL_RESUME_RUN, FL_REASON_RESUME_FAILED);
@@ -128,6 +138,43 @@ static void decide(fl_restore *r, uint32_t node) {
   decide_by_state(r, node);
   if (r->entered[node] && r->actions[node] == FL_RESUME_KEEP)
     set(r, node, FL_RESUME_RUN, FL_REASON_WITHIN_ASKED);
+}
+
+// ------------------------------------------------------------------------------------- lists
+
+// What the flow was given when the epoch began.
+static const fl_input_row *inputs_of(const fl_restore *r, uint32_t epoch) {
+  const fl_input_row *found = NULL;
+  for (size_t i = 0; i < r->input_count && r->inputs[i].epoch <= epoch; i++) found = &r->inputs[i];
+  return found;
+}
+
+// Whether what a map's list was made of may be another than at its last attempt. A list is not
+// asked for again without need: a function need not give the same one twice.
+static bool may_have_other_items(fl_restore *r, uint32_t map) {
+  const fl_node_past *p = &r->past[map];
+  const fl_input_row *then = inputs_of(r, p->epoch), *now = inputs_of(r, UINT32_MAX);
+  if (r->spec->params || r->spec->vars || r->spec->before) return true;
+  if (then && (then->params != now->params || then->script != now->script)) return true;
+  for (size_t i = 0; i < r->epoch_count; i++)
+    if (r->epochs[i].epoch > p->epoch && r->mends[i]) return true;
+  uint32_t count;
+  const uint32_t *parents = fl_graph_get_parents(r->run->flow->graph, map, &count);
+  for (uint32_t i = 0; i < count; i++)
+    if (r->past[parents[i]].seq > p->claim_seq) return true;
+  return parent_moves(r, map);
+}
+
+static void decide_lists(fl_restore *r) {
+  for (uint32_t i = r->run->graph_count; i < r->count; i++) {
+    uint32_t map = fl_plan_get_map(r->run->plan, i);
+    fl_reason reason = r->reasons[map];
+    bool goes_on = r->actions[map] == FL_RESUME_RUN && reason != FL_REASON_RERUN_ASKED &&
+                   reason != FL_REASON_WITHIN_ASKED && reason != FL_REASON_LIST_AGAIN;
+    bool live = r->past[map].state == FL_NODE_RUNNING || r->past[map].state == FL_NODE_QUEUED;
+    if (goes_on && !live && may_have_other_items(r, map))
+      set(r, map, FL_RESUME_RUN, FL_REASON_LIST_AGAIN);
+  }
 }
 
 // An instance is kept with its map, but a map that runs again by wish starts from its list.
@@ -148,6 +195,7 @@ static void decide_instances(fl_restore *r) {
 void fl_restore_decide(fl_restore *r) {
   const uint32_t *order = fl_graph_get_order(r->spec->flow->graph);
   for (uint32_t i = 0; i < r->run->graph_count; i++) decide(r, order[i]);
+  decide_lists(r);
   decide_instances(r);
 }
 
@@ -195,8 +243,7 @@ fl_code fl_restore_find_changed(fl_restore *r, fl_error *err) {
     bool same = text.size == former.size && !memcmp(text.data, former.data, text.size);
     if (same && !has_other_parents(r, i, was)) continue;
     r->changed[i] = 1;
-    bool given = r->spec->outputs && r->spec->outputs[i]; // by hand: as good as kept
-    bool asked = given || is_marked(r, r->spec->keep, i);
+    bool asked = is_marked(r, r->spec->keep, i);
     r->reasons[i] = asked ? FL_REASON_KEEP_ASKED : FL_REASON_KEPT_CHANGED;
   }
   fl_buf_deinit(&text);

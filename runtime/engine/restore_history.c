@@ -52,6 +52,7 @@ static bool see_attempt(void *ud, const fl_attempt_row *row) {
                       .vars_out = row->vars_out,
                       .vars_by = row->vars_by,
                       .outputs = row->outputs,
+                      .synthetic = row->synthetic,
                       .child_run = row->child_run ? row->child_run : p->child_run};
   return true;
 }
@@ -101,9 +102,17 @@ static bool see_epoch(void *ud, const fl_epoch_row *row) {
   return true;
 }
 
+static bool see_input(void *ud, const fl_input_row *row) {
+  fl_restore *r = ud;
+  r->inputs = fl_realloc(r->inputs, (r->input_count + 1) * sizeof *r->inputs);
+  r->inputs[r->input_count++] = *row;
+  return true;
+}
+
 static fl_code read_overlays(fl_restore *r, fl_error *err) {
   r->overlays = fl_alloc_zero(r->epoch_count + 1, sizeof *r->overlays);
   r->keeps = fl_alloc_zero(r->epoch_count + 1, 1);
+  r->mends = fl_alloc_zero(r->epoch_count + 1, 1);
   for (size_t i = 0; i < r->epoch_count; i++) {
     fl_value *patch;
     if (!r->epochs[i].patch) continue;
@@ -111,6 +120,7 @@ static fl_code read_overlays(fl_restore *r, fl_error *err) {
     if (rc) return rc;
     json_t *json = fl_value_to_json(patch), *vars = json_object_get(json, "vars");
     if (json_object_size(vars)) r->overlays[i] = fl_value_from_json(vars);
+    r->mends[i] = json_object_size(vars) || json_object_size(json_object_get(json, "options"));
     r->keeps[i] = json_is_true(json_object_get(json, "keep_checkpoint"));
     json_decref(json);
     fl_value_unref(patch);
@@ -132,5 +142,6 @@ fl_code fl_restore_read(fl_restore *r, fl_error *err) {
   if (!rc) rc = fl_store_each_decision(store, row, see_decision, r, err);
   if (!rc) rc = fl_store_each_claim(store, row, see_claim, r, err);
   if (!rc) rc = fl_store_each_epoch(store, row, see_epoch, r, err);
+  if (!rc) rc = fl_store_each_input(store, row, see_input, r, err);
   return rc ? rc : read_overlays(r, err);
 }

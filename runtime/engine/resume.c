@@ -4,75 +4,6 @@
 #include "engine/restore.h"
 #include "base/bug.h"
 
-// What the plan decides at once, before anything has run: what is behind a skipped node is skipped,
-// too.
-static void foresee(fl_restore *r) {
-  fl_plan *plan = r->run->plan;
-  fl_decision d;
-  for (uint32_t i = 0; i < r->count; i++) {
-    fl_node_state state = r->past[i].state;
-    if (r->reasons[i] == FL_REASON_SUCCEED_ASKED) state = FL_NODE_SUCCEEDED;
-    if (r->actions[i] == FL_RESUME_SKIP) state = FL_NODE_SKIPPED;
-    if (r->actions[i] == FL_RESUME_RUN) continue;
-    if (r->past[i].reason == FL_REASON_NOT_SELECTED)
-      fl_plan_ignore(plan, i);
-    else
-      fl_plan_restore(plan, i, state);
-  }
-  fl_plan_begin(plan);
-  while (fl_plan_take_decision(plan, &d)) {
-    r->actions[d.node] = FL_RESUME_SKIP;
-    r->reasons[d.node] = d.reason;
-  }
-}
-
-typedef struct telling {
-  void (*each)(void *ud, const fl_resume_step *step);
-  void *ud;
-  fl_buf name;
-} telling;
-
-static void tell_step(telling *t, const fl_restore *r, const char *name, fl_resume_step step) {
-  fl_buf_reset(&t->name);
-  fl_buf_addf(&t->name, "%s%s", r->prefix, name);
-  step.node = fl_buf_cstr(&t->name);
-  t->each(t->ud, &step);
-}
-
-// Every node in the order of the run, the nodes of a sub-flow that is entered behind its call.
-static void tell_steps(telling *t, fl_restore *r) {
-  foresee(r);
-  for (uint32_t i = 0; i < r->count; i++) {
-    bool in_graph = i < r->run->graph_count;
-    if (in_graph && fl_graph_get_options(r->run->flow->graph, i)->hook) continue;
-    tell_step(t, r, fl_run_get_name(r->run, i),
-              (fl_resume_step){.action = r->actions[i],
-                               .reason = r->reasons[i],
-                               .state = r->past[i].state,
-                               .changed = in_graph && r->changed[i]});
-    for (size_t k = 0; k < r->part_count; k++)
-      if (r->part_nodes[k] == i) tell_steps(t, &r->parts[k]);
-  }
-  for (size_t i = 0; i < r->former.count; i++) {
-    const fl_former_node *gone = &r->former.nodes[i];
-    if (gone->node != FL_NODE_NONE || gone->removed || gone->hook) continue;
-    tell_step(t, r, gone->name, (fl_resume_step){.removed = true});
-  }
-}
-
-fl_code fl_scheduler_plan_resume(fl_scheduler *s, const fl_run_row *row, const fl_resume_spec *spec,
-                                 void (*each)(void *ud, const fl_resume_step *step), void *ud,
-                                 fl_error *err) {
-  fl_restore r;
-  telling t = {.each = each, .ud = ud};
-  fl_buf_init(&t.name, 1u << 20);
-  fl_code rc = fl_restore_open(&r, s, row, spec, err);
-  if (!rc) tell_steps(&t, &r);
-  fl_restore_close(&r);
-  fl_buf_deinit(&t.name);
-  return rc;
-}
-
 static bool is_live(const fl_node_past *p) {
   return p->state == FL_NODE_QUEUED || p->state == FL_NODE_RUNNING || p->state == FL_NODE_WAITING;
 }
@@ -94,6 +25,7 @@ static fl_code record_synthetic(fl_restore *r, uint32_t node, fl_value *outputs,
   fl_run *run = r->run;
   fl_node_run *n = &run->nodes[node];
   fl_store *store = r->scheduler->store;
+  bool instance = node >= run->graph_count;
   fl_code rc = fl_store_put_value(store, outputs, err);
   if (!rc && n->vars) rc = fl_store_put_value(store, n->vars->map, err);
   if (!rc && n->vars) rc = fl_store_put_value(store, n->vars->by, err);
@@ -114,6 +46,7 @@ static fl_code record_synthetic(fl_restore *r, uint32_t node, fl_value *outputs,
                         .ended_ms = now,
                         .exit_code = -1,
                         .outputs = outputs->store_id,
+                        .item = instance ? fl_run_get_item(run, node)->store_id : 0,
                         .vars_in = n->vars ? n->vars->map->store_id : 0,
                         .vars_out = n->vars ? n->vars->map->store_id : 0,
                         .vars_by = n->vars ? n->vars->by->store_id : 0,
@@ -153,6 +86,10 @@ static fl_code restore_node(fl_restore *r, uint32_t node, fl_error *err) {
   n->lost = p->lost;
   n->child_run = p->child_run;
   n->outputs_id = p->outputs;
+  n->by_hand = p->synthetic || (p->decided && p->reason == FL_REASON_SKIP_ASKED) ||
+               r->reasons[node] == FL_REASON_SKIP_ASKED ||
+               r->reasons[node] == FL_REASON_SUCCEED_ASKED ||
+               r->reasons[node] == FL_REASON_SYNTHETIC;
   if (r->actions[node] == FL_RESUME_KEEP) return keep_node(r, node, err);
   if (r->actions[node] == FL_RESUME_SKIP) {
     bool omitted = r->reasons[node] == FL_REASON_BRANCH_NOT_CHOSEN;
@@ -168,6 +105,7 @@ static fl_code restore_node(fl_restore *r, uint32_t node, fl_error *err) {
   if (p->state == FL_NODE_RETRYING) n->next_reason = FL_REASON_RETRY;
   bool rerun = r->reasons[node] == FL_REASON_RERUN_ASKED;
   if (rerun || p->anew_epoch) n->expand_again = true;
+  n->fit_again = r->reasons[node] == FL_REASON_LIST_AGAIN;
   if (fl_restore_starts_anew(r, node)) n->child_run = 0;
   fl_code rc = rerun && !r->spec->keep_checkpoint ? forget_saved(r, node, err) : FL_OK;
   if (rc || !(rerun ? p->has_attempt : fl_node_state_is_final(p->state))) return rc;
@@ -328,9 +266,7 @@ static fl_code record_resume(fl_restore *r, fl_error *err) {
   return rc;
 }
 
-// What a patch may not leave open: nothing is written before all of it is clear.
-static fl_code check_nodes(fl_restore *r, const char *run_id, fl_error *err) {
-  uint32_t changed = 0, first = FL_NODE_NONE;
+static fl_code check_live(fl_restore *r, const char *run_id, fl_error *err) {
   for (uint32_t i = 0; i < r->count; i++) {
     bool moved = r->reasons[i] == FL_REASON_RERUN_ASKED || r->reasons[i] == FL_REASON_SKIP_ASKED ||
                  r->reasons[i] == FL_REASON_SUCCEED_ASKED;
@@ -339,9 +275,14 @@ static fl_code check_nodes(fl_restore *r, const char *run_id, fl_error *err) {
                      "node '%s%s' was running when the engine of run %s died, and may be still: "
                      "resume the run as it is, or `flowlua cancel %s` first",
                      r->prefix, fl_run_get_name(r->run, i), run_id, run_id);
-    if (r->reasons[i] != FL_REASON_KEPT_CHANGED) continue;
-    if (!changed++) first = i;
   }
+  return FL_OK;
+}
+
+static fl_code check_definitions(fl_restore *r, fl_error *err) {
+  uint32_t changed = 0, first = FL_NODE_NONE;
+  for (uint32_t i = 0; i < r->count; i++)
+    if (r->reasons[i] == FL_REASON_KEPT_CHANGED && !changed++) first = i;
   if (!changed) return FL_OK;
   char more[64] = "";
   bool many = changed > 1;
@@ -373,12 +314,97 @@ static fl_code check_removed(fl_restore *r, const char *run_id, fl_error *err) {
                  run_id, run_id);
 }
 
-static fl_code check_patch(fl_restore *r, const char *run_id, fl_error *err) {
-  fl_code rc = check_nodes(r, run_id, err);
+// What a patch may not do. A plan tells which definitions changed; a resume needs to be told what
+// to do with them (`strict`): nothing is written before all of it is clear.
+static fl_code check_patch(fl_restore *r, const char *run_id, bool strict, fl_error *err) {
+  fl_code rc = check_live(r, run_id, err);
   if (!rc) rc = check_removed(r, run_id, err);
-  for (size_t i = 0; i < r->part_count && !rc; i++) rc = check_patch(&r->parts[i], run_id, err);
+  if (!rc && strict) rc = check_definitions(r, err);
+  for (size_t i = 0; i < r->part_count && !rc; i++)
+    rc = check_patch(&r->parts[i], run_id, strict, err);
   return rc;
 }
+
+// ------------------------------------------------------------------------------------- planning
+
+// What the plan decides at once, before anything has run: what is behind a skipped node is skipped,
+// too.
+static void foresee(fl_restore *r) {
+  fl_plan *plan = r->run->plan;
+  fl_decision d;
+  for (uint32_t i = 0; i < r->count; i++) {
+    fl_node_state state = r->past[i].state;
+    if (r->reasons[i] == FL_REASON_SUCCEED_ASKED) state = FL_NODE_SUCCEEDED;
+    if (r->actions[i] == FL_RESUME_SKIP) state = FL_NODE_SKIPPED;
+    if (r->actions[i] == FL_RESUME_RUN) continue;
+    if (r->past[i].reason == FL_REASON_NOT_SELECTED)
+      fl_plan_ignore(plan, i);
+    else
+      fl_plan_restore(plan, i, state);
+  }
+  fl_plan_begin(plan);
+  while (fl_plan_take_decision(plan, &d)) {
+    r->actions[d.node] = FL_RESUME_SKIP;
+    r->reasons[d.node] = d.reason;
+  }
+}
+
+typedef struct telling {
+  void (*each)(void *ud, const fl_resume_step *step);
+  void *ud;
+  fl_buf name;
+} telling;
+
+static void tell_step(telling *t, const fl_restore *r, const char *name, fl_resume_step step) {
+  fl_buf_reset(&t->name);
+  fl_buf_addf(&t->name, "%s%s", r->prefix, name);
+  step.node = fl_buf_cstr(&t->name);
+  t->each(t->ud, &step);
+}
+
+// A process that still runs will be adopted, and does not run again.
+static fl_reason reason_of(const fl_restore *r, uint32_t node) {
+  bool adoptable = is_live(&r->past[node]) && r->reasons[node] == FL_REASON_RESUME_UNFINISHED &&
+                   fl_plan_get_options(r->run->plan, node)->kind == FL_KIND_PROCESS;
+  return adoptable ? FL_REASON_MAY_STILL_RUN : r->reasons[node];
+}
+
+// Every node in the order of the run, the nodes of a sub-flow that is entered behind its call.
+static void tell_steps(telling *t, fl_restore *r) {
+  foresee(r);
+  for (uint32_t i = 0; i < r->count; i++) {
+    bool in_graph = i < r->run->graph_count;
+    if (in_graph && fl_graph_get_options(r->run->flow->graph, i)->hook) continue;
+    tell_step(t, r, fl_run_get_name(r->run, i),
+              (fl_resume_step){.action = r->actions[i],
+                               .reason = reason_of(r, i),
+                               .state = r->past[i].state,
+                               .changed = in_graph && r->changed[i]});
+    for (size_t k = 0; k < r->part_count; k++)
+      if (r->part_nodes[k] == i) tell_steps(t, &r->parts[k]);
+  }
+  for (size_t i = 0; i < r->former.count; i++) {
+    const fl_former_node *gone = &r->former.nodes[i];
+    if (gone->node != FL_NODE_NONE || gone->removed || gone->hook) continue;
+    tell_step(t, r, gone->name, (fl_resume_step){.removed = true});
+  }
+}
+
+fl_code fl_scheduler_plan_resume(fl_scheduler *s, const fl_run_row *row, const fl_resume_spec *spec,
+                                 void (*each)(void *ud, const fl_resume_step *step), void *ud,
+                                 fl_error *err) {
+  fl_restore r;
+  telling t = {.each = each, .ud = ud};
+  fl_buf_init(&t.name, 1u << 20);
+  fl_code rc = fl_restore_open(&r, s, row, spec, err);
+  if (!rc) rc = check_patch(&r, row->id, false, err);
+  if (!rc) tell_steps(&t, &r);
+  fl_restore_close(&r);
+  fl_buf_deinit(&t.name);
+  return rc;
+}
+
+// ------------------------------------------------------------------------------------- resuming
 
 static fl_code change_checkpoints(fl_restore *r, fl_error *err) {
   fl_code rc = FL_OK;
@@ -413,7 +439,7 @@ fl_code fl_scheduler_resume_run(fl_scheduler *s, const fl_run_row *row, bool own
   *out = NULL;
   if (s->broken) return *err = s->error, s->error.code;
   fl_code rc = fl_restore_open(&r, s, row, spec, err);
-  if (!rc) rc = check_patch(&r, row->id, err);
+  if (!rc) rc = check_patch(&r, row->id, true, err);
   if (!rc && s->dirty && !fl_scheduler_commit(s)) rc = (*err = s->error).code;
   uint32_t epoch = 0;
   if (!rc)

@@ -89,6 +89,10 @@ uint32_t fl_run_add_instance(fl_run *run, uint32_t map_node, uint32_t position, 
   return node;
 }
 
+fl_value *fl_run_get_item(const fl_run *run, uint32_t instance) {
+  return run->instances[instance - run->graph_count].item;
+}
+
 void fl_run_set_item(fl_run *run, uint32_t instance, fl_value *item) {
   fl_map_instance *i = &run->instances[instance - run->graph_count];
   fl_value_unref(i->item);

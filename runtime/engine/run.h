@@ -16,7 +16,9 @@ typedef struct fl_node_run {
   uint32_t failures;       // failed attempts in this epoch, for retries
   uint32_t lost;           // lost ones in a row
   uint32_t instances_open; // of a map: instances without a final state
-  bool expand_again;       // a map: make its list anew
+  bool expand_again;       // a map: make its list anew, and run all of it
+  bool fit_again;          // a map: make its list anew, and run what is another than it was
+  bool by_hand;            // an instance: its end was given, whatever its item
   uint8_t next_reason;     // why its next attempt will start (fl_reason), 0: by its trigger
   int64_t child_run;       // sub-flow that its next attempt enters again
 } fl_node_run;
@@ -191,6 +193,7 @@ const char *fl_run_get_name(fl_run *run, uint32_t node);
 fl_node_run *fl_run_get_node(fl_run *run, uint32_t node);
 uint32_t fl_run_add_instance(fl_run *run, uint32_t map_node, uint32_t position, const char *name,
                              fl_value *item, fl_node_state state);
+fl_value *fl_run_get_item(const fl_run *run, uint32_t instance); // borrowed
 void fl_run_set_item(fl_run *run, uint32_t instance, fl_value *item);
 fl_value *fl_run_get_outputs(fl_run *run, uint32_t node, fl_error *err); // a reference or NULL
 void fl_run_set_outputs(fl_run *run, uint32_t node, fl_value *outputs);

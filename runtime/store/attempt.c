@@ -36,6 +36,7 @@ void fl_store_attempt_from(sqlite3_stmt *st, fl_attempt_row *row) {
   row->log.offset = sqlite3_column_int64(st, at++);
   row->log.size = sqlite3_column_int64(st, at++);
   row->log.total = sqlite3_column_int64(st, at++);
+  row->item = sqlite3_column_int64(st, at++);
 }
 
 static int bind_claim(sqlite3_stmt *st, const fl_attempt_row *row) {
@@ -49,6 +50,7 @@ static int bind_claim(sqlite3_stmt *st, const fl_attempt_row *row) {
   sqlite3_bind_int64(st, at++, row->claimed_ms);
   fl_store_bind_id(st, at++, row->params);
   fl_store_bind_id(st, at++, row->vars_in);
+  fl_store_bind_id(st, at++, row->item);
   return at;
 }
 
@@ -96,20 +98,20 @@ fl_code fl_store_add_attempt(fl_store *s, const fl_attempt_row *row, fl_error *e
   if (row->state <= FL_ATTEMPT_RUNNING)
     code = fl_store_prepare_write(s, FL_SLOT_ATTEMPT_CLAIM,
                                   "INSERT INTO attempt(run,node,number,epoch,seq,reason,claimed_ms,"
-                                  "params,vars_in,state,started_ms,pid,child_run)"
-                                  " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
+                                  "params,vars_in,item,state,started_ms,pid,child_run)"
+                                  " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)",
                                   &st, err);
   else
-    code =
-        fl_store_prepare_write(s, FL_SLOT_ATTEMPT_ADD,
-                               "INSERT INTO attempt(run,node,number,epoch,seq,reason,claimed_ms,"
-                               "params,vars_in,state,started_ms,pid,child_run,end_seq,"
-                               "end_reason,ended_ms,exit_code,signal,error,vars_out,vars_by,"
-                               "outputs,recorded,synthetic,retry_at_ms,cpu_us,rss_max_bytes,"
-                               "log_path,log_offset,log_size,log_total)"
-                               " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,"
-                               "?16,?17,?18,?19,?20,?21,?22,?23,?24,?25,?26,?27,?28,?29,?30,?31)",
-                               &st, err);
+    code = fl_store_prepare_write(
+        s, FL_SLOT_ATTEMPT_ADD,
+        "INSERT INTO attempt(run,node,number,epoch,seq,reason,claimed_ms,"
+        "params,vars_in,item,state,started_ms,pid,child_run,end_seq,"
+        "end_reason,ended_ms,exit_code,signal,error,vars_out,vars_by,"
+        "outputs,recorded,synthetic,retry_at_ms,cpu_us,rss_max_bytes,"
+        "log_path,log_offset,log_size,log_total)"
+        " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,"
+        "?16,?17,?18,?19,?20,?21,?22,?23,?24,?25,?26,?27,?28,?29,?30,?31,?32)",
+        &st, err);
   if (code) return code;
   int at = bind_start(st, bind_claim(st, row), row);
   if (row->state > FL_ATTEMPT_RUNNING) bind_end(st, at, row);

@@ -29,7 +29,7 @@ static const fl_copy_column attempt[] = {
   P("signal"), P("error"), K("params", VALUE), K("vars_in", VALUE), K("vars_out", VALUE),
   K("vars_by", VALUE), K("outputs", VALUE), K("recorded", VALUE), P("synthetic"), P("pid"),
   P("retry_at_ms"), K("child_run", LINK), P("cpu_us"), P("rss_max_bytes"), K("log_path", LOG),
-  P("log_offset"), P("log_size"), P("log_total"), END};
+  P("log_offset"), P("log_size"), P("log_total"), K("item", VALUE), END};
 static const fl_copy_column decision[] = {
   K("run", RUN), P("node"), P("seq"), P("epoch"), P("state"), P("reason"), P("detail"), P("at_ms"),
   END};

@@ -12,9 +12,10 @@
 
 // Only the last step makes the views: they are of the newest schema.
 static const char *const step_1[] = {fl_store_tables_sql, NULL};
-static const char *const step_2[] = {fl_store_drop_views_sql, fl_store_tables_2_sql,
+static const char *const step_2[] = {fl_store_drop_views_sql, fl_store_tables_2_sql, NULL};
+static const char *const step_3[] = {fl_store_drop_views_sql, fl_store_tables_3_sql,
                                      fl_store_views_sql, NULL};
-const char *const *const fl_store_steps[FL_STORE_SCHEMA] = {step_1, step_2};
+const char *const *const fl_store_steps[FL_STORE_SCHEMA] = {step_1, step_2, step_3};
 
 int fl_store_migrate(sqlite3 *db, const char *const *const *steps, int count) {
   sqlite3_stmt *st = NULL;

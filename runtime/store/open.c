@@ -125,10 +125,11 @@ static fl_code read_int(fl_store *s, const char *sql, int64_t *out, fl_error *er
 }
 
 /// What the header cannot say: the version as the log has it, and that the tables are there.
-static fl_code check_schema(fl_store *s, bool clean, fl_error *err) {
+static fl_code check_schema(fl_store *s, bool clean, bool *older, fl_error *err) {
   int64_t version, tables;
   fl_code code = read_int(s, "PRAGMA user_version", &version, err);
   if (code) return code;
+  *older = version < FL_STORE_SCHEMA;
   if (version > FL_STORE_SCHEMA) return fail_newer(s, (uint32_t)version, err);
   if (version < 1) return fl_store_fail_corrupt(s, err, "it has no schema version");
   code = read_int(s,
@@ -225,8 +226,21 @@ static fl_code find_file(fl_store *s, fl_error *err) {
                  s->dir);
 }
 
+// Readers know the newest schema only: one of an older store brings it up to date first.
+static fl_code open_upgraded(const char *dir, const fl_store_options *options, fl_store **out,
+                             fl_error *err) {
+  fl_store_options writing = *options;
+  fl_store *s;
+  writing.read_only = false;
+  if (fl_store_open(dir, &writing, &s, err))
+    return fl_wrap(err, "the store is of an older version and has to be brought up to date");
+  fl_store_close(s);
+  return fl_store_open(dir, options, out, err);
+}
+
 fl_code fl_store_open(const char *dir, const fl_store_options *options, fl_store **out,
                       fl_error *err) {
+  bool older = false;
   fl_store *s = fl_alloc_zero(1, sizeof *s);
   s->disk = options->disk ? options->disk : fl_disk_system();
   s->clock = options->clock ? *options->clock : *fl_clock_system();
@@ -238,7 +252,11 @@ fl_code fl_store_open(const char *dir, const fl_store_options *options, fl_store
   if (!code) code = find_file(s, err);
   bool clean = !code && is_clean(s);
   if (!code) code = connect(s, clean, err);
-  if (!code) code = check_schema(s, clean, err);
+  if (!code) code = check_schema(s, clean, &older, err);
+  if (!code && s->read_only && older) {
+    fl_store_close(s);
+    return open_upgraded(dir, options, out, err);
+  }
   if (!code && !s->read_only) code = prepare_writing(s, err);
   if (!code && !s->read_only) code = fl_store_notice_sweeps(s, err);
   if (code) {

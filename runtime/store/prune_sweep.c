@@ -144,7 +144,7 @@ fl_code fl_prune_each_value(fl_store *s, void (*each)(void *ud, int64_t run, int
   // Every column that holds a value id. A new one must be added here, or prune removes what it
   // names.
   static const char *const columns[] = {
-      "SELECT run,params,vars_in,vars_out,vars_by,outputs,recorded FROM attempt",
+      "SELECT run,params,item,vars_in,vars_out,vars_by,outputs,recorded FROM attempt",
       "SELECT row,params,vars FROM run",
       "SELECT run,params,vars FROM run_input",
       "SELECT run,patch FROM epoch",

@@ -88,7 +88,7 @@ static fl_code add_digests(context *c, const fl_attempt_row *a, fl_buf *out, fl_
   } values[] = {
       {"{\"params\":", fl_read_side_get_params(&c->side, c->node, a->seq, a->epoch)},
       {",\"vars\":", a->vars_in},
-      {",\"item\":", c->node->item},
+      {",\"item\":", a->item ? a->item : c->node->item},
       {",\"outputs\":", a->outputs},
       {",\"vars_out\":", a->vars_out},
       {",\"recorded\":", a->recorded},
@@ -182,9 +182,11 @@ static fl_code write_context(context *c, fl_error *err) {
     int64_t id;
     const char *otherwise;
   } left[] = {
-      {",\"outputs\":", a->outputs, "null"},   {",\"vars_out\":", a->vars_out, "null"},
-      {",\"recorded\":", a->recorded, "null"}, {",\"vars_by\":", a->vars_by, "null"},
-      {",\"item\":", c->node->item, "null"},
+      {",\"outputs\":", a->outputs, "null"},
+      {",\"vars_out\":", a->vars_out, "null"},
+      {",\"recorded\":", a->recorded, "null"},
+      {",\"vars_by\":", a->vars_by, "null"},
+      {",\"item\":", a->item ? a->item : c->node->item, "null"},
   };
   fl_buf_addf(out, "{\"run\":\"%s\",\"node\":", c->side.run.id);
   fl_read_add_text(out, fl_read_side_get_name(&c->side, c->node));

@@ -95,6 +95,10 @@ static void add_times(why *w, const char *part, int64_t a, int64_t b, fl_buf *ou
   fl_buf_add_char(out, '}');
 }
 
+static int64_t item_of(const sight *s) {
+  return s->attempt.item ? s->attempt.item : s->node->item;
+}
+
 static int64_t script_of(const sight *s) {
   const fl_input_row *used = fl_read_results_get_input(&s->side.results, s->attempt.epoch);
   return used ? used->script : s->side.run.script;
@@ -116,7 +120,7 @@ static fl_code add_parts(why *w, const char *definition, bool defined_alike, fl_
     code = fl_read_add_inputs(&a->side, a->node, a->attempt.seq, &b->side, b->node, b->attempt.seq,
                               false, &equal, out, err);
   if (!equal) note(w, "inputs");
-  if (!code) code = add_pair(w, "item", a->node->item, b->node->item, out, err);
+  if (!code) code = add_pair(w, "item", item_of(a), item_of(b), out, err);
   add_times(w, "time", x->time_ms, y->time_ms, out);
   add_times(w, "interval_from", x->interval_from_ms, y->interval_from_ms, out);
   add_times(w, "interval_to", x->interval_to_ms, y->interval_to_ms, out);

@@ -108,3 +108,7 @@ const char fl_store_tables_2_sql[] =
     "DROP TABLE checkpoint;"
     "ALTER TABLE saved RENAME TO checkpoint;"
     "CREATE UNIQUE INDEX checkpoint_node ON checkpoint(run,node);";
+
+// Schema 3: the item of an instance with each of its attempts, for a list that is made again may
+// have another in its place. NULL: that of the instance.
+const char fl_store_tables_3_sql[] = "ALTER TABLE attempt ADD COLUMN item INTEGER;";

@@ -23,7 +23,9 @@ const char fl_store_drop_views_sql[] =
     "DROP VIEW IF EXISTS v_decision;"
     "DROP VIEW IF EXISTS v_event;"
     "DROP VIEW IF EXISTS v_epoch;"
-    "DROP VIEW IF EXISTS v_script;";
+    "DROP VIEW IF EXISTS v_script;"
+    "DROP VIEW IF EXISTS v_breakpoint;"
+    "DROP VIEW IF EXISTS v_proposal;";
 
 const char fl_store_views_sql[] =
     "CREATE VIEW v_run AS SELECT r.id AS id, r.flow AS flow,"
@@ -107,7 +109,7 @@ const char fl_store_views_sql[] =
     " " TEXT_OF("a.params") " AS params, " TEXT_OF("a.vars_in") " AS vars,"
     " " TEXT_OF("a.vars_out") " AS vars_out, " TEXT_OF("a.vars_by") " AS vars_by,"
     " " TEXT_OF("a.outputs") " AS outputs, " TEXT_OF("a.recorded") " AS recorded,"
-    " " TEXT_OF("i.item") " AS item"
+    " " TEXT_OF("coalesce(a.item,i.item)") " AS item"
     " FROM run r JOIN attempt a ON a.run=r.row"
     " LEFT JOIN run_input q ON q.run=r.row AND q.epoch="
     "  (SELECT max(epoch) FROM run_input z WHERE z.run=r.row AND z.epoch<=a.epoch)"

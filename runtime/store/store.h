@@ -274,6 +274,7 @@ typedef struct fl_attempt_row {
   int signal;                         // 0: none
   const char *error;                  // NULL: none
   int64_t params;                     // what the node was given, rendered; value id, 0: not kept
+  int64_t item;                       // of an instance; value id, 0: that of its row
   int64_t vars_in, vars_out, vars_by; // value ids; vars_by: {"key":"node that set it"}
   int64_t outputs;                    // value id; 0: none
   int64_t recorded;    // value id: results of ctx:now, ctx:random, ctx:uuid in order; 0: none

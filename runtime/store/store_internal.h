@@ -4,7 +4,7 @@
 #include <sqlite3.h>
 #include "store/read.h"
 
-#define FL_STORE_SCHEMA         2          // PRAGMA user_version of the newest schema
+#define FL_STORE_SCHEMA         3          // PRAGMA user_version of the newest schema
 #define FL_STORE_APPLICATION_ID 0x464c7561 // "FLua", PRAGMA application_id
 #define FL_STORE_FILE           "flowlua.db"
 #define FL_STORE_UNSYNCED       "flowlua.db-unsynced" // a sync of the log has failed
@@ -145,7 +145,7 @@ void fl_store_read_end(fl_store *s);
 
 // -------------------------------------------------------------------------------- schema
 
-extern const char fl_store_tables_sql[], fl_store_tables_2_sql[];
+extern const char fl_store_tables_sql[], fl_store_tables_2_sql[], fl_store_tables_3_sql[];
 extern const char fl_store_drop_views_sql[]; // those of every older schema
 extern const char fl_store_views_sql[];
 
@@ -216,7 +216,8 @@ void fl_store_run_from(sqlite3_stmt *st, fl_run_row *row);
 #define FL_ATTEMPT_COLUMNS                                                                         \
   "run,node,number,epoch,seq,end_seq,state,reason,end_reason,claimed_ms,started_ms,ended_ms,"      \
   "exit_code,signal,error,params,vars_in,vars_out,vars_by,outputs,recorded,synthetic,pid,"         \
-  "retry_at_ms,child_run,cpu_us,rss_max_bytes,log_path,log_offset,log_size,log_total"
+  "retry_at_ms,child_run,cpu_us,rss_max_bytes,log_path,log_offset,log_size,log_total,"             \
+  "item"
 void fl_store_attempt_from(sqlite3_stmt *st, fl_attempt_row *row); // strings borrowed
 
 #define FL_DECISION_COLUMNS "run,node,seq,epoch,state,reason,detail,at_ms"

@@ -294,6 +294,101 @@ describe("a map of which one item failed", function()
   end)
 end)
 
+-- list -> each -> all; `list` counts how often `over` is asked.
+describe("a map that failed, and what its list is made of is mended,", function()
+  local function map(over)
+    return script(node("fetch", "", 'return { files = { "p", "bad", "r" } }') .. ([[
+      f.each = flow.map { after = "fetch", over = function(ctx)
+        local file = io.open("trail", "a") file:write("over ") file:close()
+        return %s
+      end, run = function(ctx, item)
+        local file = io.open("trail", "a") file:write(item, " ") file:close()
+        local saved = ctx:restored()
+        ctx:checkpoint(item)
+        if item == "bad" then error "bad" end
+        return item .. (saved and "+" .. saved or "")
+      end, inline = true }
+      f.all = flow.lua { inline = true, after = "each", run = function(ctx)
+        return { list = ctx.inputs.each }
+      end }]]):format(over or "ctx.inputs.fetch.files"),
+      '{ params = { files = { "p", "bad", "r" } }, vars = { files = { "p", "bad", "r" } } }')
+  end
+
+  before_each(function() box = support.box() end)
+  after_each(function() box:close() end)
+
+  local function breaks(...)
+    assert.equal(1, run(map(...)).code)
+    assert.equal("fetch over p bad r", trail())
+  end
+
+  local function goes_on(expected, list, ...)
+    local done = resume(...)
+    assert.equal(0, done.code, done.out .. done.err)
+    assert.equal(expected, trail())
+    assert.same(list, outputs("all").list)
+  end
+
+  it("by other outputs of a finished node, runs the items that are others", function()
+    breaks()
+    local plan = box:run({ "resume", "--plan", "--output", 'fetch.files=["p","q","r"]' }).out
+    assert.matches("each +run +its list is made again", plan)
+    assert.matches("fetch +keep +its outputs were set by hand", plan)
+    goes_on("over q", { "p", "q", "r" }, "--output", 'fetch.files=["p","q","r"]')
+    -- What the first attempt saw is still known.
+    assert.equal("bad", support.decode(box:run({ "context", "last", "each[2]", "--attempt", "1",
+      "--json" }).out).item)
+    assert.equal("q", support.decode(box:run({ "context", "last", "each[2]", "--json" }).out).item)
+  end)
+
+  it("with a longer list, runs what is new", function()
+    breaks()
+    goes_on("over q s", { "p", "q", "r", "s" }, "--output", 'fetch.files=["p","q","r","s"]')
+  end)
+
+  it("with a shorter list, omits what is past it", function()
+    breaks()
+    goes_on("over", { "p" }, "--output", 'fetch.files=["p"]')
+    assert.equal("2", box:sql_value "select count(*) from v_node where status='omitted'")
+    goes_on("over p r", { "p", "r" }, "--output", 'fetch.files=["p","r"]', "--rerun", "each+")
+  end)
+
+  it("by a param", function()
+    breaks "ctx.params.files"
+    goes_on("over q", { "p", "q", "r" }, "--param", 'files=["p","q","r"]')
+  end)
+
+  it("by a var", function()
+    breaks "ctx.vars.files"
+    goes_on("over q", { "p", "q", "r" }, "--set", 'files=["p","q","r"]')
+  end)
+
+  it("by an option", function()
+    breaks()
+    goes_on("q", { "p", "q" }, "--option", 'each.over=["p","q"]')
+  end)
+
+  it("by a mended script", function()
+    breaks()
+    box:write("flow.lua", map('{ "p", "q", "r" }'))
+    goes_on("over q", { "p", "q", "r" }, "--script", "flow.lua")
+  end)
+
+  it("leaves alone what was done by hand", function()
+    breaks()
+    goes_on("over s", { "p", "x", "s" }, "--output", 'fetch.files=["p","q","s"]', "--succeed",
+      'each[2]="x"')
+  end)
+
+  it("by nothing, does not ask for its list again", function()
+    breaks()
+    assert.equal(1, resume().code)
+    assert.equal("bad", trail())
+    assert.equal(1, resume("--reason", "once more", "--checkpoint", "each[2]=7").code)
+    assert.equal("bad", trail())
+  end)
+end)
+
 describe("a resume", function()
   before_each(function() box = support.box() end)
   after_each(function() box:close() end)

@@ -143,7 +143,7 @@ static void a_newer_store_is_refused_and_left_alone(void **state) {
   assert_int_equal(sqlite3_open(file, &db), 0);
   assert_int_equal(sqlite3_exec(db, "PRAGMA user_version=7", NULL, NULL, NULL), 0);
   sqlite3_close(db);
-  refused(dir, FL_E_NEWER, "written by a newer FlowLua (schema 7, this one knows 2): upgrade");
+  refused(dir, FL_E_NEWER, "written by a newer FlowLua (schema 7, this one knows 3): upgrade");
   free(file), remove_dir(dir);
 }
 
@@ -228,6 +228,33 @@ static void an_older_schema_is_migrated_whole_or_not_at_all(void **state) {
   assert_rows(&fake, "SELECT name FROM sqlite_schema ORDER BY 1", "a\nb");
   assert_int_equal(number_of(&fake, "SELECT count(*) FROM b"), 1);
   sqlite3_close(db);
+}
+
+// With all that the version which made it had: tables, words, views.
+static void make_old_store(const char *file, int schema) {
+  sqlite3 *db = NULL;
+  assert_int_equal(sqlite3_open(file, &db), 0);
+  assert_int_equal(fl_store_migrate(db, fl_store_steps, schema), SQLITE_OK);
+  assert_int_equal(sqlite3_exec(db, fl_store_drop_views_sql, NULL, NULL, NULL), SQLITE_OK);
+  char *set = sqlite3_mprintf("PRAGMA application_id=%d; CREATE VIEW v_run AS SELECT 1;"
+                              "CREATE VIEW v_proposal AS SELECT * FROM proposal;",
+                              FL_STORE_APPLICATION_ID);
+  assert_int_equal(sqlite3_exec(db, set, NULL, NULL, NULL), 0);
+  sqlite3_free(set);
+  sqlite3_close(db);
+}
+
+static void a_reader_brings_an_older_store_up_to_date(void **state) {
+  (void)state;
+  char *dir = make_dir(), *file = join(dir, "flowlua.db");
+  make_old_store(file, 2);
+  fl_store *s = NULL;
+  ok(fl_store_open(dir, &(fl_store_options){.read_only = true}, &s, &err));
+  assert_int_equal(number_of(s, "PRAGMA user_version"), FL_STORE_SCHEMA);
+  assert_rows(s, "SELECT count(*),sum(item) FROM attempt", "0|-");
+  assert_rows(s, "SELECT count(*) FROM v_proposal", "0");
+  fl_store_close(s);
+  free(file), remove_dir(dir);
 }
 
 static void a_store_of_schema_1_is_brought_up_to_date(void **state) {
@@ -347,6 +374,7 @@ int main(void) {
       cmocka_unit_test(a_store_without_its_tables_is_refused),
       cmocka_unit_test(damage_is_found_when_the_last_owner_was_killed),
       cmocka_unit_test(an_older_schema_is_migrated_whole_or_not_at_all),
+      cmocka_unit_test(a_reader_brings_an_older_store_up_to_date),
       cmocka_unit_test(a_store_of_schema_1_is_brought_up_to_date),
       cmocka_unit_test(words_of_this_version_are_added_to_an_older_store),
       cmocka_unit_test(left_overs_of_a_killed_creation_do_not_matter),
