@@ -194,9 +194,13 @@ static void stop_runs(fl_engine *e) {
   fl_scheduler_release_runs(e->scheduler);
 }
 
-void fl_engine_close(fl_engine *e) {
-  if (!e) return;
-  bool broken = !e->scheduler || fl_scheduler_is_broken(e->scheduler);
+static bool is_broken(const fl_engine *e) {
+  return !e->scheduler || fl_scheduler_is_broken(e->scheduler);
+}
+
+// Of a broken engine nothing is recorded any more: its processes are left to the next one.
+static void close_parts(fl_engine *e) {
+  bool broken = is_broken(e);
   if (!broken) {
     e->config.on_event = NULL;
     stop_runs(e);
@@ -209,12 +213,39 @@ void fl_engine_close(fl_engine *e) {
   fl_inline_free(e->inlines);
   for (size_t i = 0; i < e->log_count; i++) fl_log_writer_close(e->logs[i].writer);
   for (size_t i = 0; i < e->script_count; i++) fl_script_close(e->scripts[i]);
-  for (size_t i = 0; i < e->native_count; i++) free(e->natives[i].name);
   fl_notify_close(e->notify);
   fl_loop_close(e->loop);
   fl_store_close(e->store);
   free(e->logs);
   free(e->scripts);
+  e->log_count = e->script_count = 0;
+  e->logs = NULL;
+  e->scripts = NULL;
+  e->notify = NULL;
+  e->loop = NULL;
+  e->store = NULL;
+  e->scheduler = NULL;
+}
+
+fl_code fl_engine_reopen(fl_engine *e, fl_error *err) {
+  fl_event_fn on_event = e->config.on_event;
+  if (!is_broken(e) && e->store)
+    return fl_fail(err, FL_E_STATE, "the engine works: there is nothing to open again");
+  close_parts(e);
+  e->config.on_event = on_event;
+  e->left = fl_realloc(e->left, (e->left_count + 1) * sizeof *e->left);
+  e->left[e->left_count++] = fl_strdup(e->owner);
+  name_engine(e);
+  fl_code rc = open_parts(e, err);
+  return rc ? rc : open_state(e, err);
+}
+
+void fl_engine_close(fl_engine *e) {
+  if (!e) return;
+  close_parts(e);
+  for (size_t i = 0; i < e->native_count; i++) free(e->natives[i].name);
+  for (size_t i = 0; i < e->left_count; i++) free(e->left[i]);
+  free(e->left);
   free(e->natives);
   free(e->state_dir);
   free(e->helper);

@@ -23,6 +23,8 @@ struct fl_engine {
   char *state_dir, *helper, *lua_dir;
   char id[32];     // of this engine: names its socket, its log files
   char owner[160]; // identity of the process, '#', id
+  char **left;     // what it was before each fl_engine_reopen()
+  size_t left_count;
   fl_config config;
   fl_store *store;
   fl_loop *loop;
@@ -60,6 +62,8 @@ FL_MUST fl_code fl_engine_find_sub(fl_engine *e, const fl_run_row *row, const fl
 // owner.c
 /// A lease's owner: does that very process still live?
 bool fl_owner_is_alive(const char *owner);
+/// The engine itself was that owner, and broke: what it held is its own to take up.
+bool fl_owner_was(const fl_engine *e, const char *owner);
 /// The lease holds and its owner lives. One that was killed a moment ago is still on its way out:
 /// it gets that moment.
 bool fl_owner_holds(const fl_run_row *row);

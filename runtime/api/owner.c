@@ -15,6 +15,12 @@ bool fl_owner_is_alive(const char *owner) {
   return *identity && fl_process_is_alive(identity);
 }
 
+bool fl_owner_was(const fl_engine *e, const char *owner) {
+  for (size_t i = 0; i < e->left_count; i++)
+    if (!strcmp(e->left[i], owner)) return true;
+  return false;
+}
+
 bool fl_owner_holds(const fl_run_row *row) {
   if (fl_run_state_is_final(row->state) || row->lease_ms <= fl_wall_ms()) return false;
   const struct timespec moment = {.tv_nsec = DYING_LOOK_NS};

@@ -21,7 +21,7 @@ fl_code fl_run_resume(fl_engine *e, const char *run_id, const fl_patch *patch, f
   if (!rc) rc = prepare(&p, &p.spec, err);
   if (!rc && e->config.durability == FL_DURABILITY_DEFAULT && p.flow->durability)
     fl_store_set_durability(e->store, p.flow->durability);
-  bool dead = rc || !fl_owner_is_alive(p.row.owner);
+  bool dead = rc || fl_owner_was(e, p.row.owner) || !fl_owner_is_alive(p.row.owner);
   if (!rc) rc = fl_scheduler_resume_run(e->scheduler, &p.row, dead, &p.spec, &run, err);
   if (rc == FL_E_BUSY && p.spec.flow) rc = fl_owner_name_busy(e, p.row.id, err);
   const char *engine = !rc && dead ? strchr(p.row.owner, '#') : NULL;

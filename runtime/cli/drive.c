@@ -140,6 +140,13 @@ static int drive(fl_cli_watch *w, fl_engine *engine, const char *command) {
     size_t live = 0;
     fl_code code = fl_step(engine, STEP_BUDGET_MS, &live, &err);
     fl_cli_lines_add_logs(w, engine);
+    bool stopped = false;
+    if (code == FL_E_FULL && w->recorded && fl_cli_go_on_with_room(w, engine, &stopped, &err))
+      continue;
+    if (stopped) {
+      fl_cli_note("resume: %s", command);
+      return 128 + w->signal;
+    }
     if (code != FL_OK) {
       if (w->mode == FL_MODE_LIVE) fl_cli_live_write(w, false);
       int exit_code = fl_cli_fail(&err);

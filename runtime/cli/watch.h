@@ -4,6 +4,7 @@
 //   lines.c   an event as a plain line or as JSON
 //   live.c    the view on a terminal
 //   drive.c   the loop: step, signals, when to write
+//   room.c    a full disk: waiting for room
 //   detach.c  going on without the terminal
 #pragma once
 #include "cli.h"
@@ -67,6 +68,8 @@ typedef struct fl_cli_watch {
   fl_cli_live live;
   int64_t written_ms; // monotonic: last flush or redraw
   bool changed;       // since the last redraw
+  int room_tries;     // times that the disk was full, without a while in between
+  int64_t room_ms;    // monotonic: the last time
   int signal, signal_count;
   int signal_pipe[2];
 } fl_cli_watch;
@@ -111,6 +114,11 @@ FL_MUST bool fl_cli_drive_begin(fl_cli_watch *w);
 /// message was printed.
 FL_MUST int fl_cli_drive(fl_cli_watch *w, fl_engine *engine);
 void fl_cli_drive_end(fl_cli_watch *w);
+/// A step failed for want of room on the disk: waits until there is some, then opens the engine
+/// again and resumes the run. `*stopped`: a signal came, in w->signal. False: it does not go on;
+/// `err` says why.
+FL_MUST bool fl_cli_go_on_with_room(fl_cli_watch *w, fl_engine *engine, bool *stopped,
+                                    fl_error *err);
 
 /// Takes the hidden word of an engine in the background out of the command line. False: somebody
 /// else said it; a message was printed.

@@ -126,6 +126,12 @@ FL_API FL_MUST fl_code fl_engine_open(const fl_config *config, fl_engine **out, 
 /// Stops all runs of this engine where they are (as a crash would, but tidily: running processes
 /// are ended, states are saved so that a resume continues) and frees everything. NULL-safe.
 FL_API void fl_engine_close(fl_engine *engine);
+/// Begins again, with the same configuration, after a call failed with FL_E_FULL: nothing more was
+/// written since, processes of nodes go on under their supervisor, Lua nodes that ran are lost and
+/// will be tried again. All scripts and runs of the engine are gone: fl_run_resume() takes a run up
+/// again, and no other engine needs to be dead for it. Blocks for disk. Errors as
+/// fl_engine_open(), then it may be called again; FL_E_STATE: nothing has failed.
+FL_API FL_MUST fl_code fl_engine_reopen(fl_engine *engine, fl_error *err);
 
 /// Does what is due, then returns; never waits for something to happen, except for disk when
 /// durability is full. `budget_ms` bounds the time given to inline nodes and bookkeeping. `*live`
