@@ -123,7 +123,6 @@ static int l_log(lua_State *L) {
   const char *text = luaL_checklstring(L, 2, &size);
   size_t begin = fl_worker_frame_begin(self, check_job(L), FL_WORKER_LOG);
   bool whole = size && text[size - 1] == '\n';
-  fl_wire_put_u8(&self->frame, false);
   // As fl_wire_put_bytes() does, with the end of the line where it is missing.
   fl_wire_put_u32(&self->frame, (uint32_t)(size + !whole));
   fl_buf_add(&self->frame, text, size);

@@ -8,6 +8,8 @@
 #include "bind/worker_pool.h"
 #include "engine/scheduler.h"
 
+#define PIPE_SIZE_MAX (64u << 10) // what a pipe holds
+
 // ------------------------------------------------------------------------------------- one task
 
 static void report(fl_worker_task *t, fl_outcome *o) {
@@ -167,13 +169,13 @@ static fl_worker_task *find_first(fl_worker *w) {
   return first;
 }
 
-// What it had printed and nobody has read.
-static void drain_pipe(fl_worker *w, fl_worker_task *running) {
+// What it had printed, and it is not said whose it is.
+static void drain_pipe(int fd, fl_worker_task *running) {
   char data[4096];
   ssize_t n;
   size_t total = 0; // something that it left behind may print for ever
-  while (total < FL_WORKER_RING_SIZE && (n = read(w->pipe_read, data, sizeof data)) > 0) {
-    if (running) fl_worker_task_log(running, true, data, (size_t)n);
+  while (total < PIPE_SIZE_MAX && (n = read(fd, data, sizeof data)) > 0) {
+    fl_worker_task_log(running, true, data, (size_t)n);
     total += (size_t)n;
   }
 }
@@ -201,8 +203,11 @@ static void settle(fl_worker *w, const fl_child_exit *x) {
   // Died between two tasks without ever having done one: else it would be replaced for ever.
   t = find_running(w);
   if (!t && served && !w->answered && x->end == FL_CHILD_EXITED && !w->killed) t = find_first(w);
-  if (t) drain_pipe(w, t);
-  if (t) end_running(w, t, x);
+  if (t) {
+    drain_pipe(w->passed_fd, t);
+    drain_pipe(w->ends.read, t);
+    end_running(w, t, x);
+  }
   while ((t = find_running(w))) end_running(w, t, x);
   while ((t = find_first(w))) { // the rest goes to others, and no attempt is used up
     fl_worker_take_back(t);

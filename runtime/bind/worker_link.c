@@ -77,26 +77,22 @@ void fl_worker_on_socket(void *ud, bool readable, bool writable) {
 
 // ------------------------------------------------------------------------------------- sending
 
-// The first byte of all carries the two ends of the pipe.
+// The first byte of all carries the ends of its pipes.
 static ssize_t send_ends(fl_worker *w) {
   union {
     struct cmsghdr header;
-    char space[CMSG_SPACE(2 * sizeof(int))];
+    char space[CMSG_SPACE(sizeof(fl_worker_ends))];
   } control = {0};
-  int ends[2] = {w->pipe_read, w->pipe_write};
   struct iovec part = {w->out.data, 1};
   struct msghdr message = {.msg_iov = &part,
                            .msg_iovlen = 1,
                            .msg_control = control.space,
                            .msg_controllen = sizeof control.space};
   control.header = (struct cmsghdr){
-      .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof ends)};
-  memcpy(CMSG_DATA(&control.header), ends, sizeof ends);
+      .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof w->ends)};
+  memcpy(CMSG_DATA(&control.header), &w->ends, sizeof w->ends);
   ssize_t n = sendmsg(w->fd, &message, MSG_NOSIGNAL);
-  if (n == 1) {
-    close(w->pipe_write);
-    w->pipe_write = -1;
-  }
+  if (n == 1) fl_worker_close_ends(w);
   return n;
 }
 
@@ -112,7 +108,7 @@ static void wait_to_write(fl_worker *w) {
 void fl_worker_send(fl_worker *w) {
   if (w->out.failed) complain(w, "it does not read what it is sent");
   while (w->fd >= 0 && w->out_sent < w->out.size) {
-    ssize_t n = w->pipe_write >= 0 ? send_ends(w)
+    ssize_t n = w->ends.write >= 0 ? send_ends(w)
                                    : send(w->fd, w->out.data + w->out_sent,
                                           w->out.size - w->out_sent, MSG_NOSIGNAL);
     if (n < 0 && errno == EINTR) continue;

@@ -183,11 +183,11 @@ static void run_job(fl_worker_self *self, fl_worker_job *job) {
 
 // ------------------------------------------------------------------------------------- the process
 
-// The first message, with the pipe's ends beside its first byte.
-static bool receive_init(fl_worker_self *self, int pipe[2], fl_worker_init *init) {
+// The first message, with the ends of the pipes beside its first byte.
+static bool receive_init(fl_worker_self *self, fl_worker_ends *ends, fl_worker_init *init) {
   union {
     struct cmsghdr header;
-    char space[CMSG_SPACE(2 * sizeof(int))];
+    char space[CMSG_SPACE(sizeof(fl_worker_ends))];
   } control;
   char first;
   struct iovec part = {&first, 1};
@@ -197,10 +197,10 @@ static bool receive_init(fl_worker_self *self, int pipe[2], fl_worker_init *init
                            .msg_controllen = sizeof control.space};
   if (recvmsg(self->fd, &message, MSG_CMSG_CLOEXEC) != 1) return false;
   struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-  if (!header || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(2 * sizeof(int))) {
+  if (!header || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(sizeof *ends)) {
     return false;
   }
-  memcpy(pipe, CMSG_DATA(header), 2 * sizeof(int));
+  memcpy(ends, CMSG_DATA(header), sizeof *ends);
   fl_buf_add_char(&self->in, first);
   for (size_t used = FL_WIRE_HEAD_SIZE;;) {
     fl_wire_frame frame;
@@ -268,7 +268,7 @@ int fl_worker_main(int argc, char **argv) {
   static fl_worker_self self = {.fd = SOCKET_FD};
   fl_worker_init init = {0};
   fl_error err;
-  int pipe[2];
+  fl_worker_ends ends;
   (void)argc;
   (void)argv;
   self.last = &self.first;
@@ -281,8 +281,8 @@ int fl_worker_main(int argc, char **argv) {
     return 2;
   }
   mallopt(M_ARENA_MAX, 1); // a second one would reserve 128 MiB of the address space
-  if (!receive_init(&self, pipe, &init)) return 70;
-  fl_code rc = fl_worker_out_open(SOCKET_FD, self.page, pipe[0], pipe[1], &self.out, &err);
+  if (!receive_init(&self, &ends, &init)) return 70;
+  fl_code rc = fl_worker_out_open(SOCKET_FD, self.page, &ends, &self.out, &err);
   if (rc) {
     fprintf(stderr, "%s\n", err.message);
     return 70;

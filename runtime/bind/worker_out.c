@@ -9,30 +9,33 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
-#include "bind/worker_wire.h"
 
 #define GATHER_RESULTS 16u
 #define GATHER_SIZE    (16u << 10)
 #define GATHER_NS      2000000ll   // results wait at most this long
 #define REST_NS        20000000ll  // quiet time after which the thread sleeps until it is woken
-#define DRAIN_SIZE     (16u << 10) // a read of the pipe
+#define PRINTED_NS     100000000ll // what was printed waits at most this long
+#define DRAIN_SIZE     (64u << 10) // taken from the pipe with one call
 #define DRAIN_MAX      (1u << 20)  // taken at once: something else may write for ever
+#define FRAME_SIZE     64u         // of a FL_WORKER_PRINTED, and more
 #define STACK_SIZE     (256u << 10)
 
 struct fl_worker_out {
   pthread_mutex_t lock;
   fl_worker_page *page;
-  int fd, pipe, wake;
+  int fd, wake;
+  fl_worker_ends ends;
   uint64_t said, sent; // stream positions: published, written to the socket
   int64_t due_ns;      // when what is unsent must leave; INT64_MAX: nothing is
   int64_t look_ns;     // when the thread looks next; INT64_MAX: when it is woken
   uint32_t results;    // unsent ones
   bool has_task;
   uint32_t slot, generation;
-  fl_buf log; // frame of what was read from the pipe
+  fl_buf frame; // of what was moved
 };
 
 int64_t fl_worker_now_ns(void) {
@@ -119,32 +122,64 @@ void fl_worker_out_flush(fl_worker_out *out) {
 // ------------------------------------------------------------------------------------- what is
 // printed
 
-// One read of the pipe; false when it is empty.
-static bool drain_once(fl_worker_out *out) {
-  fl_buf *log = &out->log;
-  fl_buf_reset(log);
-  size_t begin = fl_worker_begin(log, FL_WORKER_LOG);
-  fl_wire_put_u32(log, out->slot);
-  fl_wire_put_u32(log, out->generation);
-  fl_wire_put_u8(log, true);
-  size_t at = log->size;
-  fl_wire_put_u32(log, 0);
-  if (!fl_buf_reserve(log, DRAIN_SIZE + 1)) return false;
-  ssize_t n = read(out->pipe, log->data + log->size, DRAIN_SIZE);
-  if (n < 0 && errno == EINTR) return true;
-  if (n <= 0) return false;
-  uint32_t size = (uint32_t)n;
-  memcpy(log->data + at, &size, sizeof size);
-  log->size += size;
-  fl_buf_add_char(log, '\0');
-  fl_wire_end(log, begin);
-  // What is written between two tasks belongs to nobody.
-  if (out->has_task) say(out, log->data, log->size, fl_worker_now_ns() + 100000000);
-  return n == DRAIN_SIZE;
+typedef enum drained {
+  DRAINED_SOME, // there may be more
+  DRAINED_ALL,
+  DRAINED_NONE, // the engine has to read what was moved before
+} drained;
+
+static void say_moved(fl_worker_out *out, size_t size) {
+  fl_buf *b = &out->frame;
+  fl_buf_reset(b);
+  size_t begin = fl_worker_begin(b, FL_WORKER_PRINTED);
+  fl_wire_put_u32(b, out->slot);
+  fl_wire_put_u32(b, out->generation);
+  fl_wire_put_u32(b, (uint32_t)size);
+  fl_wire_end(b, begin);
+  say(out, b->data, b->size, fl_worker_now_ns() + PRINTED_NS);
 }
 
-static void drain(fl_worker_out *out) {
-  for (size_t taken = 0; taken < DRAIN_MAX && drain_once(out);) taken += DRAIN_SIZE;
+// From pipe to pipe, so that at no instant it is in the memory of this process alone: that may be
+// its last one.
+static drained move(fl_worker_out *out, size_t *total) {
+  int waiting = 0;
+  if (ioctl(out->ends.read, FIONREAD, &waiting)) leave(); // node code closed what it does not know
+  if (!waiting) return DRAINED_ALL;
+  ssize_t n = splice(out->ends.read, NULL, out->ends.pass, NULL, DRAIN_SIZE, SPLICE_F_NONBLOCK);
+  if (n < 0 && errno == EAGAIN) return DRAINED_NONE;
+  if (n < 0 && errno != EINTR) leave();
+  if (n <= 0) return DRAINED_SOME;
+  say_moved(out, (size_t)n);
+  *total += (size_t)n;
+  return DRAINED_SOME;
+}
+
+// What is written between two tasks belongs to nobody.
+static drained drop(fl_worker_out *out, size_t *total) {
+  char data[4096];
+  ssize_t n = read(out->ends.read, data, sizeof data);
+  if (n > 0) *total += (size_t)n;
+  return n > 0 || (n < 0 && errno == EINTR) ? DRAINED_SOME : DRAINED_ALL;
+}
+
+static drained drain(fl_worker_out *out, size_t *total) {
+  drained got = DRAINED_SOME;
+  while (got == DRAINED_SOME && *total < DRAIN_MAX)
+    got = out->has_task ? move(out, total) : drop(out, total);
+  return got;
+}
+
+// The engine reads when it is told.
+static void wait_for_engine(fl_worker_out *out) {
+  struct pollfd fds[2] = {{.fd = out->fd, .events = POLLRDHUP},
+                          {.fd = out->ends.pass, .events = POLLOUT}};
+  flush(out);
+  if (poll(fds, 2, -1) > 0 && fds[0].revents) leave();
+}
+
+static void drain_all(fl_worker_out *out) {
+  size_t total = 0;
+  while (drain(out, &total) == DRAINED_NONE) wait_for_engine(out);
 }
 
 void fl_worker_out_begin(fl_worker_out *out, uint32_t slot, uint32_t generation) {
@@ -157,7 +192,7 @@ void fl_worker_out_begin(fl_worker_out *out, uint32_t slot, uint32_t generation)
 
 void fl_worker_out_finish(fl_worker_out *out, const void *result, size_t size) {
   pthread_mutex_lock(&out->lock);
-  drain(out);
+  drain_all(out);
   out->has_task = false;
   int64_t now = fl_worker_now_ns();
   say(out, result, size, now + GATHER_NS);
@@ -180,15 +215,21 @@ static int64_t plan_look(fl_worker_out *out, int64_t now, uint64_t *seen, int64_
 
 static void *watch(void *ud) {
   fl_worker_out *out = ud;
-  struct pollfd fds[3] = {{.fd = out->fd, .events = POLLRDHUP},
-                          {.fd = out->pipe, .events = POLLIN},
-                          {.fd = out->wake, .events = POLLIN}};
+  const struct pollfd printed = {.fd = out->ends.read, .events = POLLIN};
+  const struct pollfd room = {.fd = out->ends.pass, .events = POLLOUT};
+  struct pollfd fds[3] = {
+      {.fd = out->fd, .events = POLLRDHUP}, printed, {.fd = out->wake, .events = POLLIN}};
   uint64_t seen = 0, ignored;
   int64_t busy_ns = 0;
   for (;;) {
     pthread_mutex_lock(&out->lock);
     int64_t now = fl_worker_now_ns();
-    if (fds[1].revents) drain(out);
+    if (fds[1].revents) {
+      size_t total = 0;
+      bool full = drain(out, &total) == DRAINED_NONE;
+      if (full) flush(out); // it makes room when it is told
+      fds[1] = full ? room : printed;
+    }
     if (now >= out->due_ns) flush(out);
     int64_t look = out->look_ns = plan_look(out, now, &seen, &busy_ns);
     pthread_mutex_unlock(&out->lock);
@@ -217,18 +258,20 @@ static fl_code start_thread(fl_worker_out *out, fl_error *err) {
   return errnum ? fl_fail_errno(err, FL_E_SYSTEM, errnum, "cannot start a thread") : FL_OK;
 }
 
-fl_code fl_worker_out_open(int fd, fl_worker_page *page, int pipe_read, int pipe_write,
+fl_code fl_worker_out_open(int fd, fl_worker_page *page, const fl_worker_ends *ends,
                            fl_worker_out **result, fl_error *err) {
   fl_worker_out *out = fl_alloc_zero(1, sizeof *out);
   pthread_mutex_init(&out->lock, NULL);
   out->page = page;
   out->fd = fd;
-  out->pipe = pipe_read;
+  out->ends = *ends;
   out->due_ns = out->look_ns = INT64_MAX;
-  fl_buf_init(&out->log, 2 * DRAIN_SIZE);
-  // `pipe_write` stays open as well: node code may close 1 and 2, and a pipe without writers would
+  // Now: node code may have used up all memory when there is something to say.
+  fl_buf_init(&out->frame, FRAME_SIZE);
+  FL_ASSERT(fl_buf_reserve(&out->frame, FRAME_SIZE));
+  // `ends->write` stays open as well: node code may close 1 and 2, and a pipe without writers would
   // keep the thread awake.
-  if (dup2(pipe_write, 1) < 0 || dup2(pipe_write, 2) < 0) {
+  if (dup2(ends->write, 1) < 0 || dup2(ends->write, 2) < 0) {
     return fl_fail_errno(err, FL_E_SYSTEM, errno, "cannot redirect the output");
   }
   out->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -4,12 +4,12 @@
 #pragma once
 #include <stdbool.h>
 #include "bind/worker_page.h"
+#include "bind/worker_wire.h"
 
 typedef struct fl_worker_out fl_worker_out;
 
-/// `fd`: the socket. `pipe_read`, `pipe_write`: the ends of the pipe that 1 and 2 are pointed to;
-/// the engine has its own copy of the first, for what is left when this process dies.
-FL_MUST fl_code fl_worker_out_open(int fd, fl_worker_page *page, int pipe_read, int pipe_write,
+/// `fd`: the socket. Points 1 and 2 to the first pipe of `ends`.
+FL_MUST fl_code fl_worker_out_open(int fd, fl_worker_page *page, const fl_worker_ends *ends,
                                    fl_worker_out **out, fl_error *err);
 
 /// Says the frames `data`; they leave within `delay_ms`, or as soon as there are enough.

@@ -87,10 +87,11 @@ struct fl_worker {
   bool killed;
   char *complaint; // why we gave it up, NULL: we did not
   int64_t began_ns;
-  int64_t hung_up_ns;        // its socket was closed then; 0: it was not
-  int fd, page_fd;           // ours; the page's until it is served
-  int child_fd;              // its end of the socket, until it serves
-  int pipe_read, pipe_write; // what it prints; the second until it was sent
+  int64_t hung_up_ns;  // its socket was closed then; 0: it was not
+  int fd, page_fd;     // ours; the page's until it is served
+  int child_fd;        // its end of the socket, until it serves
+  fl_worker_ends ends; // all but the first until they were sent
+  int passed_fd;       // the other end of ends.pass
   fl_worker_page *page;
   fl_poll *poll;
   bool wants_write;
@@ -151,6 +152,8 @@ void fl_worker_task_remove(fl_worker_task *t);
 FL_MUST fl_code fl_worker_start(fl_worker_pool *pool, fl_worker_group *group, fl_error *err);
 /// It serves: what only its start needed is closed.
 void fl_worker_release_ends(fl_worker *w);
+/// It has its ends of the pipes: ours of what it alone writes to are closed.
+void fl_worker_close_ends(fl_worker *w);
 /// Lets a worker without tasks go.
 void fl_worker_close(fl_worker *w);
 void fl_worker_free(fl_worker *w);

@@ -1,10 +1,12 @@
 // What workers say, and what the engine does about it: results, logs, and the wishes of node code.
+#include <errno.h>
+#include <unistd.h>
 #include "base/limits.h"
 #include "bind/worker_pool.h"
 #include "engine/scheduler.h"
 
-#define CHECKED_MAX                                                                                \
-  (256u << 10) // values up to here are parsed again; larger ones cost too much time
+#define CHECKED_MAX (256u << 10) // values to here are parsed again; larger ones cost too much time
+#define PIECE_SIZE  (16u << 10)  // of what was printed
 
 // ------------------------------------------------------------------------------------- values
 
@@ -282,13 +284,28 @@ static bool handle_told(fl_worker_task *t, int kind, fl_wire_in *in) {
     return !in->failed;
   }
   const char *name = kind == FL_WORKER_RECORD ? fl_wire_get_text(in) : NULL;
-  bool printed = kind == FL_WORKER_LOG && fl_wire_get_u8(in);
   const char *data = fl_wire_get_bytes(in, &size);
   if (!fl_wire_done(in) || !data) return false;
   if (kind == FL_WORKER_LOG)
-    fl_worker_task_log(t, printed, data, size);
+    fl_worker_task_log(t, false, data, size);
   else if (name)
     handle_record(t, name, data, size);
+  return true;
+}
+
+// Taken out of the pipe even when the task was ended meanwhile: what follows is of others.
+static bool handle_printed(fl_worker *w, fl_wire_in *in) {
+  char data[PIECE_SIZE];
+  fl_worker_task *t = get_task(w, in);
+  size_t left = fl_wire_get_u32(in);
+  if (!fl_wire_done(in)) return false;
+  while (left) {
+    ssize_t n = read(w->passed_fd, data, left < sizeof data ? left : sizeof data);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false; // it was moved before it was said
+    if (t) fl_worker_task_log(t, true, data, (size_t)n);
+    left -= (size_t)n;
+  }
   return true;
 }
 
@@ -296,6 +313,7 @@ bool fl_worker_handle(fl_worker *w, const fl_wire_frame *frame) {
   fl_wire_in in = fl_wire_open(frame);
   int kind = (int)frame->kind;
   if (kind == FL_WORKER_READY) return handle_ready(w, &in);
+  if (kind == FL_WORKER_PRINTED) return handle_printed(w, &in);
   if (kind == FL_WORKER_LOAD_FAILED) {
     const char *text = fl_wire_get_text(&in);
     if (!fl_wire_done(&in) || !text) return false;

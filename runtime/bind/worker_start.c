@@ -31,9 +31,13 @@ static fl_code open_link(fl_worker *w, fl_error *err) {
   w->child_fd = ends[1];
   fcntl(w->fd, F_SETFL, O_NONBLOCK); // ours alone: the ends do not share their flags
   if (pipe2(ends, O_CLOEXEC)) return fail_open(err, "a pipe");
-  w->pipe_read = ends[0];
-  w->pipe_write = ends[1];
-  fcntl(w->pipe_read, F_SETFL, O_NONBLOCK);
+  w->ends.read = ends[0];
+  w->ends.write = ends[1];
+  if (pipe2(ends, O_CLOEXEC)) return fail_open(err, "a pipe");
+  w->passed_fd = ends[0];
+  w->ends.pass = ends[1];
+  fcntl(w->ends.read, F_SETFL, O_NONBLOCK);
+  fcntl(w->passed_fd, F_SETFL, O_NONBLOCK);
   fl_code rc = fl_worker_page_open(&w->page, &w->page_fd, err);
   if (rc) return rc;
   return fl_poll_open(w->pool->services->loop, w->fd, fl_worker_on_socket, w, &w->poll, err);
@@ -101,7 +105,8 @@ fl_code fl_worker_start(fl_worker_pool *pool, fl_worker_group *group, fl_error *
   w->pool = pool;
   w->group = group;
   w->child = ++pool->child_counter;
-  w->fd = w->child_fd = w->page_fd = w->pipe_read = w->pipe_write = -1;
+  w->fd = w->child_fd = w->page_fd = w->passed_fd = -1;
+  w->ends = (fl_worker_ends){-1, -1, -1};
   w->free_slots = UINT64_MAX;
   w->began_ns = fl_worker_pool_now_ns();
   fl_buf_init(&w->in, FL_FRAME_SIZE_MAX + (1u << 20));
@@ -127,12 +132,17 @@ void fl_worker_release_ends(fl_worker *w) {
   close_fd(&w->page_fd);
 }
 
+void fl_worker_close_ends(fl_worker *w) {
+  close_fd(&w->ends.write);
+  close_fd(&w->ends.pass);
+}
+
 // The other end sees it, whatever it is doing, and exits.
 static void close_link(fl_worker *w) {
   fl_poll_close(w->poll);
   w->poll = NULL;
   close_fd(&w->fd);
-  close_fd(&w->pipe_write);
+  fl_worker_close_ends(w);
   fl_worker_release_ends(w);
 }
 
@@ -145,7 +155,8 @@ void fl_worker_close(fl_worker *w) {
 
 void fl_worker_free(fl_worker *w) {
   close_link(w);
-  close_fd(&w->pipe_read);
+  close_fd(&w->ends.read);
+  close_fd(&w->passed_fd);
   fl_worker_page_close(w->page);
   for (uint32_t i = 0; i < FL_WORKER_TEXTS; i++) fl_value_unref(w->texts[i]);
   fl_buf_deinit(&w->in);

@@ -12,7 +12,7 @@
 
 typedef enum fl_worker_kind {
   // to the worker
-  FL_WORKER_INIT = 128, // fl_worker_init; the output pipe's two ends travel with it
+  FL_WORKER_INIT = 128, // fl_worker_init; fl_worker_ends travel with it
   FL_WORKER_TEXT,       // u32 place, bytes
   FL_WORKER_TASK,       // fl_worker_order
   FL_WORKER_CANCEL,     // nothing: wakes a worker that sleeps; the flag is in the page
@@ -20,14 +20,23 @@ typedef enum fl_worker_kind {
   // to the engine; those about a task begin with u32 slot, u32 generation
   FL_WORKER_READY = 160, // i32 pid
   FL_WORKER_LOAD_FAILED, // text
+  FL_WORKER_PRINTED,     // u32 how many bytes, which lie in the second pipe of fl_worker_ends
   FL_WORKER_RESULT,      // fl_worker_result
-  FL_WORKER_LOG,         // u8 printed (on 1 or 2, not through ctx), bytes
+  FL_WORKER_LOG,         // bytes
   FL_WORKER_PROGRESS,    // u64 done, u64 total (bits of doubles), text or NULL
   FL_WORKER_RECORD,      // text kind, bytes JSON
   FL_WORKER_GET,         // u32 request, u8 fl_worker_field, text step or NULL
   FL_WORKER_SAVE,        // u32 request, text step (NULL: the checkpoint), bytes JSON or NULL
   FL_WORKER_EXEC,        // u32 request, command
 } fl_worker_kind;
+
+/// Its ends of the two pipes that what node code prints goes through. The worker moves it from the
+/// first to the second, and says then whose it is: whenever it dies, the engine finds the rest in
+/// them. The engine has copies of the ends that are read.
+typedef struct fl_worker_ends {
+  int read, write; // of the first, which 1 and 2 are pointed to
+  int pass;        // of the second, which the engine reads
+} fl_worker_ends;
 
 /// What a worker loads its script from.
 typedef struct fl_worker_init {
