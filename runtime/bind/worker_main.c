@@ -251,7 +251,7 @@ static fl_code load(fl_worker_self *self, fl_worker_init *init, fl_error *err) {
   return fl_lua_call(self->script->L, 1, 0, false, err);
 }
 
-static void serve(fl_worker_self *self) {
+static _Noreturn void serve(fl_worker_self *self) {
   for (;;) {
     fl_worker_job *job = fl_worker_take_job(self);
     if (!job) {
@@ -262,6 +262,12 @@ static void serve(fl_worker_self *self) {
     run_job(self, job);
     fl_worker_job_free(job);
   }
+}
+
+// Without exit(), here and wherever a worker ends: another thread runs, the engine has let go and
+// the supervisor may kill at any instant. Handlers that were cut off half way would only do harm.
+static _Noreturn void leave(int code) {
+  _exit(code);
 }
 
 int fl_worker_main(int argc, char **argv) {
@@ -281,22 +287,22 @@ int fl_worker_main(int argc, char **argv) {
     return 2;
   }
   mallopt(M_ARENA_MAX, 1); // a second one would reserve 128 MiB of the address space
-  if (!receive_init(&self, &ends, &init)) return 70;
+  if (!receive_init(&self, &ends, &init)) leave(70);
   fl_code rc = fl_worker_out_open(SOCKET_FD, self.page, &ends, &self.out, &err);
   if (rc) {
     fprintf(stderr, "%s\n", err.message);
-    return 70;
+    leave(70);
   }
   limit_memory();
   leave_signals_alone();
   rc = load(&self, &init, &err);
   free(init.natives);
   free(init.snapshot.sources);
+  fflush(NULL); // what the script left in a buffer: once it is said, this process may be ended
   say_loaded(&self, rc ? &err : NULL);
-  if (rc) return 1;
+  if (rc) leave(1);
   self.rss_base = self.rss_seen = read_statm(1);
   fl_worker_result loading = {.duration_us = SHORT_US};
   measure(&self, &loading); // is not of the first task
   serve(&self);
-  return 0;
 }
