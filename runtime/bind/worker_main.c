@@ -17,6 +17,7 @@
 
 #define SOCKET_FD     3
 #define PAGE_FD       4
+#define REFUSAL_SIZE  256           // of a result with a short error
 #define SHORT_US      50            // a task below this is measured by the clock alone
 #define WEAR_RSS      (256ll << 20) // a worker that keeps this much more than it began with is worn
 #define WEAR_TASKS    10000u        // how often a slow growth is looked for ...
@@ -136,19 +137,27 @@ static void measure(fl_worker_self *self, fl_worker_result *r) {
   r->rss_max_bytes = self->rss_max = usage.ru_maxrss * 1024ll;
 }
 
+static size_t size_of_values(const fl_worker_result *r) {
+  return r->outputs_size + r->vars_size + (r->error ? strlen(r->error) : 0);
+}
+
 static void say_result(fl_worker_self *self, fl_worker_result *r) {
   fl_buf *b = &self->frame;
   fl_buf_reset(b);
   fl_worker_put_result(b, r);
-  if (b->failed) { // node code gave more than the language lets through
+  if (b->failed) { // node code gave more than the language lets through, or has left no memory
+    bool large = size_of_values(r) > FL_FRAME_SIZE_MAX / 2;
     r->state = FL_ATTEMPT_FAILED;
     r->outputs = r->vars = NULL;
-    r->error = "outputs: larger than a message may be";
+    r->error = large ? "outputs: larger than a message may be" : "not enough memory";
+    r->worn |= !large;
+    b = &self->refusal;
     fl_buf_reset(b);
     fl_worker_put_result(b, r);
+    FL_ASSERT(!b->failed);
   }
   fl_worker_out_finish(self->out, b->data, b->size);
-  if (b->capacity > 1u << 20) fl_buf_deinit(b);
+  if (self->frame.capacity > 1u << 20) fl_buf_deinit(&self->frame);
 }
 
 static void run_job(fl_worker_self *self, fl_worker_job *job) {
@@ -280,6 +289,8 @@ int fl_worker_main(int argc, char **argv) {
   self.last = &self.first;
   fl_buf_init(&self.in, FL_FRAME_SIZE_MAX + (1u << 20));
   fl_buf_init(&self.frame, FL_FRAME_SIZE_MAX);
+  fl_buf_init(&self.refusal, REFUSAL_SIZE);
+  FL_ASSERT(fl_buf_reserve(&self.refusal, REFUSAL_SIZE));
   self.page = fl_worker_page_map(PAGE_FD);
   // Programs that node code starts have no business with these.
   if (!self.page || fcntl(SOCKET_FD, F_SETFD, FD_CLOEXEC) || fcntl(PAGE_FD, F_SETFD, FD_CLOEXEC)) {

@@ -31,7 +31,8 @@ typedef struct fl_worker_self {
   uint32_t request; // number of the last one
   bool replied;     // `reply` is the answer to it; points into `in`
   fl_wire_frame reply;
-  fl_buf frame; // being built
+  fl_buf frame;   // being built
+  fl_buf refusal; // of a result, when the memory that it takes is not there
   // Wear: see worker_main.c
   int64_t rss_base, rss_seen, rss_max, cpu_us;
   uint64_t task_count;
