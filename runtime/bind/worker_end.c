@@ -94,7 +94,8 @@ static void add_tail(fl_buf *text, const char *tail, size_t size) {
 }
 
 static void describe(const fl_worker *w, const fl_child_exit *x, const char *name, fl_buf *text) {
-  if (w->complaint) {
+  // One that had died by itself, and whose end came late to us, says more by that.
+  if (w->complaint && x->signal == SIGKILL) {
     fl_buf_addf(text, "worker was ended: %s", w->complaint);
   } else if (x->end == FL_CHILD_NOT_STARTED) {
     fl_error err;
