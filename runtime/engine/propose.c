@@ -72,7 +72,9 @@ void fl_run_propose(fl_run *run) {
 }
 
 bool fl_scheduler_take_wanted(fl_scheduler *s, fl_wanted_resume *out) {
-  if (!s->wanted_count) return false;
+  // A step that was out of time has left it here: the next one records what is proposed, and lets
+  // the run go.
+  if (!s->wanted_count || fl_scheduler_find_run(s, s->wanted[0].run_id)) return false;
   *out = s->wanted[0];
   memmove(s->wanted, s->wanted + 1, --s->wanted_count * sizeof *s->wanted);
   return true;

@@ -133,7 +133,8 @@ typedef struct fl_wanted_resume {
   char run_id[FL_RUN_ID_SIZE];
   uint32_t proposal;
 } fl_wanted_resume;
-/// Takes the next one, once its run's end is committed; false: there is none.
+/// Takes the next one, once it is committed and its run is gone from here; false: none is there
+/// yet.
 bool fl_scheduler_take_wanted(fl_scheduler *s, fl_wanted_resume *out);
 
 typedef enum fl_resume_action { FL_RESUME_KEEP, FL_RESUME_RUN, FL_RESUME_SKIP } fl_resume_action;

@@ -109,6 +109,17 @@ describe("a proposal", function()
     assert.equal("1", box:sql_value "select count(*) from v_attempt where name = 'fetch'")
   end)
 
+  it("is applied by itself even when its adviser takes longer than a turn of the engine", function()
+    local done = run([[
+      local f = flow.dag("f", { auto = { fields = { "env" }, max = 1 }, on_breakpoint = function()
+        local ends = os.clock() + 0.1
+        while os.clock() < ends do end
+        return { options = { load = { ["env.TRIES"] = "4" } } }
+      end })]] .. needy)
+    assert.equal(0, done.code, done.out .. done.err)
+    assert.equal("succeeded", proposals()[1].outcome)
+  end)
+
   it("waits for a person after that", function()
     local done = run(flow:format('auto = { fields = { "load.env.TRIES" }, max = 1 }'))
     assert.equal(1, done.code, done.out .. done.err)
