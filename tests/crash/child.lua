@@ -1,6 +1,7 @@
 -- A child whose whole life can be checked afterwards: it holds a lock, notes its start and its end
 -- in a ledger, prints numbered lines, and ends with a code or a signal of its own.
 --   luajit child.lua NAME MILLISECONDS END FOLDER     END: an exit code, or a signal as "-10"
+--   luajit child.lua NAME held:MILLISECONDS END FOLDER   they begin when FOLDER/go is there
 --   luajit child.lua NAME hold FOLDER                 only holds NAME's second lock
 local ffi = require "ffi"
 
@@ -46,12 +47,18 @@ end
 
 lock "lock"
 note "start"
-local until_ms, count = now_ms() + tonumber(what), 0
-while now_ms() < until_ms do
+local held, life_ms = what:match "^(%a*):?(%d+)$"
+local until_ms, count = now_ms() + tonumber(life_ms), 0
+while held ~= "" or now_ms() < until_ms do
   count = count + 1
   io.write(name, " ", count, "\n")
   io.flush()
   ffi.C.poll(nil, 0, math.min(TICK_MS, math.max(0, until_ms - now_ms())))
+  local go = held ~= "" and io.open(folder .. "/go")
+  if go then
+    go:close()
+    held, until_ms = "", now_ms() + tonumber(life_ms)
+  end
 end
 io.write(name, " last ", count, "\n")
 io.flush()
