@@ -12,11 +12,11 @@ local rows = {
   { "both, resumed at once", kill = "both", after_s = 0 },
   { "both, resumed after 5 s", kill = "both", after_s = 5 },
   { "reboot", kill = "reboot" },
-  { "engine frozen for a minute", kill = "frozen", after_s = 60 },
-  { "10,000 short ones", short = 10000 },
+  { "engine frozen for a minute", kill = "frozen", after_s = 60 }, -- until its lease is over
+  { "short ones", short = true },
 }
 
-local options = { count = 200, longest = 10 }
+local options = { count = 200, longest = 10, short = 10000, wait = 60 }
 for i = 1, #arg do
   local name = arg[i]:match "^%-%-(%w+)$"
   if name == "keep" then
@@ -36,13 +36,14 @@ local function tell(box, row, text, wrongs)
 end
 
 for _, row in ipairs(rows) do
-  local box = (not options.only or row[1]:find(options.only, 1, true)) and support.box()
+  local wanted = not options.only or row[1]:find(options.only, 1, true)
+  local box = wanted and (row.after_s or 0) <= options.wait and support.box()
   if box and row.kill == "reboot" and not story.can_reboot() then
     tell(box, row, "skipped: another boot id cannot be mounted here", {})
   elseif box and row.short then
-    local wrongs, facts = story.play_short(box, row.short)
-    tell(box, row, ("at most %d zombies at a look, %.1f s"):format(facts.zombies, facts.seconds),
-      wrongs)
+    local wrongs, facts = story.play_short(box, options.short)
+    tell(box, row, ("%d, at most %d zombies at a look, %.1f s")
+      :format(options.short, facts.zombies, facts.seconds), wrongs)
   elseif box then
     row.count, row.longest_ms = options.count, options.longest * 1000
     local wrongs, facts = story.play(box, row)
