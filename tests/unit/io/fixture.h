@@ -35,8 +35,8 @@ typedef struct fixture {
   char identity[96];
   kept_exit exits[512];
   size_t exit_count;
-  fl_child_id started[64];
-  int started_pid[64];
+  fl_child_id started[512];
+  int started_pid[512];
   size_t started_count, alarm_count, gone_count;
   char alarm_text[512];
 } fixture;
@@ -66,7 +66,7 @@ static inline void keep_exit(void *ud, const fl_child_exit *e) {
 static inline void keep_started(void *ud, const fl_child_id *id, int pid, int64_t started_ms) {
   fixture *f = ud;
   (void)started_ms;
-  assert_true(f->started_count < 64);
+  assert_true(f->started_count < 512);
   f->started_pid[f->started_count] = pid;
   f->started[f->started_count++] = *id;
 }
@@ -183,8 +183,16 @@ static inline const fl_child_exit *get_exit(fixture *f, uint32_t node) {
   return NULL;
 }
 
+/// "node<N>": those that print for long have a log by their name.
+static inline const char *name_of(uint32_t node) {
+  static char names[512][16];
+  assert_true(node < 512);
+  snprintf(names[node], sizeof names[node], "node%u", node);
+  return names[node];
+}
+
 static inline fl_spawn spawn_of(uint32_t node, const char *const *argv) {
-  fl_spawn s = {.node_name = "node", .argv = argv, .time = "2026-01-31T00:00:00Z"};
+  fl_spawn s = {.node_name = name_of(node), .argv = argv, .time = "2026-01-31T00:00:00Z"};
   snprintf(s.id.run, sizeof s.id.run, "run1");
   s.id.node = node;
   s.id.number = 1;

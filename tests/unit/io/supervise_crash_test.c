@@ -3,6 +3,8 @@
 #include "io/journal.h"
 
 #define SLEEPER "while [ ! -e go ]; do sleep 0.005; done; "
+// Lives until its engine is dead: one that ends before it is told to run is not told of at all.
+#define SURVIVOR "while [ ! -e crashed ]; do sleep 0.005; done; "
 
 // What an engine in a process of its own asked for before it dies.
 typedef struct victim {
@@ -45,9 +47,16 @@ static victim start_victim(fixture *f, void (*ask)(fixture *f), size_t running) 
   return v;
 }
 
-static void crash(victim *v) {
+static void touch(fixture *f, const char *name) {
+  char path[128];
+  snprintf(path, sizeof path, "%s/%s", f->dir, name);
+  fclose(fopen(path, "w"));
+}
+
+static void crash(fixture *f, victim *v) {
   kill(v->pid, SIGKILL);
   waitpid(v->pid, NULL, 0);
+  touch(f, "crashed");
 }
 
 static int identity_pid(const char *identity) {
@@ -69,12 +78,6 @@ static fl_supervisor *attach(fixture *f, const char *id, const fl_child_id *ids,
   return s;
 }
 
-static void touch(fixture *f, const char *name) {
-  char path[128];
-  snprintf(path, sizeof path, "%s/%s", f->dir, name);
-  fclose(fopen(path, "w"));
-}
-
 static bool exists(fixture *f, const char *id, const char *ending) {
   char path[160];
   snprintf(path, sizeof path, "%s/sup/%s.%s", f->dir, id, ending);
@@ -84,9 +87,8 @@ static bool exists(fixture *f, const char *id, const char *ending) {
 // 0 runs on, 1 ends meanwhile, 2 and 3 wait in the queue
 static void ask_several(fixture *f) {
   const char *waits[] = {"/bin/sh", "-c", "echo early; " SLEEPER "echo late; exit 42", NULL};
-  const char *ends[] = {"/bin/sh", "-c",
-                        "sleep 0.05; echo out; echo r=1 > $FLOWLUA_OUTPUT; touch ended; exit 17",
-                        NULL};
+  const char *ends[] = {
+      "/bin/sh", "-c", SURVIVOR "echo out; echo r=1 > $FLOWLUA_OUTPUT; touch ended; exit 17", NULL};
   fl_spawn s = queued(0, waits, f->dir);
   fl_supervisor_set_slots(f->s, 1);
   fl_supervisor_spawn(f->s, &s);
@@ -112,7 +114,7 @@ static void a_killed_engines_children_are_adopted_and_harvested(void **state) {
   const fl_child_id ids[] = {id_of(0), id_of(1), id_of(2), id_of(3)};
   fl_child_fate fates[4];
   victim v = start_victim(f, ask_several, 2);
-  crash(&v);
+  crash(f, &v);
   wait_for_file(f, "ended");
   for (int i = 0; i < WAIT_MS; i++, nap(1)) { // until it is in the journal
     fl_journal_view view;
@@ -152,7 +154,7 @@ static void a_supervisor_without_engine_ends_itself_and_its_journal_tells(void *
   const fl_child_id ids[] = {id_of(0), id_of(1), id_of(2)};
   fl_child_fate fates[3];
   victim v = start_victim(f, ask_several, 2);
-  crash(&v);
+  crash(f, &v);
   touch(f, "go");
   assert_true(wait_dead(v.identity));
   assert_false(exists(f, v.id, "sock"));
@@ -177,9 +179,10 @@ static void a_supervisor_without_engine_ends_itself_and_its_journal_tells(void *
 
 static void ask_large(fixture *f) {
   const char *ends[] = {"/bin/sh", "-c",
-                        "head -c 1000000 /dev/zero | tr '\\0' a | tee $FLOWLUA_OUTPUT; sleep 0.05",
+                        "head -c 1000000 /dev/zero | tr '\\0' a | tee $FLOWLUA_OUTPUT; " SURVIVOR,
                         NULL};
   fl_spawn s = spawn_of(0, ends);
+  s.cwd = f->dir;
   s.capture = true;
   s.capture_size_max = 4 << 20;
   fl_supervisor_spawn(f->s, &s);
@@ -190,7 +193,7 @@ static void large_results_are_harvested_too(void **state) {
   const fl_child_id id = id_of(0);
   fl_child_fate fate;
   victim v = start_victim(f, ask_large, 1);
-  crash(&v);
+  crash(f, &v);
   assert_true(wait_dead(v.identity));
   attach(f, v.id, &id, &fate, 1);
   assert_int_equal(fate, FL_FATE_ENDED);
@@ -219,7 +222,7 @@ static void what_depends_on_the_engine_is_gone_before_its_run_goes_on(void **sta
   const fl_child_id id = id_of(1);
   fl_child_fate fate;
   victim v = start_victim(f, ask_dependent, 3);
-  crash(&v);
+  crash(f, &v);
   fl_supervisor *s = attach(f, v.id, &id, &fate, 1);
   assert_int_equal(fate, FL_FATE_RUNNING);
   snprintf(f->id, sizeof f->id, "%s", v.id);
@@ -308,7 +311,7 @@ static void when_both_die_nothing_is_left_and_nothing_is_guessed(void **state) {
   fl_child_fate fates[4];
   victim v = start_victim(f, ask_hiding, 2);
   int hidden = read_number(f, "h.pid");
-  crash(&v);
+  crash(f, &v);
   kill(identity_pid(v.identity), SIGKILL);
   assert_true(wait_dead(v.identity));
   assert_null(attach(f, v.id, ids, fates, 4));
@@ -467,7 +470,8 @@ static void a_path_longer_than_an_address_will_do(void **state) {
                    FL_OK);
   fl_spawn spawn = spawn_of(1, argv);
   fl_supervisor_spawn(f->s, &spawn);
-  assert_true(wait_started(f, 1));
+  fl_supervisor_flush(f->s);
+  while (!f->started_count && !f->exit_count) fl_loop_run(f->loop, 100);
   char other_id[40], identity[96];
   snprintf(other_id, sizeof other_id, "%s", fl_supervisor_get_id(f->s));
   fl_process_identity(fl_supervisor_get_pid(f->s), identity);

@@ -148,7 +148,7 @@ static void a_child_that_still_runs_can_be_followed(void **state) {
   fl_supervisor_spawn(f->s, &s);
   fl_supervisor_flush(f->s);
   fl_buf_init(&path, 1000);
-  fl_log_path(&path, "run1", "node", 1);
+  fl_log_path(&path, "run1", "node1", 1);
   for (int i = 0; i < WAIT_MS; i++, nap(1)) {
     fl_child_exit e = {.log_path = fl_buf_cstr(&path), .log_size = -1};
     free(text);

@@ -68,7 +68,7 @@ static void a_timeout_ends_who_ignores_term(void **state) {
   fixture *f = *state;
   const char *argv[] = {"/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done", NULL};
   fl_spawn s = spawn_of(1, argv);
-  s.timeout_ms = 50;
+  s.timeout_ms = 1000; // it has to set its trap before
   s.grace_ms = 50;
   int64_t before = fl_monotonic_ms();
   const fl_child_exit *e = run_spawn(f, &s);
@@ -76,7 +76,7 @@ static void a_timeout_ends_who_ignores_term(void **state) {
   assert_int_equal(e->exit_code, -1);
   assert_true(e->timed_out);
   assert_false(e->cancelled);
-  assert_true(fl_monotonic_ms() - before >= 95);
+  assert_true(fl_monotonic_ms() - before >= 1045);
 }
 
 static void a_timeout_leaves_time_to_clean_up(void **state) {
@@ -84,7 +84,7 @@ static void a_timeout_leaves_time_to_clean_up(void **state) {
   const char *argv[] = {"/bin/sh", "-c",
                         "trap 'echo cleaned; exit 7' TERM; while :; do sleep 0.01; done", NULL};
   fl_spawn s = spawn_of(1, argv);
-  s.timeout_ms = 100;
+  s.timeout_ms = 1000; // it has to set its trap before
   const fl_child_exit *e = run_spawn(f, &s);
   assert_int_equal(e->exit_code, 7);
   assert_true(e->timed_out);
@@ -121,7 +121,7 @@ static void a_kill_reaches_the_whole_tree(void **state) {
   for (uint32_t i = 0; i < 4; i++) {
     char text[4400];
     snprintf(text, sizeof text,
-             "%s --misbehave %s %s/k%u.pid & trap '' TERM; while :; do sleep 1; done", self_path,
+             "trap : TERM; %s --misbehave %s %s/k%u.pid & while :; do sleep 1; done", self_path,
              rows[i], f->dir, i);
     const char *argv[] = {"/bin/sh", "-c", text, NULL};
     char name[32];
@@ -142,10 +142,14 @@ static void a_kill_reaches_the_whole_tree(void **state) {
 
 static void a_second_kill_shortens_the_grace(void **state) {
   fixture *f = *state;
-  const char *argv[] = {"/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done", NULL};
+  char text[200];
+  snprintf(text, sizeof text, "trap '' TERM; echo $$ > %s/s.pid; while :; do sleep 1; done",
+           f->dir);
+  const char *argv[] = {"/bin/sh", "-c", text, NULL};
   fl_spawn s = spawn_of(1, argv);
   fl_supervisor_spawn(f->s, &s);
-  assert_true(wait_started(f, 1));
+  fl_supervisor_flush(f->s);
+  read_number(f, "s.pid");
   fl_supervisor_kill(f->s, &s.id, 60000);
   fl_supervisor_kill(f->s, &s.id, 70000);
   fl_supervisor_kill(f->s, &s.id, 10);
