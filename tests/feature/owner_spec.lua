@@ -38,6 +38,14 @@ local function digest()
   return box:sh("sqlite3 -readonly state/flowlua.db .dump | sha256sum").out
 end
 
+-- The same but for the lease, which an owner that runs renews.
+local function digest_without_lease()
+  local done = box:sh("rm -f copy.db; sqlite3 -readonly state/flowlua.db '.backup copy.db' && "
+    .. "sqlite3 copy.db 'update run set lease_ms=0' .dump | sha256sum")
+  assert.equal("", done.err)
+  return done.out
+end
+
 local function logs() return box:sh("cat state/logs/*/*.log | sha256sum").out end
 
 describe("A second engine that is asked to resume a run", function()
@@ -45,7 +53,7 @@ describe("A second engine that is asked to resume a run", function()
 
   it("says who owns it and since when, and changes nothing", function()
     local process = start_and_wait()
-    local before = digest()
+    local before = digest_without_lease()
     local done = box:run { "resume", "--no-progress" }
     assert.equal(3, done.code)
     local id, pid, host, since = done.err:match(
@@ -54,7 +62,7 @@ describe("A second engine that is asked to resume a run", function()
     assert.equal(process.pid, tonumber(pid))
     assert.equal(box:sh("hostname").out, host .. "\n")
     assert.matches("^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%dZ$", since)
-    assert.equal(before, digest())
+    assert.equal(before, digest_without_lease())
     box:write("go", "")
     assert.equal(0, process:wait().code)
     assert.equal("a b c", trail())
