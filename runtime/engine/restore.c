@@ -42,6 +42,7 @@ static bool see_attempt(void *ud, const fl_attempt_row *row) {
   if (node == FL_NODE_NONE) return true; // a mended script has it no more
   fl_node_past *p = &r->past[node];
   uint32_t lost = row->state == FL_ATTEMPT_LOST ? p->lost + 1 : 0;
+  if (row->end_reason == FL_REASON_RERUN_UPSTREAM) lost = p->lost; // it was only taken back
   *p = (fl_node_past){.seq = seq,
                       .number = row->number,
                       .epoch = row->epoch,

@@ -193,19 +193,28 @@ static fl_attempt *revive(fl_restore *r, uint32_t node, fl_error *err) {
   return a;
 }
 
+// It had not begun, or goes on only here: without what a parent that runs again will give it, it
+// would see less than it depends on.
+static void take_back(fl_attempt *a) {
+  bool over = fl_map_is_over(a->run, a->node);
+  fl_attempt_end(a, &(fl_outcome){.state = over ? FL_ATTEMPT_CANCELLED : FL_ATTEMPT_LOST,
+                                  .reason = FL_REASON_RERUN_UPSTREAM,
+                                  .exit_code = -1,
+                                  .error = fl_reason_text(FL_REASON_RERUN_UPSTREAM)});
+}
+
 static void settle_fate(fl_attempt *a, fl_fate fate) {
-  fl_error err;
   switch (fate) {
   case FL_FATE_IS_RUNNING:
   case FL_FATE_IS_ENDED: return;
   case FL_FATE_IS_NOT_STARTED:
     a->scheduler->live_adopted -= a->adopted;
     a->started = a->adopted = false;
+    if (!fl_plan_may_start(a->run->plan, a->node)) return take_back(a);
     if (!fl_attempt_hand_over(a)) return;
     fl_scheduler_add_start(a->scheduler, a);
     return;
   case FL_FATE_IS_LOST:
-    (void)err;
     fl_attempt_end(
         a, &(fl_outcome){.state = FL_BUG(lost_is_success) ? FL_ATTEMPT_SUCCEEDED : FL_ATTEMPT_LOST,
                          .exit_code = -1,
@@ -261,13 +270,16 @@ static fl_code recover_live(fl_restore *r, fl_error *err) {
     fl_attempt *a = revive(r, i, err);
     if (!a) {
       rc = err->code;
-    } else if (a->options->kind == FL_KIND_MAP || a->options->kind == FL_KIND_CALL) {
-      settle_fate(a, FL_FATE_IS_NOT_STARTED);
     } else {
       if (a->options->kind == FL_KIND_PROCESS) revive_process(a);
       epochs[count] = r->past[i].epoch;
       list[count++] = a;
     }
+  }
+  for (size_t i = 0; i < count; i++) {
+    if (list[i]->options->kind != FL_KIND_MAP && list[i]->options->kind != FL_KIND_CALL) continue;
+    settle_fate(list[i], FL_FATE_IS_NOT_STARTED);
+    list[i] = NULL;
   }
   if (count) recover_attempts(r, list, epochs, count);
   free(list);

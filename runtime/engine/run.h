@@ -249,6 +249,10 @@ void fl_attempt_free(fl_attempt *a);
 extern const fl_executor fl_map_executor, fl_call_executor;
 /// An instance got a final state: its map ends with the last one.
 void fl_map_instance_ended(fl_run *run, uint32_t node);
+/// `map` got a final state without an attempt: its instances that wait get one with it.
+void fl_map_decided(fl_run *run, uint32_t map, fl_reason reason);
+/// True of an instance whose map has a final state: nobody would start it again.
+bool fl_map_is_over(const fl_run *run, uint32_t node);
 /// Ends maps that only wait for instances that will not start any more (an interrupt).
 void fl_map_interrupt(fl_run *run);
 void fl_call_ended(fl_run *child);

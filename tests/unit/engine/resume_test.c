@@ -168,6 +168,152 @@ static void an_interrupt_leaves_a_map_unfinished_whose_items_all_ran(void **stat
   fake_close(&f);
 }
 
+// ------------------------------------------------------------------------------------- parents
+// that run again
+
+static const uint8_t rerun_a[8] = {1};
+
+// a: a process; b comes after it: a process, or a map of two items, or a call of itself.
+static void open_behind(fake_engine *f, fl_node_kind kind, const fl_hooks *hooks) {
+  fl_node_options nodes[] = {process, process};
+  fake_open(f, 3, "a", process);
+  nodes[1].kind = kind;
+  nodes[1].lost_count_max = 0;
+  nodes[1].retry_count_max = 1;
+  regraph(f, nodes, 2, "ba");
+  f->flow.hooks = hooks;
+  fake_run(f);
+  fake_end(f, "a", FL_ATTEMPT_SUCCEEDED);
+}
+
+static void a_process_that_never_started_waits_for_a_parent_that_runs_again(void **state) {
+  (void)state;
+  fake_engine f;
+  open_behind(&f, FL_KIND_PROCESS, &fake_hooks);
+  assert_string_equal(f.started, "a b ");
+  fake_crash(&f);
+  resume_with(&f, FL_FATE_IS_NOT_STARTED, (fl_resume_spec){.rerun = rerun_a});
+  assert_string_equal(f.started, "a ");
+  fake_end(&f, "a", FL_ATTEMPT_SUCCEEDED);
+  assert_string_equal(f.started, "a b ");
+  fake_end(&f, "b", FL_ATTEMPT_SUCCEEDED);
+  assert_non_null(strstr(f.told, "run:succeeded"));
+  fake_close(&f);
+}
+
+static const fl_hooks map_hooks = {.command = fake_command, .expand = expand};
+
+static void open_map_behind(fake_engine *f) {
+  open_behind(f, FL_KIND_MAP, &map_hooks);
+  assert_string_equal(f->started, "a b[1] b[2] ");
+  end_with(f, "b[1]", "\"x\"", NULL);
+  fake_crash(f);
+}
+
+static void a_map_goes_on_behind_a_parent_that_runs_again(void **state) {
+  (void)state;
+  fake_engine f;
+  open_map_behind(&f);
+  fl_node_options *inner = (fl_node_options *)fl_graph_get_inner(f.graph, 1);
+  inner->kind = FL_KIND_PROCESS; // found running, and adopted
+  resume_with(&f, FL_FATE_IS_RUNNING, (fl_resume_spec){.rerun = rerun_a});
+  assert_string_equal(f.started, "a ");
+  end_with(&f, "b[2]", "\"y\"", NULL);
+  assert_null(strstr(f.told, "b:succeeded"));
+  fake_end(&f, "a", FL_ATTEMPT_SUCCEEDED);
+  assert_string_equal(f.started, "a ");
+  assert_non_null(strstr(f.told, "b:succeeded run:succeeded"));
+  fake_close(&f);
+}
+
+static void an_item_waits_for_a_parent_of_its_map_that_runs_again(void **state) {
+  (void)state;
+  for (int adopted = 0; adopted < 2; adopted++) { // it fails under the new engine, or was lost
+    fake_engine f;
+    open_map_behind(&f);
+    fl_node_options *inner = (fl_node_options *)fl_graph_get_inner(f.graph, 1);
+    inner->lost_count_max = 1;
+    if (adopted) inner->kind = FL_KIND_PROCESS;
+    resume_with(&f, adopted ? FL_FATE_IS_RUNNING : FL_FATE_IS_LOST,
+                (fl_resume_spec){.rerun = rerun_a});
+    if (adopted) fake_end(&f, "b[2]", FL_ATTEMPT_FAILED);
+    assert_string_equal(f.started, "a ");
+    fake_end(&f, "a", FL_ATTEMPT_SUCCEEDED);
+    assert_string_equal(f.started, "a b[2] ");
+    end_with(&f, "b[2]", "\"y\"", NULL);
+    assert_non_null(strstr(f.told, "run:succeeded"));
+    fake_close(&f);
+  }
+}
+
+static void items_of_a_map_that_cannot_go_on_are_cancelled(void **state) {
+  (void)state;
+  fake_engine f;
+  open_map_behind(&f);
+  fl_node_options *inner = (fl_node_options *)fl_graph_get_inner(f.graph, 1);
+  inner->lost_count_max = 1;
+  fl_run *run = resume_with(&f, FL_FATE_IS_LOST, (fl_resume_spec){.rerun = rerun_a});
+  fl_attempt *a = find_live(&f, "a");
+  fake_take(&f, a);
+  fl_attempt_end(a, &(fl_outcome){.state = FL_ATTEMPT_FAILED, .exit_code = 1});
+  assert_int_equal(fl_plan_get_state(run->plan, 1), FL_NODE_UPSTREAM_FAILED);
+  assert_int_equal(fl_plan_get_state(run->plan, 2), FL_NODE_SUCCEEDED);
+  assert_int_equal(fl_plan_get_state(run->plan, 3), FL_NODE_CANCELLED);
+  fake_step(&f);
+  assert_non_null(strstr(f.told, "run:failed"));
+  fake_crash(&f);
+  resume(&f, FL_FATE_IS_LOST);
+  fake_end(&f, "a", FL_ATTEMPT_SUCCEEDED);
+  assert_string_equal(f.started, "a b[2] ");
+  fake_close(&f);
+}
+
+static int calls;
+static fl_flow called;
+static fl_code call(const fl_flow *flow, fl_attempt *a, const fl_flow **sub, fl_value **params,
+                    fl_error *err) {
+  (void)a, (void)err;
+  calls++;
+  called.script_store_id = flow->script_store_id;
+  *sub = &called;
+  *params = fl_value_ref(fl_value_empty_map());
+  return FL_OK;
+}
+
+static void a_call_waits_for_a_parent_that_runs_again(void **state) {
+  (void)state;
+  fake_engine f;
+  fl_error err;
+  uint32_t index;
+  const fl_hooks hooks = {.command = fake_command, .call = call};
+  fl_node_options o = process;
+  o.type = "test";
+  fl_graph *sub = fl_graph_new();
+  assert_int_equal(fl_graph_add(sub, "s", 1, &o, &index, &err), FL_OK);
+  assert_int_equal(fl_graph_freeze(sub, &err), FL_OK);
+  called = (fl_flow){.key = "sub",
+                     .graph = sub,
+                     .hooks = &fake_hooks,
+                     .index = 2,
+                     .version = "sha256:0",
+                     .zone = "UTC",
+                     .vars = fl_value_empty_map()};
+  calls = 0;
+  open_behind(&f, FL_KIND_CALL, &hooks);
+  assert_string_equal(f.started, "a s ");
+  fake_crash(&f);
+  resume_with(&f, FL_FATE_IS_LOST, (fl_resume_spec){.rerun = rerun_a});
+  assert_string_equal(f.started, "a ");
+  assert_int_equal(calls, 1); // what it is called with depends on a
+  fake_end(&f, "a", FL_ATTEMPT_SUCCEEDED);
+  assert_string_equal(f.started, "a s ");
+  assert_int_equal(find_live(&f, "s")->number, 2); // the same run was entered
+  fake_end(&f, "s", FL_ATTEMPT_SUCCEEDED);
+  assert_non_null(strstr(f.told, "b:succeeded run:succeeded"));
+  fl_graph_free(sub);
+  fake_close(&f);
+}
+
 // ------------------------------------------------------------------------------------- branches
 
 // a: a branch that chooses c; b: fails; c and d come after both.
@@ -242,6 +388,11 @@ int main(void) {
       cmocka_unit_test(what_an_earlier_engine_had_begun_to_end_is_tried_again),
       cmocka_unit_test(vars_set_by_hand_are_seen_behind_what_still_ran),
       cmocka_unit_test(an_interrupt_leaves_a_map_unfinished_whose_items_all_ran),
+      cmocka_unit_test(a_process_that_never_started_waits_for_a_parent_that_runs_again),
+      cmocka_unit_test(a_map_goes_on_behind_a_parent_that_runs_again),
+      cmocka_unit_test(an_item_waits_for_a_parent_of_its_map_that_runs_again),
+      cmocka_unit_test(items_of_a_map_that_cannot_go_on_are_cancelled),
+      cmocka_unit_test(a_call_waits_for_a_parent_that_runs_again),
       cmocka_unit_test(a_branch_keeps_its_choice_when_another_parent_runs_again),
       cmocka_unit_test(a_retry_waits_for_a_parent_that_runs_again),
       cmocka_unit_test(a_hook_that_waits_for_a_slot_keeps_nobody_busy),
