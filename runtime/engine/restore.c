@@ -320,19 +320,20 @@ static void decide(fl_restore *r, uint32_t node) {
   }
 }
 
-// An instance is kept with its map, but a map that runs again by wish starts from its list.
-static void decide_instances(fl_restore *r) {
-  for (uint32_t i = r->run->graph_count; i < r->count; i++) {
-    uint32_t map = fl_plan_get_map(r->run->plan, i);
-    bool closed =
-        r->reasons[map] == FL_REASON_SKIP_ASKED || r->reasons[map] == FL_REASON_SUCCEED_ASKED;
-    if (r->reasons[map] == FL_REASON_RERUN_ASKED)
-      set(r, i, FL_RESUME_RUN, FL_REASON_RERUN_ASKED);
-    else if (closed && r->past[i].state != FL_NODE_SUCCEEDED)
-      set(r, i, FL_RESUME_SKIP, FL_REASON_SKIP_ASKED);
-    else
-      decide(r, i);
-  }
+// An instance is kept with its map, also one that was allowed to fail: nothing would start it. But
+// a map that runs again by wish starts from its list.
+static void decide_instance(fl_restore *r, uint32_t node, uint32_t map) {
+  fl_node_past *p = &r->past[node];
+  fl_resume_action action = r->actions[map];
+  fl_reason reason = r->reasons[map];
+  if (reason == FL_REASON_RERUN_ASKED) return set(r, node, FL_RESUME_RUN, reason);
+  if (p->state == FL_NODE_SUCCEEDED || action == FL_RESUME_RUN) return decide(r, node);
+  if (reason == FL_REASON_SUCCEED_ASKED ||
+      (action == FL_RESUME_SKIP && reason == FL_REASON_SKIP_ASKED))
+    return set(r, node, FL_RESUME_SKIP, FL_REASON_SKIP_ASKED);
+  if (fl_past_is_live(p)) return decide(r, node); // its process may be there still
+  if (action == FL_RESUME_SKIP) return set(r, node, action, reason);
+  set(r, node, FL_RESUME_KEEP, p->reason ? p->reason : FL_REASON_INSTANCE);
 }
 
 // ------------------------------------------------------------------------------------- changes
@@ -400,7 +401,8 @@ fl_code fl_restore_open(fl_restore *r, fl_scheduler *s, const fl_run_row *row,
   if (rc) return rc;
   const uint32_t *order = fl_graph_get_order(spec->flow->graph);
   for (uint32_t i = 0; i < run->graph_count; i++) decide(r, order[i]);
-  decide_instances(r);
+  for (uint32_t i = run->graph_count; i < r->count; i++)
+    decide_instance(r, i, fl_plan_get_map(run->plan, i));
   rc = find_changed(r, err);
   return rc ? rc : restore_vars(r, err);
 }

@@ -36,6 +36,10 @@ typedef struct fl_restore {
   bool was_final;      // the run had ended (else its engine died)
 } fl_restore;
 
+static inline bool fl_past_is_live(const fl_node_past *p) {
+  return p->state == FL_NODE_QUEUED || p->state == FL_NODE_RUNNING || p->state == FL_NODE_WAITING;
+}
+
 /// Reads all of `row`'s run and decides about every node. Writes nothing.
 FL_MUST fl_code fl_restore_open(fl_restore *r, fl_scheduler *s, const fl_run_row *row,
                                 const fl_resume_spec *spec, fl_error *err);

@@ -50,10 +50,6 @@ fl_code fl_scheduler_plan_resume(fl_scheduler *s, const fl_run_row *row, const f
   return rc;
 }
 
-static bool is_live(const fl_node_past *p) {
-  return p->state == FL_NODE_QUEUED || p->state == FL_NODE_RUNNING || p->state == FL_NODE_WAITING;
-}
-
 static fl_code record_pending(fl_restore *r, uint32_t node, fl_node_state state, fl_error *err) {
   fl_run *run = r->run;
   fl_decision_row d = {.run = run->row.row,
@@ -140,7 +136,7 @@ static fl_code restore_node(fl_restore *r, uint32_t node, fl_error *err) {
     fl_plan_restore(r->run->plan, node, state);
     return record_pending(r, node, state, err);
   }
-  if (is_live(p) && r->reasons[node] == FL_REASON_RESUME_UNFINISHED)
+  if (fl_past_is_live(p) && r->reasons[node] == FL_REASON_RESUME_UNFINISHED)
     return FL_OK; // see recover_live
   n->outputs_id = 0;
   if (p->has_attempt || p->decided)
@@ -266,7 +262,7 @@ static fl_code recover_live(fl_restore *r, fl_error *err) {
   size_t count = 0;
   fl_code rc = FL_OK;
   for (uint32_t i = 0; i < r->count && !rc; i++) {
-    if (!is_live(&r->past[i]) || r->reasons[i] != FL_REASON_RESUME_UNFINISHED) continue;
+    if (!fl_past_is_live(&r->past[i]) || r->reasons[i] != FL_REASON_RESUME_UNFINISHED) continue;
     fl_attempt *a = revive(r, i, err);
     if (!a) {
       rc = err->code;
@@ -322,10 +318,10 @@ static fl_code record_resume(fl_restore *r, fl_error *err) {
 // What a patch may not leave open: nothing is written before all of it is clear.
 static fl_code check_patch(fl_restore *r, fl_error *err) {
   uint32_t changed = 0, first = FL_NODE_NONE;
-  for (uint32_t i = 0; i < r->run->graph_count; i++) {
+  for (uint32_t i = 0; i < r->count; i++) {
     bool moved = r->reasons[i] == FL_REASON_RERUN_ASKED || r->reasons[i] == FL_REASON_SKIP_ASKED ||
                  r->reasons[i] == FL_REASON_SUCCEED_ASKED;
-    if (moved && is_live(&r->past[i]))
+    if (moved && fl_past_is_live(&r->past[i]))
       return fl_fail(err, FL_E_STATE,
                      "node '%s' was running when the engine of run %s died, and may be still: "
                      "resume the run as it is, or `flowlua cancel %s` first",
@@ -411,7 +407,7 @@ fl_code fl_scheduler_resume_run(fl_scheduler *s, const fl_run_row *row, bool own
   }
   fl_scheduler_add_run(s, run);
   for (uint32_t i = 0; i < r.count; i++)
-    if (is_live(&r.past[i]) && r.reasons[i] == FL_REASON_RESUME_UNFINISHED)
+    if (fl_past_is_live(&r.past[i]) && r.reasons[i] == FL_REASON_RESUME_UNFINISHED)
       fl_plan_restore(run->plan, i,
                       r.past[i].attempt == FL_ATTEMPT_RUNNING ? FL_NODE_RUNNING : FL_NODE_QUEUED);
   fl_run_begin(run);

@@ -168,6 +168,28 @@ static void an_interrupt_leaves_a_map_unfinished_whose_items_all_ran(void **stat
   fake_close(&f);
 }
 
+static void an_item_that_was_allowed_to_fail_is_kept_with_its_map(void **state) {
+  (void)state;
+  fake_engine f;
+  fl_node_options nodes[] = {process, process};
+  fl_hooks hooks = {.command = fake_command, .expand = expand};
+  fake_open(&f, 2, "a", process);
+  nodes[0].kind = FL_KIND_MAP;
+  nodes[0].allow_failure = true;
+  regraph(&f, nodes, 2, "ba");
+  f.flow.hooks = &hooks;
+  fake_run(&f);
+  fake_end(&f, "a[1]", FL_ATTEMPT_FAILED);
+  fake_end(&f, "a[2]", FL_ATTEMPT_SUCCEEDED);
+  assert_string_equal(f.started, "a[1] a[2] b ");
+  fake_end(&f, "b", FL_ATTEMPT_FAILED);
+  fake_crash(&f);
+  fl_run *run = resume(&f, FL_FATE_IS_LOST);
+  assert_string_equal(f.started, "b ");
+  assert_int_equal(fl_plan_get_state(run->plan, 2), FL_NODE_FAILED);
+  fake_close(&f);
+}
+
 // ------------------------------------------------------------------------------------- parents
 // that run again
 
@@ -388,6 +410,7 @@ int main(void) {
       cmocka_unit_test(what_an_earlier_engine_had_begun_to_end_is_tried_again),
       cmocka_unit_test(vars_set_by_hand_are_seen_behind_what_still_ran),
       cmocka_unit_test(an_interrupt_leaves_a_map_unfinished_whose_items_all_ran),
+      cmocka_unit_test(an_item_that_was_allowed_to_fail_is_kept_with_its_map),
       cmocka_unit_test(a_process_that_never_started_waits_for_a_parent_that_runs_again),
       cmocka_unit_test(a_map_goes_on_behind_a_parent_that_runs_again),
       cmocka_unit_test(an_item_waits_for_a_parent_of_its_map_that_runs_again),
