@@ -32,7 +32,7 @@ void fl_attempt_alarm(fl_attempt *a, const char *text) {
   if (run->fenced || !fl_scheduler_begin(s)) return;
   a->alarmed = true;
   fl_decision_row d = {.run = run->row.row,
-                       .node = a->node,
+                       .node = fl_run_get_number(run, a->node),
                        .seq = ++run->seq,
                        .epoch = run->row.epoch,
                        .state = FL_NODE_RUNNING,

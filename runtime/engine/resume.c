@@ -207,9 +207,7 @@ static void settle_fate(fl_attempt *a, fl_fate fate) {
     a->scheduler->live_adopted -= a->adopted;
     a->started = a->adopted = false;
     if (!fl_plan_may_start(a->run->plan, a->node)) return take_back(a);
-    if (!fl_attempt_hand_over(a)) return;
-    fl_scheduler_add_start(a->scheduler, a);
-    return;
+    return fl_attempt_hand_over(a);
   case FL_FATE_IS_LOST:
     fl_attempt_end(
         a, &(fl_outcome){.state = FL_BUG(lost_is_success) ? FL_ATTEMPT_SUCCEEDED : FL_ATTEMPT_LOST,

@@ -236,9 +236,9 @@ FL_MUST fl_code fl_run_merge_vars(fl_run *run, uint32_t node, bool lenient, fl_v
 void fl_run_claim(fl_run *run, uint32_t node);
 /// Why the next attempt of `node` starts.
 fl_reason fl_run_get_start_reason(fl_run *run, uint32_t node);
-/// An attempt that had not started is this engine's now. Records that a process will be a child of
-/// its supervisor: the next resume has to ask that one.
-bool fl_attempt_hand_over(fl_attempt *a);
+/// An attempt that had not started is this engine's now, and starts as if it had claimed it.
+/// Records that a process will be a child of its supervisor: the next resume has to ask that one.
+void fl_attempt_hand_over(fl_attempt *a);
 /// What is known of `a` from its claim on.
 void fl_attempt_fill_row(fl_attempt *a, fl_attempt_row *row);
 /// Writes which claims have no row of their own, where that has changed.

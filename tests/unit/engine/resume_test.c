@@ -90,6 +90,35 @@ static void a_process_that_never_started_belongs_to_the_engine_that_starts_it(vo
   fake_close(&f);
 }
 
+static void a_process_that_never_started_is_found_when_its_number_is_not_its_index(void **state) {
+  (void)state;
+  fake_engine f;
+  fl_error err;
+  uint32_t index;
+  fl_node_options o = process;
+  fake_open(&f, 2, "b", process);
+  fake_run(&f);
+  fake_crash(&f);
+  fl_graph *mended = fl_graph_new(); // a new node stands before it
+  o.type = "shell";
+  for (const char *name = "ab"; *name; name++)
+    assert_int_equal(fl_graph_add(mended, name, 1, &o, &index, &err), FL_OK);
+  assert_int_equal(fl_graph_freeze(mended, &err), FL_OK);
+  fl_graph *before = f.graph;
+  f.flow.graph = f.graph = mended;
+  f.flow.definition_store_id = 0;
+  f.supervisor = "second";
+  resume(&f, FL_FATE_IS_NOT_STARTED);
+  assert_non_null(find_live(&f, "b"));
+  fake_end(&f, "a", FL_ATTEMPT_SUCCEEDED);
+  fake_crash(&f);
+  f.asked[0] = 0;
+  resume(&f, FL_FATE_IS_RUNNING);
+  assert_string_equal(f.asked, "second ");
+  fl_graph_free(before);
+  fake_close(&f);
+}
+
 static void a_process_that_never_started_keeps_its_deadline(void **state) {
   (void)state;
   fake_engine f;
@@ -133,6 +162,49 @@ static void vars_set_by_hand_are_seen_behind_what_still_ran(void **state) {
   fake_close(&f);
 }
 
+// It was claimed before the patch, and starts after it: what it leaves has to show that, also when
+// its new engine dies, too.
+static void vars_set_by_hand_are_seen_by_what_had_not_started(void **state) {
+  (void)state;
+  for (int crashes = 1; crashes < 3; crashes++) {
+    fake_engine f;
+    fake_open(&f, 2, "a b:a", process);
+    fake_run(&f);
+    fake_crash(&f);
+    fl_value *vars = fl_value_new("{\"x\":1}", 7);
+    resume_with(&f, FL_FATE_IS_NOT_STARTED, (fl_resume_spec){.vars = vars});
+    fl_value_unref(vars);
+    assert_string_equal(fl_attempt_get_vars(find_live(&f, "a"))->text, "{\"x\":1}");
+    if (crashes == 2) {
+      fake_crash(&f);
+      resume(&f, FL_FATE_IS_RUNNING);
+      assert_string_equal(fl_attempt_get_vars(find_live(&f, "a"))->text, "{\"x\":1}");
+    }
+    end_with(&f, "a", NULL, NULL);
+    assert_string_equal(fl_attempt_get_vars(find_live(&f, "b"))->text, "{\"x\":1}");
+    fake_close(&f);
+  }
+}
+
+// Two patches: the second came while it ran.
+static void vars_set_by_hand_twice_are_seen_behind_what_started_in_between(void **state) {
+  (void)state;
+  fake_engine f;
+  fake_open(&f, 2, "a b:a", process);
+  fake_run(&f);
+  const char *texts[] = {"{\"x\":1}", "{\"y\":2}"};
+  for (int i = 0; i < 2; i++) {
+    fl_value *vars = fl_value_new(texts[i], 7);
+    fake_crash(&f);
+    resume_with(&f, i ? FL_FATE_IS_RUNNING : FL_FATE_IS_NOT_STARTED,
+                (fl_resume_spec){.vars = vars});
+    fl_value_unref(vars);
+  }
+  end_with(&f, "a", NULL, NULL);
+  assert_string_equal(fl_attempt_get_vars(find_live(&f, "b"))->text, "{\"x\":1,\"y\":2}");
+  fake_close(&f);
+}
+
 // ------------------------------------------------------------------------------------- maps
 
 static fl_code expand(const fl_flow *flow, fl_attempt *a, fl_value ***items, size_t *count,
@@ -165,6 +237,23 @@ static void an_interrupt_leaves_a_map_unfinished_whose_items_all_ran(void **stat
   end_with(&f, "a[1]", "\"x\"", NULL);
   end_with(&f, "a[2]", "\"y\"", NULL);
   assert_non_null(strstr(f.told, "a:succeeded"));
+  fake_close(&f);
+}
+
+static void a_claim_without_a_row_may_be_of_what_is_a_map_now(void **state) {
+  (void)state;
+  fake_engine f;
+  fl_node_options o = {.kind = FL_KIND_WORKER, .lost_count_max = 5};
+  fl_hooks hooks = {.command = fake_command, .expand = expand};
+  fake_open(&f, 2, "a", o);
+  fake_run(&f);
+  fake_crash(&f);
+  o.kind = FL_KIND_MAP; // in a mended script
+  regraph(&f, &o, 1, "");
+  f.flow.hooks = &hooks;
+  f.flow.definition_store_id = 0;
+  resume(&f, FL_FATE_IS_LOST);
+  assert_string_equal(f.started, "a[1] a[2] ");
   fake_close(&f);
 }
 
@@ -406,10 +495,14 @@ static void a_hook_that_waits_for_a_slot_keeps_nobody_busy(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_process_that_never_started_belongs_to_the_engine_that_starts_it),
+      cmocka_unit_test(a_process_that_never_started_is_found_when_its_number_is_not_its_index),
       cmocka_unit_test(a_process_that_never_started_keeps_its_deadline),
       cmocka_unit_test(what_an_earlier_engine_had_begun_to_end_is_tried_again),
       cmocka_unit_test(vars_set_by_hand_are_seen_behind_what_still_ran),
+      cmocka_unit_test(vars_set_by_hand_are_seen_by_what_had_not_started),
+      cmocka_unit_test(vars_set_by_hand_twice_are_seen_behind_what_started_in_between),
       cmocka_unit_test(an_interrupt_leaves_a_map_unfinished_whose_items_all_ran),
+      cmocka_unit_test(a_claim_without_a_row_may_be_of_what_is_a_map_now),
       cmocka_unit_test(an_item_that_was_allowed_to_fail_is_kept_with_its_map),
       cmocka_unit_test(a_process_that_never_started_waits_for_a_parent_that_runs_again),
       cmocka_unit_test(a_map_goes_on_behind_a_parent_that_runs_again),
