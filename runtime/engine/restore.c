@@ -58,6 +58,7 @@ static bool see_attempt(void *ud, const fl_attempt_row *row) {
                       .vars_out = row->vars_out,
                       .vars_by = row->vars_by,
                       .outputs = row->outputs,
+                      .gave = row->state == FL_ATTEMPT_SUCCEEDED ? row->outputs : p->gave,
                       .child_run = row->child_run ? row->child_run : p->child_run};
   return true;
 }
@@ -91,7 +92,8 @@ static bool see_claim(void *ud, uint32_t node_number, uint32_t number, int64_t a
                       .lost = p->lost,
                       .claim_seq = r->run->seq,
                       .claimed_ms = at_ms,
-                      .child_run = p->child_run};
+                      .child_run = p->child_run,
+                      .gave = p->gave};
   return true;
 }
 

@@ -16,6 +16,7 @@ typedef struct fl_node_past {
   uint32_t lost;    // lost attempts at the end of its history
   int64_t claim_seq, claimed_ms, started_ms;
   int64_t vars_in, vars_out, vars_by, outputs, child_run;
+  int64_t gave;  // outputs of its last success
   bool retrying; // its next attempt was due
 } fl_node_past;
 

@@ -246,11 +246,21 @@ static void recover_attempts(fl_restore *r, fl_attempt **list, uint32_t *epochs,
   free(fates);
 }
 
-static void revive_process(fl_attempt *a) {
+// What it was told is not kept: ok_codes and capture are needed to judge its end. It was made with
+// what its parents had given, also those that run again.
+static void revive_process(fl_restore *r, fl_attempt *a) {
   fl_error err;
-  // What it was told is not kept: ok_codes and capture are needed to judge its end.
-  if (a->run->flow->hooks->command(a->run->flow, a, &a->command, &err))
-    fl_scheduler_notice(a->scheduler, a->run, "%s: %s", fl_attempt_get_name(a), err.message);
+  fl_run *run = a->run;
+  uint32_t count;
+  const uint32_t *parents =
+      fl_graph_get_parents(run->flow->graph, fl_attempt_get_graph_node(a), &count);
+  for (uint32_t i = 0; i < count; i++)
+    if (r->actions[parents[i]] == FL_RESUME_RUN)
+      run->nodes[parents[i]].outputs_id = r->past[parents[i]].gave;
+  if (run->flow->hooks->command(run->flow, a, &a->command, &err))
+    fl_scheduler_notice(a->scheduler, run, "%s: %s", fl_attempt_get_name(a), err.message);
+  for (uint32_t i = 0; i < count; i++)
+    if (r->actions[parents[i]] == FL_RESUME_RUN) run->nodes[parents[i]].outputs_id = 0;
 }
 
 // Maps and sub-flows go on; of the rest it must be found out.
@@ -265,7 +275,7 @@ static fl_code recover_live(fl_restore *r, fl_error *err) {
     if (!a) {
       rc = err->code;
     } else {
-      if (a->options->kind == FL_KIND_PROCESS) revive_process(a);
+      if (a->options->kind == FL_KIND_PROCESS) revive_process(r, a);
       epochs[count] = r->past[i].epoch;
       list[count++] = a;
     }

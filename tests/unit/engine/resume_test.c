@@ -379,6 +379,36 @@ static void items_of_a_map_that_cannot_go_on_are_cancelled(void **state) {
   fake_close(&f);
 }
 
+static fl_code needs_input(const fl_flow *flow, fl_attempt *a, fl_command **out, fl_error *err) {
+  fl_buf inputs;
+  fl_buf_init(&inputs, FL_VALUE_SIZE_MAX);
+  fl_code rc = fl_attempt_write_inputs(a, &inputs, err);
+  if (!rc && a->node == 1 && !strstr(fl_buf_cstr(&inputs), "\"x\""))
+    rc = fl_fail(err, FL_E_SCRIPT, "no inputs.a");
+  fl_buf_deinit(&inputs);
+  return rc ? rc : fake_command(flow, a, out, err);
+}
+
+// Its command says what its output means; it cannot be made without what a had given.
+static void what_still_runs_is_judged_by_what_its_parent_had_given(void **state) {
+  (void)state;
+  fake_engine f;
+  const fl_hooks hooks = {.command = needs_input};
+  fake_open(&f, 2, "a b:a", process);
+  f.flow.hooks = &hooks;
+  fake_run(&f);
+  end_with(&f, "a", "\"x\"", NULL);
+  assert_non_null(find_live(&f, "b")->command);
+  for (int crashes = 0; crashes < 2; crashes++) {
+    fake_crash(&f);
+    fl_resume_spec spec = {.rerun = crashes ? NULL : rerun_a};
+    fl_run *run = resume_with(&f, FL_FATE_IS_RUNNING, spec);
+    assert_non_null(find_live(&f, "b")->command);
+    assert_int_equal(run->nodes[0].outputs_id, 0);
+  }
+  fake_close(&f);
+}
+
 static int calls;
 static fl_flow called;
 static fl_code call(const fl_flow *flow, fl_attempt *a, const fl_flow **sub, fl_value **params,
@@ -508,6 +538,7 @@ int main(void) {
       cmocka_unit_test(a_map_goes_on_behind_a_parent_that_runs_again),
       cmocka_unit_test(an_item_waits_for_a_parent_of_its_map_that_runs_again),
       cmocka_unit_test(items_of_a_map_that_cannot_go_on_are_cancelled),
+      cmocka_unit_test(what_still_runs_is_judged_by_what_its_parent_had_given),
       cmocka_unit_test(a_call_waits_for_a_parent_that_runs_again),
       cmocka_unit_test(a_branch_keeps_its_choice_when_another_parent_runs_again),
       cmocka_unit_test(a_retry_waits_for_a_parent_that_runs_again),
