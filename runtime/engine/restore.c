@@ -270,6 +270,27 @@ static bool parent_runs(fl_restore *r, uint32_t node) {
   return false;
 }
 
+// Its end will be another, or may be.
+static bool moves(const fl_restore *r, uint32_t node) {
+  fl_node_state was = r->past[node].state;
+  if (r->actions[node] == FL_RESUME_RUN) return true;
+  if (r->reasons[node] == FL_REASON_SUCCEED_ASKED) return was != FL_NODE_SUCCEEDED;
+  if (r->actions[node] == FL_RESUME_KEEP) return false;
+  bool omitted = r->reasons[node] == FL_REASON_BRANCH_NOT_CHOSEN;
+  return was != (omitted ? FL_NODE_OMITTED : FL_NODE_SKIPPED);
+}
+
+// Skipped or omitted, and nothing that this follows from is another now.
+static bool stays_left_out(fl_restore *r, uint32_t node) {
+  const fl_node_past *p = &r->past[node];
+  uint32_t count;
+  const uint32_t *parents = fl_graph_get_parents(r->run->flow->graph, node, &count);
+  if (p->state != FL_NODE_SKIPPED && p->state != FL_NODE_OMITTED) return false;
+  for (uint32_t i = 0; i < count && is_derived(p->reason); i++)
+    if (moves(r, parents[i])) return false;
+  return true;
+}
+
 static bool is_marked(const uint8_t *marks, uint32_t node) {
   return marks && marks[node];
 }
@@ -297,7 +318,8 @@ static void decide(fl_restore *r, uint32_t node) {
   bool in_graph = node < r->run->graph_count;
   bool hook = in_graph && fl_graph_get_options(r->run->flow->graph, node)->hook;
   if (in_graph && decide_as_asked(r, node)) return;
-  if (in_graph && p->state != FL_NODE_SUCCEEDED && stays_omitted(r, node))
+  bool left_out = in_graph && stays_left_out(r, node);
+  if (in_graph && p->state != FL_NODE_SUCCEEDED && !left_out && stays_omitted(r, node))
     return set(r, node, p->state == FL_NODE_OMITTED ? FL_RESUME_KEEP : FL_RESUME_SKIP,
                FL_REASON_BRANCH_NOT_CHOSEN);
   if (hook && r->was_final) return set(r, node, FL_RESUME_RUN, FL_REASON_HOOK);
@@ -311,8 +333,7 @@ static void decide(fl_restore *r, uint32_t node) {
   case FL_NODE_SUCCEEDED: return decide_kept(r, node, in_graph);
   case FL_NODE_SKIPPED:
   case FL_NODE_OMITTED:
-    if (in_graph && is_derived(p->reason) && parent_runs(r, node))
-      return set(r, node, FL_RESUME_RUN, FL_REASON_RERUN_UPSTREAM);
+    if (in_graph && !left_out) return set(r, node, FL_RESUME_RUN, FL_REASON_RERUN_UPSTREAM);
     return set(r, node, FL_RESUME_KEEP, p->reason);
   case FL_NODE_FAILED: return set(r, node, FL_RESUME_RUN, FL_REASON_RESUME_FAILED);
   case FL_NODE_PENDING:

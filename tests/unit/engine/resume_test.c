@@ -483,6 +483,59 @@ static void a_branch_keeps_its_choice_when_another_parent_runs_again(void **stat
   }
 }
 
+// a: a branch that chooses b, not c, which is skipped by hand meanwhile; d comes after c.
+static void a_skip_by_hand_outlasts_a_branch_that_chose_others(void **state) {
+  (void)state;
+  fake_engine f;
+  const fl_node_options branch = {.kind = FL_KIND_BRANCH, .lost_count_max = 5};
+  const fl_node_options nodes[] = {branch, process, process, process};
+  const uint8_t skip_c[4] = {0, 0, 1, 0};
+  fake_open(&f, 2, "a", process);
+  regraph(&f, nodes, 4, "bacadc");
+  fake_run(&f);
+  fl_scheduler_cancel_all(f.scheduler, false);
+  fake_step(&f);
+  fake_crash(&f);
+  resume_with(&f, FL_FATE_IS_LOST, (fl_resume_spec){.skip = skip_c});
+  end_with(&f, "a", "[\"b\"]", NULL);
+  fake_end(&f, "b", FL_ATTEMPT_FAILED);
+  fake_crash(&f);
+  fl_run *run = resume(&f, FL_FATE_IS_LOST);
+  assert_int_equal(fl_plan_get_state(run->plan, 2), FL_NODE_SKIPPED);
+  assert_int_equal(fl_plan_get_state(run->plan, 3), FL_NODE_SKIPPED);
+  fake_close(&f);
+}
+
+// a, then b, then c. What is said of b by hand after the run has ended changes what c was told.
+static void what_a_wish_makes_of_a_node_is_decided_anew_behind_it(void **state) {
+  (void)state;
+  const uint8_t b[3] = {0, 1, 0};
+  const struct {
+    fl_resume_spec first, then;
+    const char *started;
+  } rows[] = {
+      {{.skip = b}, {.succeed = b}, "c "}, {{.skip = b}, {.rerun = b}, "b c "},
+      {{.skip = b}, {.skip = b}, ""},      {{.skip = b}, {0}, ""},
+      {{.succeed = b}, {.skip = b}, ""},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    fake_engine f;
+    fake_open(&f, 2, "a b:a c:b", process);
+    fake_run(&f);
+    fake_end(&f, "a", FL_ATTEMPT_FAILED);
+    fake_crash(&f);
+    resume_with(&f, FL_FATE_IS_LOST, rows[i].first);
+    while (f.live_count) fake_end(&f, fl_attempt_get_name(f.live[0]), FL_ATTEMPT_SUCCEEDED);
+    assert_non_null(strstr(f.told, "run:succeeded"));
+    fake_crash(&f);
+    resume_with(&f, FL_FATE_IS_LOST, rows[i].then);
+    while (f.live_count) fake_end(&f, fl_attempt_get_name(f.live[0]), FL_ATTEMPT_SUCCEEDED);
+    assert_string_equal(f.started, rows[i].started);
+    assert_non_null(strstr(f.told, "run:succeeded"));
+    fake_close(&f);
+  }
+}
+
 // ------------------------------------------------------------------------------------- order
 
 static void a_retry_waits_for_a_parent_that_runs_again(void **state) {
@@ -541,6 +594,8 @@ int main(void) {
       cmocka_unit_test(what_still_runs_is_judged_by_what_its_parent_had_given),
       cmocka_unit_test(a_call_waits_for_a_parent_that_runs_again),
       cmocka_unit_test(a_branch_keeps_its_choice_when_another_parent_runs_again),
+      cmocka_unit_test(a_skip_by_hand_outlasts_a_branch_that_chose_others),
+      cmocka_unit_test(what_a_wish_makes_of_a_node_is_decided_anew_behind_it),
       cmocka_unit_test(a_retry_waits_for_a_parent_that_runs_again),
       cmocka_unit_test(a_hook_that_waits_for_a_slot_keeps_nobody_busy),
   };
