@@ -207,6 +207,7 @@ static void settle_fate(fl_attempt *a, fl_fate fate) {
     a->scheduler->live_adopted -= a->adopted;
     a->started = a->adopted = false;
     if (!fl_plan_may_start(a->run->plan, a->node)) return take_back(a);
+    a->scheduler->entering |= a->child_run != 0;
     return fl_attempt_hand_over(a);
   case FL_FATE_IS_LOST:
     fl_attempt_end(

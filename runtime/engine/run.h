@@ -149,6 +149,7 @@ struct fl_scheduler {
   bool dirty;        // something is written and not yet committed
   bool fill_wanted;
   bool recovering; // asking what became of attempts of a dead engine
+  bool entering;   // runs of a dead engine are still to be entered: what lives in them counts
   bool broken;
   int64_t lease_due_ms; // monotonic
   fl_error error;       // what broke it
@@ -180,6 +181,8 @@ bool fl_slots_has(const fl_scheduler *s, const fl_queue_key *key);
 void fl_slots_take(fl_scheduler *s, fl_slot_class slot);
 /// After claims: tells the executors how many slots are theirs.
 void fl_slots_give(fl_scheduler *s);
+/// Instead: none for now, as it is not known yet what is held.
+void fl_slots_withhold(fl_scheduler *s);
 // event.c
 void fl_event_run(fl_run *run, fl_event_kind kind, const char *status, int64_t duration_ms);
 void fl_event_node(fl_run *run, uint32_t node, fl_event_kind kind, const char *status,

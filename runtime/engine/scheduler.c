@@ -295,7 +295,7 @@ static void fill(fl_scheduler *s) {
   uint32_t queue = 0;
   fl_run *run;
   uint32_t claimed = 0;
-  while (!s->broken && (run = pick(s, &queue))) {
+  while (!s->broken && !s->entering && (run = pick(s, &queue))) {
     uint32_t processes = s->live_process, workers = s->live_worker;
     fl_run_claim(run, fl_plan_pop(run->plan, queue));
     if (s->live_process > processes) fl_slots_take(s, FL_SLOT_PROCESS);
@@ -308,7 +308,10 @@ static void fill(fl_scheduler *s) {
     }
   }
   for (size_t i = 0; i < s->run_count; i++) fl_run_advance(s->runs[i]);
-  fl_slots_give(s);
+  if (s->entering)
+    fl_slots_withhold(s);
+  else
+    fl_slots_give(s);
 }
 
 // ------------------------------------------------------------------------------------- the turn
@@ -367,6 +370,8 @@ static bool release(fl_scheduler *s) {
   if (acks) memmove(s->acks, s->acks + acks, (s->ack_count - acks) * sizeof *s->acks);
   s->ack_count -= acks;
   size_t starts = s->start_count;
+  s->fill_wanted |= s->entering;
+  s->entering = false; // unless one that is entered now calls others
   for (size_t i = 0; i < starts; i++) {
     fl_attempt *a = s->starts[i];
     a->started = true;

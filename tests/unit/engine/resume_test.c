@@ -421,13 +421,12 @@ static fl_code call(const fl_flow *flow, fl_attempt *a, const fl_flow **sub, fl_
   return FL_OK;
 }
 
-static void a_call_waits_for_a_parent_that_runs_again(void **state) {
-  (void)state;
-  fake_engine f;
+static const fl_hooks call_hooks = {.command = fake_command, .call = call};
+
+// What is called: one node, s.
+static void open_called(fl_node_options o) {
   fl_error err;
   uint32_t index;
-  const fl_hooks hooks = {.command = fake_command, .call = call};
-  fl_node_options o = process;
   o.type = "test";
   fl_graph *sub = fl_graph_new();
   assert_int_equal(fl_graph_add(sub, "s", 1, &o, &index, &err), FL_OK);
@@ -440,7 +439,39 @@ static void a_call_waits_for_a_parent_that_runs_again(void **state) {
                      .zone = "UTC",
                      .vars = fl_value_empty_map()};
   calls = 0;
-  open_behind(&f, FL_KIND_CALL, &hooks);
+}
+
+// a calls; c holds a slot; b comes after c and wants what s holds in the called flow.
+static void what_a_called_flow_holds_counts_before_anything_new_starts(void **state) {
+  (void)state;
+  fake_engine f;
+  static const fl_flow_pool pools[] = {{"one", 1}};
+  fl_node_options nodes[] = {process, process, process};
+  nodes[0].kind = FL_KIND_CALL;
+  nodes[1].pool = nodes[1].weight = 1;
+  open_called(nodes[1]);
+  fake_open(&f, 3, "a", process);
+  regraph(&f, nodes, 3, "bc");
+  f.flow.hooks = &call_hooks;
+  f.flow.pools = called.pools = pools;
+  f.flow.pool_count = called.pool_count = 1;
+  fake_run(&f);
+  fake_end(&f, "c", FL_ATTEMPT_SUCCEEDED);
+  assert_string_equal(f.started, "c s ");
+  fake_crash(&f);
+  resume(&f, FL_FATE_IS_RUNNING);
+  assert_string_equal(f.started, "");
+  fake_end(&f, "s", FL_ATTEMPT_SUCCEEDED);
+  assert_string_equal(f.started, "b ");
+  fl_graph_free((fl_graph *)called.graph);
+  fake_close(&f);
+}
+
+static void a_call_waits_for_a_parent_that_runs_again(void **state) {
+  (void)state;
+  fake_engine f;
+  open_called(process);
+  open_behind(&f, FL_KIND_CALL, &call_hooks);
   assert_string_equal(f.started, "a s ");
   fake_crash(&f);
   resume_with(&f, FL_FATE_IS_LOST, (fl_resume_spec){.rerun = rerun_a});
@@ -451,7 +482,7 @@ static void a_call_waits_for_a_parent_that_runs_again(void **state) {
   assert_int_equal(find_live(&f, "s")->number, 2); // the same run was entered
   fake_end(&f, "s", FL_ATTEMPT_SUCCEEDED);
   assert_non_null(strstr(f.told, "b:succeeded run:succeeded"));
-  fl_graph_free(sub);
+  fl_graph_free((fl_graph *)called.graph);
   fake_close(&f);
 }
 
@@ -591,6 +622,7 @@ int main(void) {
       cmocka_unit_test(a_map_goes_on_behind_a_parent_that_runs_again),
       cmocka_unit_test(an_item_waits_for_a_parent_of_its_map_that_runs_again),
       cmocka_unit_test(items_of_a_map_that_cannot_go_on_are_cancelled),
+      cmocka_unit_test(what_a_called_flow_holds_counts_before_anything_new_starts),
       cmocka_unit_test(what_still_runs_is_judged_by_what_its_parent_had_given),
       cmocka_unit_test(a_call_waits_for_a_parent_that_runs_again),
       cmocka_unit_test(a_branch_keeps_its_choice_when_another_parent_runs_again),
