@@ -35,6 +35,7 @@ typedef struct sim_task {
   int exit_code, saves;
   uint32_t pool, weight;
   bool cancelled, counted;
+  bool dropped;         // its end was asked for while it waited in a queue: it never runs
   bool adopted;         // by an engine that did not start it
   uint32_t saved;       // its newest checkpoint
   char *outputs, *vars; // of a success, decided at its start; NULL: none, unchanged
