@@ -163,9 +163,7 @@ static void check_slots(sim_world *w, const sim_task *t) {
   for (size_t i = 0; i < w->task_count; i++) {
     const sim_task *o = &w->tasks[i];
     if (o->state != SIM_RUNNING || o->engine != t->engine) continue;
-    // A sub-flow's are found when it is entered again, when others may have started already.
-    bool late = o->adopted && strcmp(o->run, w->run);
-    running += !late && (o->kind == FL_KIND_PROCESS || o->kind == FL_KIND_WORKER);
+    running += (o->kind == FL_KIND_PROCESS || o->kind == FL_KIND_WORKER);
     used += o->pool == t->pool ? o->weight : 0;
     in_pool += o->pool == t->pool;
   }
