@@ -7,7 +7,7 @@
 #include "world.h"
 
 #define TURNS_MAX   200000
-#define HEAL_MS_MAX 3600000
+#define HEAL_MS_MAX 86400000 // retries of a sub-flow's nodes within those of its call, backed off
 
 static bool any_alive(const sim_world *w) {
   return w->engines[0].alive || w->engines[1].alive;
