@@ -59,6 +59,7 @@ static void allow_reruns(sim_world *w, const sim_patch *p) {
       if (strcmp(n->run, w->run) || strncmp(n->name, name, size)) continue;
       if (n->name[size] && n->name[size] != '[') continue;
       n->succeeded = false;
+      if (fl_node_state_is_final(n->state)) n->state = FL_NODE_PENDING;
       n->saved_acked = n->steps_acked = 0;
       if (n->reason == FL_REASON_SKIP_ASKED) n->reason = FL_REASON_NONE;
     }
