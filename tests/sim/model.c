@@ -7,7 +7,7 @@
 sim_node *sim_find_node(sim_world *w, const char *run, const char *name) {
   for (size_t i = 0; i < w->node_count; i++)
     if (!strcmp(w->nodes[i].name, name) && !strcmp(w->nodes[i].run, run)) return &w->nodes[i];
-  sim_node n = {0};
+  sim_node n = {.seen_syncs = w->disk.log_syncs};
   snprintf(n.run, sizeof n.run, "%s", run);
   snprintf(n.name, sizeof n.name, "%s", name);
   SIM_PUSH(w->nodes, w->node_count, w->node_capacity, n);
