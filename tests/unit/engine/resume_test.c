@@ -467,6 +467,28 @@ static void what_a_called_flow_holds_counts_before_anything_new_starts(void **st
   fake_close(&f);
 }
 
+// b was lost for good, which stops the run before the flow that a calls is entered again.
+static void what_runs_in_a_called_flow_is_ended_with_a_run_that_stops_at_once(void **state) {
+  (void)state;
+  fake_engine f;
+  fl_node_options nodes[] = {process, {.kind = FL_KIND_WORKER}};
+  nodes[0].kind = FL_KIND_CALL;
+  open_called(process);
+  fake_open(&f, 3, "a", process);
+  regraph(&f, nodes, 2, "");
+  f.flow.hooks = &call_hooks;
+  f.flow.policy = FL_POLICY_STOP;
+  fake_run(&f);
+  assert_string_equal(f.started, "b s ");
+  fake_crash(&f);
+  resume(&f, FL_FATE_IS_RUNNING);
+  assert_int_equal(f.live_count, 0);
+  assert_non_null(strstr(f.told, "s:cancelled"));
+  assert_non_null(strstr(f.told, "a:cancelled run:failed"));
+  fl_graph_free((fl_graph *)called.graph);
+  fake_close(&f);
+}
+
 static void a_call_waits_for_a_parent_that_runs_again(void **state) {
   (void)state;
   fake_engine f;
@@ -623,6 +645,7 @@ int main(void) {
       cmocka_unit_test(an_item_waits_for_a_parent_of_its_map_that_runs_again),
       cmocka_unit_test(items_of_a_map_that_cannot_go_on_are_cancelled),
       cmocka_unit_test(what_a_called_flow_holds_counts_before_anything_new_starts),
+      cmocka_unit_test(what_runs_in_a_called_flow_is_ended_with_a_run_that_stops_at_once),
       cmocka_unit_test(what_still_runs_is_judged_by_what_its_parent_had_given),
       cmocka_unit_test(a_call_waits_for_a_parent_that_runs_again),
       cmocka_unit_test(a_branch_keeps_its_choice_when_another_parent_runs_again),
