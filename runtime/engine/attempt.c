@@ -32,7 +32,7 @@ void fl_attempt_alarm(fl_attempt *a, const char *text) {
   if (run->fenced || !fl_scheduler_begin(s)) return;
   a->alarmed = true;
   fl_decision_row d = {.run = run->row.row,
-                       .node = a->node,
+                       .node = fl_run_get_number(run, a->node),
                        .seq = ++run->seq,
                        .epoch = run->row.epoch,
                        .state = FL_NODE_RUNNING,
@@ -155,6 +155,8 @@ static int64_t retry_delay_ms(fl_attempt *a, uint32_t failures) {
 
 static bool may_retry(fl_attempt *a, fl_outcome *o, fl_node_run *n) {
   if (a->run->stopping || a->run->interrupted) return false;
+  if (o->reason == FL_REASON_RERUN_UPSTREAM) return true; // it was only taken back
+  if (fl_map_is_over(a->run, a->node)) return false;
   if (o->state == FL_ATTEMPT_LOST) {
     if (!FL_BUG(lost_not_counted)) n->lost++;
     if (n->lost <= a->options->lost_count_max) return true;
@@ -313,9 +315,10 @@ void fl_attempt_end(fl_attempt *a, const fl_outcome *outcome) {
   }
   if (FL_BUG(checkpoint_lost_at_retry))
     (void)!fl_store_put_checkpoint(s->store, run->row.row, number_of(a), 0, 0, NULL, &err);
-  n->next_reason = o.state == FL_ATTEMPT_LOST ? FL_REASON_RETRY_LOST : FL_REASON_RETRY;
+  if (o.state == FL_ATTEMPT_LOST && o.reason != FL_REASON_RERUN_UPSTREAM)
+    o.reason = FL_REASON_RETRY_LOST; // as told; it is recorded
+  n->next_reason = o.state == FL_ATTEMPT_LOST ? (uint8_t)o.reason : FL_REASON_RETRY;
   n->child_run = a->child_run;
-  if (o.state == FL_ATTEMPT_LOST) o.reason = FL_REASON_RETRY_LOST; // as told; it is recorded
   tell_end(a, &o, FL_EVENT_NODE_RETRYING, FL_NODE_RETRYING, delay);
   fl_plan_apply(run->plan, a->node, FL_NODE_RETRY);
   fl_scheduler_add_due(s, (fl_due){.at_ms = fl_ticks(s) + delay,

@@ -160,18 +160,6 @@ void fl_attempt_need_supervisor(fl_attempt *a) {
   run->supervisor_known = true;
 }
 
-bool fl_attempt_hand_over(fl_attempt *a) {
-  fl_scheduler *s = a->scheduler;
-  fl_error err;
-  (void)within_deadline(a, fl_run_get_node(a->run, a->node)); // counted from now on
-  if (a->options->kind != FL_KIND_PROCESS) return true;
-  fl_attempt_need_supervisor(a);
-  if (fl_store_set_attempt_epoch(s->store, a->run->row.row, a->node, a->number, a->run->row.epoch,
-                                 &err))
-    return fl_scheduler_break(s, &err);
-  return true;
-}
-
 static void end_unstarted(fl_attempt *a, const fl_error *err) {
   fl_attempt_end(
       a, &(fl_outcome){
@@ -191,6 +179,34 @@ static void prepare(fl_attempt *a) {
     }
   }
   fl_scheduler_add_start(a->scheduler, a);
+}
+
+// Vars that were set by hand since its claim: it starts after that, and sees them.
+static void see_patched(fl_attempt *a) {
+  if (!a->patched) return;
+  fl_vars *vars = fl_vars_overlay(a->vars_in, a->patched);
+  fl_vars_unref(a->vars_in);
+  fl_value_unref(a->patched);
+  a->vars_in = vars;
+  a->patched = NULL;
+}
+
+void fl_attempt_hand_over(fl_attempt *a) {
+  fl_scheduler *s = a->scheduler;
+  fl_run *run = a->run;
+  fl_error err;
+  (void)within_deadline(a, fl_run_get_node(run, a->node)); // counted from now on
+  see_patched(a);
+  fl_command_free(a->command);
+  a->command = NULL;
+  fl_code rc = fl_store_put_value(s->store, a->vars_in->map, &err);
+  if (!rc && a->recorded_row)
+    rc = fl_store_hand_over_attempt(s->store, run->row.row, fl_run_get_number(run, a->node),
+                                    a->number, run->row.epoch, a->vars_in->map->store_id, &err);
+  if (rc)
+    fl_scheduler_break(s, &err);
+  else
+    prepare(a);
 }
 
 static bool wanted(fl_attempt *a, fl_node_run *n) {

@@ -201,6 +201,21 @@ void fl_map_instance_ended(fl_run *run, uint32_t node) {
   finish(run, map);
 }
 
+void fl_map_decided(fl_run *run, uint32_t map, fl_reason reason) {
+  if (fl_graph_get_options(run->flow->graph, map)->kind != FL_KIND_MAP) return;
+  for (uint32_t i = next_instance(run, map, run->graph_count); i != FL_NODE_NONE;
+       i = next_instance(run, map, i + 1)) {
+    fl_node_state st = fl_plan_get_state(run->plan, i);
+    if (st == FL_NODE_PENDING || st == FL_NODE_RETRYING)
+      fl_run_decide(run, i, FL_NODE_CANCEL, reason, NULL);
+  }
+}
+
+bool fl_map_is_over(const fl_run *run, uint32_t node) {
+  uint32_t map = fl_plan_get_map(run->plan, node);
+  return map != FL_NODE_NONE && fl_node_state_is_final(fl_plan_get_state(run->plan, map));
+}
+
 void fl_map_interrupt(fl_run *run) {
   uint32_t maps = 0;
   for (uint32_t i = 0; i < run->graph_count && run->live_count; i++) {

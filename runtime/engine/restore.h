@@ -18,6 +18,7 @@ typedef struct fl_node_past {
   int64_t vars_in, vars_out, vars_by, outputs, child_run;
   uint32_t anew_epoch; // in which it was asked to run again and has not yet, 0: none
   bool synthetic;      // its last attempt is one by hand
+  int64_t gave;        // outputs of its last success
 } fl_node_past;
 
 typedef struct fl_restore fl_restore;
@@ -47,6 +48,10 @@ struct fl_restore {
   bool lost_live;   // a live attempt is of a node that is gone
   bool was_final;   // the run had ended (else its engine died)
 };
+
+static inline bool fl_past_is_live(const fl_node_past *p) {
+  return p->state == FL_NODE_QUEUED || p->state == FL_NODE_RUNNING || p->state == FL_NODE_WAITING;
+}
 
 /// Reads all of `row`'s run, and of those of the sub-flows that are entered, and decides about
 /// every node. Writes nothing.

@@ -58,7 +58,7 @@ static bool stays_omitted(fl_restore *r, uint32_t node) {
 }
 
 // Something the node depends on will give another result, or may.
-static bool parent_moves(fl_restore *r, uint32_t node) {
+static bool parent_gives_other(fl_restore *r, uint32_t node) {
   uint32_t count;
   const uint32_t *parents = fl_graph_get_parents(r->run->flow->graph, node, &count);
   for (uint32_t i = 0; i < count; i++) {
@@ -68,6 +68,27 @@ static bool parent_moves(fl_restore *r, uint32_t node) {
       return true;
   }
   return false;
+}
+
+// Its end will be another, or may be.
+static bool moves(const fl_restore *r, uint32_t node) {
+  fl_node_state was = r->past[node].state;
+  if (r->actions[node] == FL_RESUME_RUN) return true;
+  if (r->reasons[node] == FL_REASON_SUCCEED_ASKED) return was != FL_NODE_SUCCEEDED;
+  if (r->actions[node] == FL_RESUME_KEEP) return false;
+  bool omitted = r->reasons[node] == FL_REASON_BRANCH_NOT_CHOSEN;
+  return was != (omitted ? FL_NODE_OMITTED : FL_NODE_SKIPPED);
+}
+
+// Skipped or omitted, and nothing that this follows from is another now.
+static bool stays_left_out(fl_restore *r, uint32_t node) {
+  const fl_node_past *p = &r->past[node];
+  uint32_t count;
+  const uint32_t *parents = fl_graph_get_parents(r->run->flow->graph, node, &count);
+  if (p->state != FL_NODE_SKIPPED && p->state != FL_NODE_OMITTED) return false;
+  for (uint32_t i = 0; i < count && is_derived(p->reason); i++)
+    if (moves(r, parents[i])) return false;
+  return true;
 }
 
 // Where the spec has `node`, FL_NODE_NONE: an item that is not named.
@@ -83,7 +104,7 @@ static bool is_marked(const fl_restore *r, const uint8_t *marks, uint32_t node) 
 static void decide_kept(fl_restore *r, uint32_t node, bool in_graph) {
   uint32_t at = spec_node(r, node);
   bool by_hand = r->spec->outputs && at != FL_NODE_NONE && r->spec->outputs[at];
-  bool behind = in_graph && parent_moves(r, node);
+  bool behind = in_graph && parent_gives_other(r, node);
   set(r, node, FL_RESUME_KEEP,
       by_hand  ? FL_REASON_SYNTHETIC
       : behind ? FL_REASON_KEPT_BEHIND
@@ -108,7 +129,8 @@ static void decide_by_state(fl_restore *r, uint32_t node) {
   bool in_graph = node < r->run->graph_count;
   bool hook = in_graph && fl_graph_get_options(r->run->flow->graph, node)->hook;
   if (decide_as_asked(r, node)) return;
-  if (in_graph && p->state != FL_NODE_SUCCEEDED && stays_omitted(r, node))
+  bool left_out = in_graph && stays_left_out(r, node);
+  if (in_graph && p->state != FL_NODE_SUCCEEDED && !left_out && stays_omitted(r, node))
     return set(r, node, p->state == FL_NODE_OMITTED ? FL_RESUME_KEEP : FL_RESUME_SKIP,
                FL_REASON_BRANCH_NOT_CHOSEN);
   if (hook && r->was_final) return set(r, node, FL_RESUME_RUN, FL_REASON_HOOK);
@@ -122,8 +144,7 @@ static void decide_by_state(fl_restore *r, uint32_t node) {
   case FL_NODE_SUCCEEDED: return decide_kept(r, node, in_graph);
   case FL_NODE_SKIPPED:
   case FL_NODE_OMITTED:
-    if (in_graph && is_derived(p->reason) && parent_moves(r, node))
-      return set(r, node, FL_RESUME_RUN, FL_REASON_RERUN_UPSTREAM);
+    if (in_graph && !left_out) return set(r, node, FL_RESUME_RUN, FL_REASON_RERUN_UPSTREAM);
     return set(r, node, FL_RESUME_KEEP, p->reason);
   case FL_NODE_FAILED: return set(r, node, FL_RESUME_RUN, FL_REASON_RESUME_FAILED);
   case FL_NODE_PENDING:
@@ -162,7 +183,7 @@ static bool may_have_other_items(fl_restore *r, uint32_t map) {
   const uint32_t *parents = fl_graph_get_parents(r->run->flow->graph, map, &count);
   for (uint32_t i = 0; i < count; i++)
     if (r->past[parents[i]].seq > p->claim_seq) return true;
-  return parent_moves(r, map);
+  return parent_gives_other(r, map);
 }
 
 static void decide_lists(fl_restore *r) {
@@ -177,26 +198,28 @@ static void decide_lists(fl_restore *r) {
   }
 }
 
-// An instance is kept with its map, but a map that runs again by wish starts from its list.
-static void decide_instances(fl_restore *r) {
-  for (uint32_t i = r->run->graph_count; i < r->count; i++) {
-    uint32_t map = fl_plan_get_map(r->run->plan, i);
-    bool closed =
-        r->reasons[map] == FL_REASON_SKIP_ASKED || r->reasons[map] == FL_REASON_SUCCEED_ASKED;
-    if (r->reasons[map] == FL_REASON_RERUN_ASKED)
-      set(r, i, FL_RESUME_RUN, FL_REASON_RERUN_ASKED);
-    else if (closed && r->past[i].state != FL_NODE_SUCCEEDED)
-      set(r, i, FL_RESUME_SKIP, FL_REASON_SKIP_ASKED);
-    else
-      decide(r, i);
-  }
+// An instance is kept with its map, also one that was allowed to fail: nothing would start it. But
+// a map that runs again by wish starts from its list.
+static void decide_instance(fl_restore *r, uint32_t node, uint32_t map) {
+  fl_node_past *p = &r->past[node];
+  fl_resume_action action = r->actions[map];
+  fl_reason reason = r->reasons[map];
+  if (reason == FL_REASON_RERUN_ASKED) return set(r, node, FL_RESUME_RUN, reason);
+  if (p->state == FL_NODE_SUCCEEDED || action == FL_RESUME_RUN) return decide(r, node);
+  if (reason == FL_REASON_SUCCEED_ASKED ||
+      (action == FL_RESUME_SKIP && reason == FL_REASON_SKIP_ASKED))
+    return set(r, node, FL_RESUME_SKIP, FL_REASON_SKIP_ASKED);
+  if (fl_past_is_live(p)) return decide(r, node); // its process may be there still
+  if (action == FL_RESUME_SKIP) return set(r, node, action, reason);
+  set(r, node, FL_RESUME_KEEP, p->reason ? p->reason : FL_REASON_INSTANCE);
 }
 
 void fl_restore_decide(fl_restore *r) {
   const uint32_t *order = fl_graph_get_order(r->spec->flow->graph);
   for (uint32_t i = 0; i < r->run->graph_count; i++) decide(r, order[i]);
   decide_lists(r);
-  decide_instances(r);
+  for (uint32_t i = r->run->graph_count; i < r->count; i++)
+    decide_instance(r, i, fl_plan_get_map(r->run->plan, i));
 }
 
 // A wish to run again holds until the node has run: the engine may have died in between.

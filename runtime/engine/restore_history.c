@@ -37,6 +37,7 @@ static bool see_attempt(void *ud, const fl_attempt_row *row) {
   if (node == FL_NODE_NONE) return true; // a mended script has it no more
   fl_node_past *p = &r->past[node];
   uint32_t lost = row->state == FL_ATTEMPT_LOST ? p->lost + 1 : 0;
+  if (row->end_reason == FL_REASON_RERUN_UPSTREAM) lost = p->lost; // it was only taken back
   *p = (fl_node_past){.seq = seq,
                       .number = row->number,
                       .epoch = row->epoch,
@@ -52,6 +53,7 @@ static bool see_attempt(void *ud, const fl_attempt_row *row) {
                       .vars_out = row->vars_out,
                       .vars_by = row->vars_by,
                       .outputs = row->outputs,
+                      .gave = row->state == FL_ATTEMPT_SUCCEEDED ? row->outputs : p->gave,
                       .synthetic = row->synthetic,
                       .child_run = row->child_run ? row->child_run : p->child_run};
   return true;
@@ -88,7 +90,8 @@ static bool see_claim(void *ud, uint32_t node_number, uint32_t number, int64_t a
                       .lost = p->lost,
                       .claim_seq = r->run->seq,
                       .claimed_ms = at_ms,
-                      .child_run = p->child_run};
+                      .child_run = p->child_run,
+                      .gave = p->gave};
   return true;
 }
 

@@ -4,10 +4,6 @@
 #include "engine/restore.h"
 #include "base/bug.h"
 
-static bool is_live(const fl_node_past *p) {
-  return p->state == FL_NODE_QUEUED || p->state == FL_NODE_RUNNING || p->state == FL_NODE_WAITING;
-}
-
 static fl_code record_pending(fl_restore *r, uint32_t node, fl_node_state state, fl_error *err) {
   fl_run *run = r->run;
   fl_decision_row d = {.run = run->row.row,
@@ -97,7 +93,7 @@ static fl_code restore_node(fl_restore *r, uint32_t node, fl_error *err) {
     fl_plan_restore(r->run->plan, node, state);
     return record_pending(r, node, state, err);
   }
-  if (is_live(p) && r->reasons[node] == FL_REASON_RESUME_UNFINISHED)
+  if (fl_past_is_live(p) && r->reasons[node] == FL_REASON_RESUME_UNFINISHED)
     return FL_OK; // see recover_live
   n->outputs_id = 0;
   if (p->has_attempt || p->decided)
@@ -152,19 +148,27 @@ static fl_attempt *revive(fl_restore *r, uint32_t node, fl_error *err) {
   return a;
 }
 
+// It had not begun, or goes on only here: without what a parent that runs again will give it, it
+// would see less than it depends on.
+static void take_back(fl_attempt *a) {
+  bool over = fl_map_is_over(a->run, a->node);
+  fl_attempt_end(a, &(fl_outcome){.state = over ? FL_ATTEMPT_CANCELLED : FL_ATTEMPT_LOST,
+                                  .reason = FL_REASON_RERUN_UPSTREAM,
+                                  .exit_code = -1,
+                                  .error = fl_reason_text(FL_REASON_RERUN_UPSTREAM)});
+}
+
 static void settle_fate(fl_attempt *a, fl_fate fate) {
-  fl_error err;
   switch (fate) {
   case FL_FATE_IS_RUNNING:
   case FL_FATE_IS_ENDED: return;
   case FL_FATE_IS_NOT_STARTED:
     a->scheduler->live_adopted -= a->adopted;
     a->started = a->adopted = false;
-    if (!fl_attempt_hand_over(a)) return;
-    fl_scheduler_add_start(a->scheduler, a);
-    return;
+    if (!fl_plan_may_start(a->run->plan, a->node)) return take_back(a);
+    a->scheduler->entering |= a->child_run != 0;
+    return fl_attempt_hand_over(a);
   case FL_FATE_IS_LOST:
-    (void)err;
     fl_attempt_end(
         a, &(fl_outcome){.state = FL_BUG(lost_is_success) ? FL_ATTEMPT_SUCCEEDED : FL_ATTEMPT_LOST,
                          .exit_code = -1,
@@ -202,11 +206,21 @@ static void recover_attempts(fl_restore *r, fl_attempt **list, uint32_t *epochs,
   free(fates);
 }
 
-static void revive_process(fl_attempt *a) {
+// What it was told is not kept: ok_codes and capture are needed to judge its end. It was made with
+// what its parents had given, also those that run again.
+static void revive_process(fl_restore *r, fl_attempt *a) {
   fl_error err;
-  // What it was told is not kept: ok_codes and capture are needed to judge its end.
-  if (a->run->flow->hooks->command(a->run->flow, a, &a->command, &err))
-    fl_scheduler_notice(a->scheduler, a->run, "%s: %s", fl_attempt_get_name(a), err.message);
+  fl_run *run = a->run;
+  uint32_t count;
+  const uint32_t *parents =
+      fl_graph_get_parents(run->flow->graph, fl_attempt_get_graph_node(a), &count);
+  for (uint32_t i = 0; i < count; i++)
+    if (r->actions[parents[i]] == FL_RESUME_RUN)
+      run->nodes[parents[i]].outputs_id = r->past[parents[i]].gave;
+  if (run->flow->hooks->command(run->flow, a, &a->command, &err))
+    fl_scheduler_notice(a->scheduler, run, "%s: %s", fl_attempt_get_name(a), err.message);
+  for (uint32_t i = 0; i < count; i++)
+    if (r->actions[parents[i]] == FL_RESUME_RUN) run->nodes[parents[i]].outputs_id = 0;
 }
 
 // Maps and sub-flows go on; of the rest it must be found out.
@@ -216,17 +230,20 @@ static fl_code recover_live(fl_restore *r, fl_error *err) {
   size_t count = 0;
   fl_code rc = FL_OK;
   for (uint32_t i = 0; i < r->count && !rc; i++) {
-    if (!is_live(&r->past[i]) || r->reasons[i] != FL_REASON_RESUME_UNFINISHED) continue;
+    if (!fl_past_is_live(&r->past[i]) || r->reasons[i] != FL_REASON_RESUME_UNFINISHED) continue;
     fl_attempt *a = revive(r, i, err);
     if (!a) {
       rc = err->code;
-    } else if (a->options->kind == FL_KIND_MAP || a->options->kind == FL_KIND_CALL) {
-      settle_fate(a, FL_FATE_IS_NOT_STARTED);
     } else {
-      if (a->options->kind == FL_KIND_PROCESS) revive_process(a);
+      if (a->options->kind == FL_KIND_PROCESS) revive_process(r, a);
       epochs[count] = r->past[i].epoch;
       list[count++] = a;
     }
+  }
+  for (size_t i = 0; i < count; i++) {
+    if (list[i]->options->kind != FL_KIND_MAP && list[i]->options->kind != FL_KIND_CALL) continue;
+    settle_fate(list[i], FL_FATE_IS_NOT_STARTED);
+    list[i] = NULL;
   }
   if (count) recover_attempts(r, list, epochs, count);
   free(list);
@@ -270,7 +287,7 @@ static fl_code check_live(fl_restore *r, const char *run_id, fl_error *err) {
   for (uint32_t i = 0; i < r->count; i++) {
     bool moved = r->reasons[i] == FL_REASON_RERUN_ASKED || r->reasons[i] == FL_REASON_SKIP_ASKED ||
                  r->reasons[i] == FL_REASON_SUCCEED_ASKED;
-    if (moved && is_live(&r->past[i]))
+    if (moved && fl_past_is_live(&r->past[i]))
       return fl_fail(err, FL_E_STATE,
                      "node '%s%s' was running when the engine of run %s died, and may be still: "
                      "resume the run as it is, or `flowlua cancel %s` first",
@@ -364,7 +381,8 @@ static void tell_step(telling *t, const fl_restore *r, const char *name, fl_resu
 
 // A process that still runs will be adopted, and does not run again.
 static fl_reason reason_of(const fl_restore *r, uint32_t node) {
-  bool adoptable = is_live(&r->past[node]) && r->reasons[node] == FL_REASON_RESUME_UNFINISHED &&
+  bool adoptable = fl_past_is_live(&r->past[node]) &&
+                   r->reasons[node] == FL_REASON_RESUME_UNFINISHED &&
                    fl_plan_get_options(r->run->plan, node)->kind == FL_KIND_PROCESS;
   return adoptable ? FL_REASON_MAY_STILL_RUN : r->reasons[node];
 }
@@ -461,7 +479,7 @@ fl_code fl_scheduler_resume_run(fl_scheduler *s, const fl_run_row *row, bool own
   }
   fl_scheduler_add_run(s, run);
   for (uint32_t i = 0; i < r.count; i++)
-    if (is_live(&r.past[i]) && r.reasons[i] == FL_REASON_RESUME_UNFINISHED)
+    if (fl_past_is_live(&r.past[i]) && r.reasons[i] == FL_REASON_RESUME_UNFINISHED)
       fl_plan_restore(run->plan, i,
                       r.past[i].attempt == FL_ATTEMPT_RUNNING ? FL_NODE_RUNNING : FL_NODE_QUEUED);
   fl_run_begin(run);

@@ -174,9 +174,11 @@ void fl_run_record_breakpoint(fl_run *run, uint32_t node, uint32_t number) {
 
 void fl_run_take_decisions(fl_run *run) {
   fl_decision d;
-  while (fl_plan_take_decision(run->plan, &d))
+  while (fl_plan_take_decision(run->plan, &d)) {
     record_decision(run, d.node, d.state, d.reason,
                     d.cause == FL_NODE_NONE ? NULL : fl_run_get_name(run, d.cause));
+    fl_map_decided(run, d.node, d.reason);
+  }
 }
 
 void fl_run_decide(fl_run *run, uint32_t node, fl_node_event event, fl_reason reason,
@@ -194,7 +196,11 @@ void fl_run_decide(fl_run *run, uint32_t node, fl_node_event event, fl_reason re
   fl_plan_apply(run->plan, node, event);
   fl_run_take_decisions(run);
   run->scheduler->fill_wanted = true;
-  if (node >= run->graph_count && fl_node_state_is_final(to)) fl_map_instance_ended(run, node);
+  if (!fl_node_state_is_final(to)) return;
+  if (node >= run->graph_count)
+    fl_map_instance_ended(run, node);
+  else
+    fl_map_decided(run, node, reason);
 }
 
 // ------------------------------------------------------------------------------------- beginning

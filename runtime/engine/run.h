@@ -150,6 +150,7 @@ struct fl_scheduler {
   bool dirty;        // something is written and not yet committed
   bool fill_wanted;
   bool recovering; // asking what became of attempts of a dead engine
+  bool entering;   // runs of a dead engine are still to be entered: what lives in them counts
   bool broken;
   int64_t lease_due_ms; // monotonic
   fl_error error;       // what broke it
@@ -181,6 +182,8 @@ bool fl_slots_has(const fl_scheduler *s, const fl_queue_key *key);
 void fl_slots_take(fl_scheduler *s, fl_slot_class slot);
 /// After claims: tells the executors how many slots are theirs.
 void fl_slots_give(fl_scheduler *s);
+/// Instead: none for now, as it is not known yet what is held.
+void fl_slots_withhold(fl_scheduler *s);
 // event.c
 void fl_event_run(fl_run *run, fl_event_kind kind, const char *status, int64_t duration_ms);
 void fl_event_node(fl_run *run, uint32_t node, fl_event_kind kind, const char *status,
@@ -238,9 +241,9 @@ FL_MUST fl_code fl_run_merge_vars(fl_run *run, uint32_t node, bool lenient, fl_v
 void fl_run_claim(fl_run *run, uint32_t node);
 /// Why the next attempt of `node` starts.
 fl_reason fl_run_get_start_reason(fl_run *run, uint32_t node);
-/// An attempt that had not started is this engine's now. Records that a process will be a child of
-/// its supervisor: the next resume has to ask that one.
-bool fl_attempt_hand_over(fl_attempt *a);
+/// An attempt that had not started is this engine's now, and starts as if it had claimed it.
+/// Records that a process will be a child of its supervisor: the next resume has to ask that one.
+void fl_attempt_hand_over(fl_attempt *a);
 /// What is known of `a` from its claim on.
 void fl_attempt_fill_row(fl_attempt *a, fl_attempt_row *row);
 /// Writes which claims have no row of their own, where that has changed.
@@ -251,6 +254,10 @@ void fl_attempt_free(fl_attempt *a);
 extern const fl_executor fl_map_executor, fl_call_executor;
 /// An instance got a final state: its map ends with the last one.
 void fl_map_instance_ended(fl_run *run, uint32_t node);
+/// `map` got a final state without an attempt: its instances that wait get one with it.
+void fl_map_decided(fl_run *run, uint32_t map, fl_reason reason);
+/// True of an instance whose map has a final state: nobody would start it again.
+bool fl_map_is_over(const fl_run *run, uint32_t node);
 /// Ends maps that only wait for instances that will not start any more (an interrupt).
 void fl_map_interrupt(fl_run *run);
 void fl_call_ended(fl_run *child);

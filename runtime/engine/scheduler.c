@@ -295,7 +295,7 @@ static void fill(fl_scheduler *s) {
   uint32_t queue = 0;
   fl_run *run;
   uint32_t claimed = 0;
-  while (!s->broken && (run = pick(s, &queue))) {
+  while (!s->broken && !s->entering && (run = pick(s, &queue))) {
     uint32_t processes = s->live_process, workers = s->live_worker;
     fl_run_claim(run, fl_plan_pop(run->plan, queue));
     if (s->live_process > processes) fl_slots_take(s, FL_SLOT_PROCESS);
@@ -308,7 +308,10 @@ static void fill(fl_scheduler *s) {
     }
   }
   for (size_t i = 0; i < s->run_count; i++) fl_run_advance(s->runs[i]);
-  fl_slots_give(s);
+  if (s->entering)
+    fl_slots_withhold(s);
+  else
+    fl_slots_give(s);
 }
 
 // ------------------------------------------------------------------------------------- the turn
@@ -358,6 +361,23 @@ static bool sync_when_due(fl_scheduler *s) {
   return true;
 }
 
+static void start(fl_scheduler *s, fl_attempt *a) {
+  fl_executor *e = &s->executors[a->options->kind];
+  fl_run *run = a->run;
+  uint32_t node = a->node;
+  bool cancel = a->cancelling; // since its claim
+  a->started = true;
+  // A run that it had begun is entered all the same: what is left there has to be ended with it.
+  if (cancel && !(a->options->kind == FL_KIND_CALL && a->child_run)) {
+    fl_attempt_end(a, &(fl_outcome){.state = FL_ATTEMPT_CANCELLED,
+                                    .exit_code = -1,
+                                    .reason = FL_REASON_CANCEL_ASKED});
+    return;
+  }
+  e->start(e->ud, a);
+  if (cancel && fl_run_get_node(run, node)->live == a) e->cancel(e->ud, a, a->options->grace_ms);
+}
+
 static bool release(fl_scheduler *s) {
   bool any = s->start_count || s->ack_count || s->event_count;
   fl_scheduler_flush_events(s);
@@ -367,18 +387,9 @@ static bool release(fl_scheduler *s) {
   if (acks) memmove(s->acks, s->acks + acks, (s->ack_count - acks) * sizeof *s->acks);
   s->ack_count -= acks;
   size_t starts = s->start_count;
-  for (size_t i = 0; i < starts; i++) {
-    fl_attempt *a = s->starts[i];
-    a->started = true;
-    if (a->cancelling) {
-      fl_attempt_end(a, &(fl_outcome){.state = FL_ATTEMPT_CANCELLED,
-                                      .exit_code = -1,
-                                      .reason = FL_REASON_CANCEL_ASKED});
-      continue;
-    }
-    fl_executor *e = &s->executors[a->options->kind];
-    e->start(e->ud, a);
-  }
+  s->fill_wanted |= s->entering;
+  s->entering = false; // unless one that is entered now calls others
+  for (size_t i = 0; i < starts; i++) start(s, s->starts[i]);
   if (starts) memmove(s->starts, s->starts + starts, (s->start_count - starts) * sizeof *s->starts);
   s->start_count -= starts;
   for (int k = 0; k < FL_KIND_COUNT; k++)

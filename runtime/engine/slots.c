@@ -84,8 +84,13 @@ void fl_slots_take(fl_scheduler *s, fl_slot_class slot) {
     s->worker_slots++;
 }
 
-void fl_slots_give(fl_scheduler *s) {
+static void tell(fl_scheduler *s) {
   const fl_executor *p = &s->executors[FL_KIND_PROCESS], *w = &s->executors[FL_KIND_WORKER];
+  if (p->set_slots) p->set_slots(p->ud, s->process_given);
+  if (w->set_slots) w->set_slots(w->ud, s->worker_given);
+}
+
+void fl_slots_give(fl_scheduler *s) {
   uint32_t used = s->process_slots + s->worker_slots;
   uint32_t rest = used < s->jobs ? s->jobs - used : 0;
   uint32_t started = least(rest, s->process_waiting);
@@ -97,6 +102,10 @@ void fl_slots_give(fl_scheduler *s) {
     s->worker_given += rest;
   else
     s->process_given += rest;
-  if (p->set_slots) p->set_slots(p->ud, s->process_given);
-  if (w->set_slots) w->set_slots(w->ud, s->worker_given);
+  tell(s);
+}
+
+void fl_slots_withhold(fl_scheduler *s) {
+  s->process_given = s->worker_given = 0;
+  tell(s);
 }

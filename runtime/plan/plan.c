@@ -103,6 +103,18 @@ bool fl_plan_can(const fl_plan *p, uint32_t node, fl_node_event event) {
   return fl_node_state_next(fl_plan_get_state(p, node), event) != FL_NODE_STATE_COUNT;
 }
 
+bool fl_plan_may_start(const fl_plan *p, uint32_t node) {
+  fl_reason reason;
+  if (node >= p->graph_count) {
+    fl_node_state map = fl_plan_get_state(p, fl_plan_get_map(p, node));
+    return map == FL_NODE_QUEUED || map == FL_NODE_RUNNING || map == FL_NODE_WAITING;
+  }
+  const fl_node_options *o = fl_graph_get_options(p->graph, node);
+  const plan_node *n = &p->nodes[node];
+  return o->hook != FL_HOOK_NONE ||
+         fl_trigger_decide(o->trigger, n->waiting, n->seen, &reason) == FL_VERDICT_READY;
+}
+
 // Counts towards the end of the run: nodes of the graph that are no hooks.
 static bool counts(const fl_plan *p, uint32_t node) {
   return node < p->graph_count && fl_graph_get_options(p->graph, node)->hook == FL_HOOK_NONE;
@@ -321,12 +333,12 @@ void fl_plan_apply(fl_plan *p, uint32_t node, fl_node_event event) {
     settle(p);
   }
   if (to != FL_NODE_PENDING || (event != FL_NODE_DUE && event != FL_NODE_RELEASE)) return;
-  if (node >= p->graph_count || !p->nodes[node].waiting) {
+  if (fl_plan_may_start(p, node)) {
     enqueue(p, node);
-    return;
-  }
-  decide(p, node, FL_NODE_NONE); // a parent runs again: its trigger says what to wait for
-  settle(p);
+  } else if (node < p->graph_count) {
+    decide(p, node, FL_NODE_NONE); // a parent runs again: its trigger says what to wait for
+    settle(p);
+  } // an instance waits for its map, which makes it ready when it goes on
 }
 
 // ------------------------------------------------------------------------------------- outcome

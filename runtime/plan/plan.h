@@ -90,6 +90,9 @@ void fl_plan_make_ready(fl_plan *p, uint32_t node);
 
 /// Changes a node's state and lets its children see it. Our bug when the table refuses: asserts.
 void fl_plan_apply(fl_plan *p, uint32_t node, fl_node_event event);
+/// True when the trigger of `node` is met as its parents are now; of an instance: when its map is
+/// at work. Hooks have none.
+bool fl_plan_may_start(const fl_plan *p, uint32_t node);
 /// True when the table allows `event` now.
 bool fl_plan_can(const fl_plan *p, uint32_t node, fl_node_event event);
 

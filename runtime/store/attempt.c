@@ -176,11 +176,11 @@ fl_code fl_store_set_attempt_child(fl_store *s, int64_t run, uint32_t node, uint
   return write_known(s, st, node, number, err);
 }
 
-fl_code fl_store_set_attempt_epoch(fl_store *s, int64_t run, uint32_t node, uint32_t number,
-                                   uint32_t epoch, fl_error *err) {
+fl_code fl_store_hand_over_attempt(fl_store *s, int64_t run, uint32_t node, uint32_t number,
+                                   uint32_t epoch, int64_t vars_in, fl_error *err) {
   sqlite3_stmt *st;
-  fl_code code = fl_store_prepare_write(s, FL_SLOT_ATTEMPT_EPOCH,
-                                        "UPDATE attempt SET epoch=?4"
+  fl_code code = fl_store_prepare_write(s, FL_SLOT_ATTEMPT_HAND_OVER,
+                                        "UPDATE attempt SET epoch=?4, vars_in=?5"
                                         " WHERE run=?1 AND node=?2 AND number=?3",
                                         &st, err);
   if (code) return code;
@@ -188,6 +188,7 @@ fl_code fl_store_set_attempt_epoch(fl_store *s, int64_t run, uint32_t node, uint
   sqlite3_bind_int64(st, 2, node);
   sqlite3_bind_int64(st, 3, number);
   sqlite3_bind_int64(st, 4, epoch);
+  fl_store_bind_id(st, 5, vars_in);
   return write_known(s, st, node, number, err);
 }
 

@@ -295,9 +295,10 @@ FL_MUST fl_code fl_store_start_attempt(fl_store *s, const fl_attempt_row *row, f
 FL_MUST fl_code fl_store_end_attempt(fl_store *s, const fl_attempt_row *row, fl_error *err);
 FL_MUST fl_code fl_store_set_attempt_child(fl_store *s, int64_t run, uint32_t node, uint32_t number,
                                            int64_t child_run, fl_error *err);
-/// Of an attempt that had not started when its engine died, and is started by the one of `epoch`.
-FL_MUST fl_code fl_store_set_attempt_epoch(fl_store *s, int64_t run, uint32_t node, uint32_t number,
-                                           uint32_t epoch, fl_error *err);
+/// Of an attempt that had not started when its engine died, and is started by the one of `epoch`,
+/// which lets it see the vars `vars_in`.
+FL_MUST fl_code fl_store_hand_over_attempt(fl_store *s, int64_t run, uint32_t node, uint32_t number,
+                                           uint32_t epoch, int64_t vars_in, fl_error *err);
 /// By node, then number. Row and its strings are borrowed for the length of the call; `each`
 /// returning false stops.
 FL_MUST fl_code fl_store_each_attempt(fl_store *s, int64_t run,

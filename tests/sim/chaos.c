@@ -7,7 +7,7 @@
 #include "world.h"
 
 #define TURNS_MAX   200000
-#define HEAL_MS_MAX 3600000
+#define HEAL_MS_MAX 86400000 // retries of a sub-flow's nodes within those of its call, backed off
 
 static bool any_alive(const sim_world *w) {
   return w->engines[0].alive || w->engines[1].alive;
@@ -59,6 +59,7 @@ static void allow_reruns(sim_world *w, const sim_patch *p) {
       if (strcmp(n->run, w->run) || strncmp(n->name, name, size)) continue;
       if (n->name[size] && n->name[size] != '[') continue;
       n->succeeded = false;
+      if (fl_node_state_is_final(n->state)) n->state = FL_NODE_PENDING;
       n->saved_acked = n->steps_acked = 0;
       if (n->reason == FL_REASON_SKIP_ASKED) n->reason = FL_REASON_NONE;
     }
@@ -76,6 +77,25 @@ static fl_code resume(sim_engine *e, const fl_run_row *row, const sim_patch *p) 
   return rc;
 }
 
+// What was skipped by hand runs now. A branch before it chooses again: that it would not have
+// chosen the node was of no account while that was skipped, and a wish to run it goes before the
+// choice.
+static void undo_skips(sim_world *w, sim_patch *p) {
+  for (uint32_t i = 0; i < w->main.count; i++) {
+    const sim_node *n = sim_find_node(w, w->run, fl_graph_get_name(w->main.graph, i));
+    uint32_t count;
+    const uint32_t *parents = fl_graph_get_parents(w->main.graph, i, &count);
+    if (n->state != FL_NODE_SKIPPED || n->reason != FL_REASON_SKIP_ASKED) continue;
+    p->rerun[i] = p->any_rerun = true;
+    for (uint32_t k = 0; k < count; k++) {
+      const char *parent = fl_graph_get_name(w->main.graph, parents[k]);
+      if (fl_graph_get_options(w->main.graph, parents[k])->kind == FL_KIND_BRANCH)
+        p->rerun[parents[k]] |= sim_find_node(w, w->run, parent)->state == FL_NODE_SUCCEEDED;
+    }
+  }
+  w->skipping = false;
+}
+
 // Somebody opens an engine and goes on where the last one left off. False: nothing is left to do.
 static bool bring_up(sim_world *w, sim_engine *e, bool heal) {
   fl_run_row row = {0};
@@ -88,13 +108,8 @@ static bool bring_up(sim_world *w, sim_engine *e, bool heal) {
   }
   bool done = row.state == FL_RUN_SUCCEEDED ||
               (row.state == FL_RUN_FAILED && !w->main.pure && heal && w->healed);
-  if (heal && w->skipping) { // what was skipped runs now
-    for (uint32_t i = 0; i < w->main.count; i++) {
-      sim_node *n = sim_find_node(w, w->run, fl_graph_get_name(w->main.graph, i));
-      p.rerun[i] = n->state == FL_NODE_SKIPPED && n->reason == FL_REASON_SKIP_ASKED;
-      p.any_rerun |= p.rerun[i];
-    }
-    w->skipping = false;
+  if (heal && w->skipping) {
+    undo_skips(w, &p);
   } else if (!heal) {
     make_patch(w, &p);
   }

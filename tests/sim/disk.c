@@ -279,11 +279,13 @@ static bool is_log(const char *path) {
   return size > 4 && !strcmp(path + size - 4, "-wal");
 }
 
-int sim_disk_sync(sim_mount *m, sim_file *f, const char *path) {
+int sim_disk_sync(sim_mount *m, sim_file *f, const char *path, uint32_t *told) {
   int entered = sim_disk_enter(m, SIM_OP_SYNC, f);
   if (entered < 0) {
-    if (!m->dead)
+    if (!m->dead) {
       for (size_t i = 0; i < f->pending_count; i++) f->pending[i].abandoned = true;
+      *told = ++f->sync_errors;
+    }
     errno = m->last_errno;
     return -1;
   }
@@ -297,6 +299,10 @@ int sim_disk_sync(sim_mount *m, sim_file *f, const char *path) {
     free(f->pending[i].data);
   }
   f->pending_count = kept;
+  if (*told != f->sync_errors) {
+    *told = f->sync_errors;
+    return leave(m, entered, fail(m, EIO));
+  }
   if (is_log(path)) m->disk->log_syncs++;
   return leave(m, entered, 0);
 }
@@ -389,7 +395,7 @@ static int table_open(void *ud, int dir, const char *name, int flags) {
     errno = errnum;
     return -1;
   }
-  sim_handle h = {.file = f, .path = path};
+  sim_handle h = {.file = f, .path = path, .sync_errors = f->sync_errors};
   PUSH(d->handles, d->handle_count, d->handle_capacity, h);
   return (int)d->handle_count - 1;
 }
@@ -443,7 +449,8 @@ static ssize_t table_write(void *ud, int fd, const void *data, size_t size) {
 static int table_sync(void *ud, int fd) {
   sim_mount *m = ud;
   sim_handle *h = &m->disk->handles[fd];
-  return h->file->is_dir ? sim_disk_sync_dir(m, h->path) : sim_disk_sync(m, h->file, h->path);
+  return h->file->is_dir ? sim_disk_sync_dir(m, h->path)
+                         : sim_disk_sync(m, h->file, h->path, &h->sync_errors);
 }
 
 static int move_name(sim_mount *m, int dir, const char *from, const char *to, bool keep) {

@@ -2,7 +2,8 @@
 // leaves what was synced and a random part, torn by sectors, of what was not.
 //
 // A failed sync behaves as Linux's: the pages count as clean afterwards, so that a later sync says
-// ok and yet writes none of them.
+// ok and yet writes none of them. But every descriptor that was open then is told, once, by its own
+// next sync (errseq_t): a process does not take for durable what another one failed to sync.
 #pragma once
 #include <sqlite3.h>
 #include "random.h"
@@ -28,6 +29,7 @@ typedef struct sim_file {
   sim_bytes seen, durable;
   sim_write *pending;
   size_t pending_count, pending_capacity;
+  uint32_t sync_errors; // syncs of it that failed
   // SQLite's locks, by mount
   int lock[SIM_MOUNTS];
   uint8_t **shm;
@@ -62,6 +64,7 @@ typedef struct sim_handle {
   sim_file *file;
   char *path;
   int64_t at;
+  uint32_t sync_errors; // of those of its file, it was told of so many
 } sim_handle;
 
 struct sim_disk {
@@ -105,7 +108,8 @@ sim_file *sim_disk_find(sim_disk *d, const char *path);
 int sim_disk_enter(sim_mount *m, sim_op op, sim_file *f);
 int sim_disk_write(sim_mount *m, sim_file *f, const void *data, size_t size, int64_t at);
 int sim_disk_truncate(sim_mount *m, sim_file *f, int64_t size);
-int sim_disk_sync(sim_mount *m, sim_file *f, const char *path);
+/// `told`: of the descriptor, how many errors of its file it knows of.
+int sim_disk_sync(sim_mount *m, sim_file *f, const char *path, uint32_t *told);
 int sim_disk_unlink(sim_mount *m, const char *path);
 int sim_disk_sync_dir(sim_mount *m, const char *dir);
 sim_file *sim_disk_create(sim_disk *d, const char *path, bool is_dir);

@@ -278,23 +278,24 @@ static void forget_run(sim_world *w, const char *run) {
     if (!strcmp(w->nodes[i].run, run)) {
       char name[sizeof w->nodes[i].name];
       memcpy(name, w->nodes[i].name, sizeof name);
-      w->nodes[i] = (sim_node){0};
+      w->nodes[i] = (sim_node){.seen_syncs = w->disk.log_syncs};
       memcpy(w->nodes[i].run, run, FL_RUN_ID_SIZE);
       memcpy(w->nodes[i].name, name, sizeof name);
     }
 }
 
 // What stood behind the last sync may be gone with all its records: instances of a map, whole runs.
+// That it was seen is no promise: what was committed is there for any reader before it is synced.
 static void forget_unknown(const reading *r, uint64_t syncs) {
   sim_world *w = r->w;
+  size_t kept = 0;
   for (size_t i = 0; i < w->node_count; i++) {
     sim_node *n = &w->nodes[i];
-    if (strcmp(n->run, r->run.id) || node_by_name(r, n->name) != FL_NODE_NONE) continue;
-    if (n->last_syncs < syncs) sim_fail(w, "%s is gone", n->name);
-    n->succeeded = false;
-    n->state = FL_NODE_PENDING;
-    n->last_number = n->saved_acked = n->saved_most = n->steps_acked = 0;
+    bool gone = !strcmp(n->run, r->run.id) && node_by_name(r, n->name) == FL_NODE_NONE;
+    if (gone && n->seen_syncs < syncs) sim_fail(w, "%s is gone", n->name);
+    if (!gone) w->nodes[kept++] = *n;
   }
+  w->node_count = kept;
 }
 
 static void check_run(sim_world *w, const char *run, uint64_t syncs, bool cut) {

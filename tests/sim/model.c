@@ -7,7 +7,7 @@
 sim_node *sim_find_node(sim_world *w, const char *run, const char *name) {
   for (size_t i = 0; i < w->node_count; i++)
     if (!strcmp(w->nodes[i].name, name) && !strcmp(w->nodes[i].run, run)) return &w->nodes[i];
-  sim_node n = {0};
+  sim_node n = {.seen_syncs = w->disk.log_syncs};
   snprintf(n.run, sizeof n.run, "%s", run);
   snprintf(n.name, sizeof n.name, "%s", name);
   SIM_PUSH(w->nodes, w->node_count, w->node_capacity, n);
@@ -150,8 +150,8 @@ void sim_check_start(sim_engine *e, fl_attempt *a) {
   if (n->succeeded && !a->options->hook) sim_fail(w, "%s has succeeded and starts again", name);
   if (n->state == FL_NODE_SKIPPED && n->reason == FL_REASON_SKIP_ASKED)
     sim_fail(w, "%s was to be skipped and starts", name);
-  if (!strcmp(run, w->run) && w->patched_ms && a->claimed_ms > w->patched_ms &&
-      a->node < a->run->graph_count && !strstr(fl_attempt_get_vars(a)->text, SIM_PATCHED))
+  if (!strcmp(run, w->run) && w->patched_ms && a->node < a->run->graph_count &&
+      !strstr(fl_attempt_get_vars(a)->text, SIM_PATCHED))
     sim_fail(w, "%s does not see the var that the patch set", name);
 }
 
@@ -163,9 +163,7 @@ static void check_slots(sim_world *w, const sim_task *t) {
   for (size_t i = 0; i < w->task_count; i++) {
     const sim_task *o = &w->tasks[i];
     if (o->state != SIM_RUNNING || o->engine != t->engine) continue;
-    // A sub-flow's are found when it is entered again, when others may have started already.
-    bool late = o->adopted && strcmp(o->run, w->run);
-    running += !late && (o->kind == FL_KIND_PROCESS || o->kind == FL_KIND_WORKER);
+    running += (o->kind == FL_KIND_PROCESS || o->kind == FL_KIND_WORKER);
     used += o->pool == t->pool ? o->weight : 0;
     in_pool += o->pool == t->pool;
   }

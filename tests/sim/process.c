@@ -62,7 +62,7 @@ static void pump(sim_world *w, int engine, int supervisor) {
                                   : t->kind == FL_KIND_WORKER && t->engine == engine;
       if (!mine) continue;
       running += t->state == SIM_RUNNING;
-      if (t->state == SIM_QUEUED && !first) first = t;
+      if (t->state == SIM_QUEUED && !t->dropped && !first) first = t;
     }
     if (!first || running >= slots) return;
     run_task(w, first);
@@ -198,7 +198,7 @@ static void cancel(void *ud, fl_attempt *a, int64_t grace_ms) {
     if (t->attempt != a) continue;
     bool ignores = sim_flow_get_spec(a)->ignores_term;
     int64_t at = w->now_ms + (ignores ? grace_ms : sim_range(&w->random, 0, grace_ms / 4)) + 1;
-    if (t->state == SIM_QUEUED) at = w->now_ms, t->state = SIM_RUNNING, t->ends_ms = at + 1;
+    if (t->state == SIM_QUEUED) t->dropped = true, at = w->now_ms, t->ends_ms = at + 1;
     if (t->ends_ms > at) {
       t->ends_ms = at;
       t->outcome = FL_ATTEMPT_CANCELLED;
@@ -315,13 +315,18 @@ void sim_executors(sim_engine *e, fl_executor *list) {
 
 // ------------------------------------------------------------------------------------- time
 
+static bool is_due(const sim_task *t) {
+  return t->state == SIM_RUNNING || (t->state == SIM_QUEUED && t->dropped);
+}
+
 int64_t sim_tasks_due(sim_world *w) {
   int64_t due = INT64_MAX;
   for (size_t i = 0; i < w->task_count; i++) {
     sim_task *t = &w->tasks[i];
-    if (t->state != SIM_RUNNING) continue;
+    if (!is_due(t)) continue;
     if (t->ends_ms < due) due = t->ends_ms;
     bool hears = t->engine >= 0 && !w->engines[t->engine].frozen;
+    if (t->dropped) continue;
     if (hears && t->attempt && t->next_save_ms < due) due = t->next_save_ms;
   }
   return due;
@@ -330,11 +335,12 @@ int64_t sim_tasks_due(sim_world *w) {
 void sim_tasks_run(sim_world *w) {
   for (size_t i = 0; i < w->task_count && !w->failed; i++) {
     sim_task *t = &w->tasks[i];
-    if (t->state != SIM_RUNNING) continue;
+    if (!is_due(t)) continue;
     bool hears = t->engine >= 0 && w->engines[t->engine].alive && !w->engines[t->engine].frozen;
-    if (hears && t->attempt && t->next_save_ms <= w->now_ms && t->ends_ms > w->now_ms) save(w, t);
+    bool runs = t->state == SIM_RUNNING && t->ends_ms > w->now_ms;
+    if (hears && t->attempt && runs && t->next_save_ms <= w->now_ms) save(w, t);
     t = &w->tasks[i];
-    if (t->state == SIM_RUNNING && t->ends_ms <= w->now_ms) end_task(w, t);
+    if (is_due(t) && t->ends_ms <= w->now_ms) end_task(w, t);
   }
   // Old ones that nobody can ask about any more.
   size_t kept = 0;

@@ -12,7 +12,8 @@ typedef struct vfs_file {
   sim_file *file;
   char *path;
   bool mapped;
-  bool created; // by this opening: its first sync makes its name durable too
+  uint32_t sync_errors; // of its file, that it was told of
+  bool created;         // by this opening: its first sync makes its name durable too
 } vfs_file;
 
 static vfs_file *of(sqlite3_file *f) {
@@ -59,7 +60,7 @@ static int file_truncate(sqlite3_file *base, sqlite3_int64 size) {
 static int file_sync(sqlite3_file *base, int flags) {
   vfs_file *f = of(base);
   (void)flags;
-  int rc = sim_disk_sync(f->mount, f->file, f->path);
+  int rc = sim_disk_sync(f->mount, f->file, f->path, &f->sync_errors);
   if (rc || !f->created) return result(f->mount, rc, SQLITE_IOERR_FSYNC);
   f->created = false; // as SQLite's own does it for its logs
   char *dir = fl_strdup(f->path);
@@ -224,6 +225,7 @@ static int vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *base, int 
   }
   f->base.pMethods = &methods;
   f->file = file;
+  f->sync_errors = file->sync_errors;
   f->path = fl_strdup(name ? name : "/sim/temporary");
   if (out) *out = flags;
   return SQLITE_OK;

@@ -35,6 +35,7 @@ typedef struct sim_task {
   int exit_code, saves;
   uint32_t pool, weight;
   bool cancelled, counted;
+  bool dropped;         // its end was asked for while it waited in a queue: it never runs
   bool adopted;         // by an engine that did not start it
   uint32_t saved;       // its newest checkpoint
   char *outputs, *vars; // of a success, decided at its start; NULL: none, unchanged
@@ -78,6 +79,7 @@ typedef struct sim_fact {
 /// What is known of a node from outside.
 typedef struct sim_node {
   char run[FL_RUN_ID_SIZE], name[FL_ID_SIZE_MAX + 16];
+  uint64_t seen_syncs; // of the log when it was first seen in the store or told of
   uint32_t last_number;
   uint64_t last_syncs;
   bool succeeded; // that was told, and no rerun asked for since

@@ -1,76 +1,10 @@
-// What a resume finds and what it makes of it: processes, maps, branches, vars set by hand.
+// What a resume finds and what it makes of it: processes, vars set by hand, maps, sub-flows.
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include "engine/run.h"
-#include "fake_engine.h"
-
-static const fl_node_options process = {
-    .kind = FL_KIND_PROCESS, .lost_count_max = 5, .grace_ms = 1000};
-
-static fl_run *resume_with(fake_engine *f, fl_fate fate, fl_resume_spec spec) {
-  fl_run_row row;
-  fl_run *run;
-  fl_error err;
-  f->fate = fate;
-  spec.flow = &f->flow;
-  fake_open_scheduler(f, 2);
-  assert_int_equal(fl_store_find_run(f->store, "last", &row, &err), FL_OK);
-  if (fl_scheduler_resume_run(f->scheduler, &row, true, &spec, &run, &err))
-    fail_msg("%s", err.message);
-  fl_run_row_deinit(&row);
-  fake_step(f);
-  return run;
-}
-
-static fl_run *resume(fake_engine *f, fl_fate fate) {
-  return resume_with(f, fate, (fl_resume_spec){0});
-}
-
-static fl_attempt *find_live(fake_engine *f, const char *name) {
-  for (size_t i = 0; i < f->live_count; i++)
-    if (!strcmp(fl_attempt_get_name(f->live[i]), name)) return f->live[i];
-  return NULL;
-}
-
-/// Ends `name` with outputs and vars (NULL: none, unchanged), then steps.
-static void end_with(fake_engine *f, const char *name, const char *outputs, const char *vars) {
-  fl_attempt *a = find_live(f, name);
-  assert_non_null(a);
-  fake_take(f, a);
-  fl_outcome o = {.state = FL_ATTEMPT_SUCCEEDED};
-  if (outputs) o.outputs = fl_value_new(outputs, strlen(outputs));
-  if (vars) o.vars = fl_value_new(vars, strlen(vars));
-  fl_attempt_end(a, &o);
-  fl_value_unref(o.outputs);
-  fl_value_unref(o.vars);
-  fake_step(f);
-}
-
-/// Another graph for `f`, before its first run: nodes "a".. of `kinds`, edges as pairs "ba".
-static void regraph(fake_engine *f, const fl_node_options *options, size_t count,
-                    const char *edges) {
-  fl_error err;
-  uint32_t index;
-  fl_graph_free(f->graph);
-  f->graph = fl_graph_new();
-  for (size_t i = 0; i < count; i++) {
-    char name = (char)('a' + i);
-    fl_node_options o = options[i];
-    o.type = "test";
-    assert_int_equal(fl_graph_add(f->graph, &name, 1, &o, &index, &err), FL_OK);
-    if (o.kind == FL_KIND_MAP) {
-      o.kind = FL_KIND_WORKER;
-      fl_graph_set_inner(f->graph, index, &o);
-    }
-  }
-  for (; *edges; edges += 2)
-    fl_graph_after(f->graph, (uint32_t)(edges[0] - 'a'), (uint32_t)(edges[1] - 'a'));
-  assert_int_equal(fl_graph_freeze(f->graph, &err), FL_OK);
-  f->flow.graph = f->graph;
-}
+#include "fake_resume.h"
 
 // ------------------------------------------------------------------------------------- processes
 
@@ -87,6 +21,35 @@ static void a_process_that_never_started_belongs_to_the_engine_that_starts_it(vo
   f.asked[0] = 0;
   resume(&f, FL_FATE_IS_RUNNING);
   assert_string_equal(f.asked, "second ");
+  fake_close(&f);
+}
+
+static void a_process_that_never_started_is_found_when_its_number_is_not_its_index(void **state) {
+  (void)state;
+  fake_engine f;
+  fl_error err;
+  uint32_t index;
+  fl_node_options o = process;
+  fake_open(&f, 2, "b", process);
+  fake_run(&f);
+  fake_crash(&f);
+  fl_graph *mended = fl_graph_new(); // a new node stands before it
+  o.type = "shell";
+  for (const char *name = "ab"; *name; name++)
+    assert_int_equal(fl_graph_add(mended, name, 1, &o, &index, &err), FL_OK);
+  assert_int_equal(fl_graph_freeze(mended, &err), FL_OK);
+  fl_graph *before = f.graph;
+  f.flow.graph = f.graph = mended;
+  f.flow.definition_store_id = 0;
+  f.supervisor = "second";
+  resume(&f, FL_FATE_IS_NOT_STARTED);
+  assert_non_null(find_live(&f, "b"));
+  fake_end(&f, "a", FL_ATTEMPT_SUCCEEDED);
+  fake_crash(&f);
+  f.asked[0] = 0;
+  resume(&f, FL_FATE_IS_RUNNING);
+  assert_string_equal(f.asked, "second ");
+  fl_graph_free(before);
   fake_close(&f);
 }
 
@@ -133,17 +96,50 @@ static void vars_set_by_hand_are_seen_behind_what_still_ran(void **state) {
   fake_close(&f);
 }
 
-// ------------------------------------------------------------------------------------- maps
-
-static fl_code expand(const fl_flow *flow, fl_attempt *a, fl_value ***items, size_t *count,
-                      fl_error *err) {
-  (void)flow, (void)a, (void)err;
-  *count = 2;
-  *items = fl_alloc_zero(2, sizeof **items);
-  (*items)[0] = fl_value_new("1", 1);
-  (*items)[1] = fl_value_new("2", 1);
-  return FL_OK;
+// It was claimed before the patch, and starts after it: what it leaves has to show that, also when
+// its new engine dies, too.
+static void vars_set_by_hand_are_seen_by_what_had_not_started(void **state) {
+  (void)state;
+  for (int crashes = 1; crashes < 3; crashes++) {
+    fake_engine f;
+    fake_open(&f, 2, "a b:a", process);
+    fake_run(&f);
+    fake_crash(&f);
+    fl_value *vars = fl_value_new("{\"x\":1}", 7);
+    resume_with(&f, FL_FATE_IS_NOT_STARTED, (fl_resume_spec){.vars = vars});
+    fl_value_unref(vars);
+    assert_string_equal(fl_attempt_get_vars(find_live(&f, "a"))->text, "{\"x\":1}");
+    if (crashes == 2) {
+      fake_crash(&f);
+      resume(&f, FL_FATE_IS_RUNNING);
+      assert_string_equal(fl_attempt_get_vars(find_live(&f, "a"))->text, "{\"x\":1}");
+    }
+    end_with(&f, "a", NULL, NULL);
+    assert_string_equal(fl_attempt_get_vars(find_live(&f, "b"))->text, "{\"x\":1}");
+    fake_close(&f);
+  }
 }
+
+// Two patches: the second came while it ran.
+static void vars_set_by_hand_twice_are_seen_behind_what_started_in_between(void **state) {
+  (void)state;
+  fake_engine f;
+  fake_open(&f, 2, "a b:a", process);
+  fake_run(&f);
+  const char *texts[] = {"{\"x\":1}", "{\"y\":2}"};
+  for (int i = 0; i < 2; i++) {
+    fl_value *vars = fl_value_new(texts[i], 7);
+    fake_crash(&f);
+    resume_with(&f, i ? FL_FATE_IS_RUNNING : FL_FATE_IS_NOT_STARTED,
+                (fl_resume_spec){.vars = vars});
+    fl_value_unref(vars);
+  }
+  end_with(&f, "a", NULL, NULL);
+  assert_string_equal(fl_attempt_get_vars(find_live(&f, "b"))->text, "{\"x\":1,\"y\":2}");
+  fake_close(&f);
+}
+
+// ------------------------------------------------------------------------------------- maps
 
 static void an_interrupt_leaves_a_map_unfinished_whose_items_all_ran(void **state) {
   (void)state;
@@ -246,50 +242,147 @@ static void an_item_is_skipped_or_given_outputs_by_hand(void **state) {
   fake_close(&f);
 }
 
-// ------------------------------------------------------------------------------------- branches
-
-// a: a branch that chooses c; b: fails; c and d come after both.
-static void open_branch(fake_engine *f, bool branch_first) {
-  const fl_node_options nodes[] = {{.kind = FL_KIND_BRANCH}, process, process, process};
-  fake_open(f, 2, "a", process);
-  regraph(f, nodes, 4, "cacbdadb");
-  fake_run(f);
-  if (branch_first) end_with(f, "a", "[\"c\"]", NULL);
-  fake_end(f, "b", FL_ATTEMPT_FAILED);
-  if (!branch_first) end_with(f, "a", "[\"c\"]", NULL);
-  fake_crash(f);
+static void a_claim_without_a_row_may_be_of_what_is_a_map_now(void **state) {
+  (void)state;
+  fake_engine f;
+  fl_node_options o = {.kind = FL_KIND_WORKER, .lost_count_max = 5};
+  fl_hooks hooks = {.command = fake_command, .expand = expand};
+  fake_open(&f, 2, "a", o);
+  fake_run(&f);
+  fake_crash(&f);
+  o.kind = FL_KIND_MAP; // in a mended script
+  regraph(&f, &o, 1, "");
+  f.flow.hooks = &hooks;
+  f.flow.definition_store_id = 0;
+  resume(&f, FL_FATE_IS_LOST);
+  assert_string_equal(f.started, "a[1] a[2] ");
+  fake_close(&f);
 }
 
-static void a_branch_keeps_its_choice_when_another_parent_runs_again(void **state) {
+static void an_item_that_was_allowed_to_fail_is_kept_with_its_map(void **state) {
   (void)state;
-  for (int first = 0; first < 2; first++) {
-    fake_engine f;
-    open_branch(&f, first);
-    resume(&f, FL_FATE_IS_LOST);
-    fake_end(&f, "b", FL_ATTEMPT_SUCCEEDED);
-    assert_string_equal(f.started, "b c ");
-    fake_end(&f, "c", FL_ATTEMPT_SUCCEEDED);
-    assert_non_null(strstr(f.told, "run:succeeded"));
-    fake_close(&f);
-  }
+  fake_engine f;
+  fl_node_options nodes[] = {process, process};
+  fl_hooks hooks = {.command = fake_command, .expand = expand};
+  fake_open(&f, 2, "a", process);
+  nodes[0].kind = FL_KIND_MAP;
+  nodes[0].allow_failure = true;
+  regraph(&f, nodes, 2, "ba");
+  f.flow.hooks = &hooks;
+  fake_run(&f);
+  fake_end(&f, "a[1]", FL_ATTEMPT_FAILED);
+  fake_end(&f, "a[2]", FL_ATTEMPT_SUCCEEDED);
+  assert_string_equal(f.started, "a[1] a[2] b ");
+  fake_end(&f, "b", FL_ATTEMPT_FAILED);
+  fake_crash(&f);
+  fl_run *run = resume(&f, FL_FATE_IS_LOST);
+  assert_string_equal(f.started, "b ");
+  assert_int_equal(fl_plan_get_state(run->plan, 2), FL_NODE_FAILED);
+  fake_close(&f);
+}
+
+// ------------------------------------------------------------------------------------- sub-flows
+
+static int calls;
+static fl_flow called;
+static fl_code call(const fl_flow *flow, fl_attempt *a, const fl_flow **sub, fl_value **params,
+                    fl_error *err) {
+  (void)a, (void)err;
+  calls++;
+  called.script_store_id = flow->script_store_id;
+  *sub = &called;
+  *params = fl_value_ref(fl_value_empty_map());
+  return FL_OK;
+}
+
+static const fl_hooks call_hooks = {.command = fake_command, .call = call};
+
+// What is called: one node, s.
+static void open_called(fl_node_options o) {
+  fl_error err;
+  uint32_t index;
+  o.type = "test";
+  fl_graph *sub = fl_graph_new();
+  assert_int_equal(fl_graph_add(sub, "s", 1, &o, &index, &err), FL_OK);
+  assert_int_equal(fl_graph_freeze(sub, &err), FL_OK);
+  called = (fl_flow){.key = "sub",
+                     .graph = sub,
+                     .hooks = &fake_hooks,
+                     .index = 2,
+                     .version = "sha256:0",
+                     .zone = "UTC",
+                     .vars = fl_value_empty_map()};
+  calls = 0;
+}
+
+// a calls; c holds a slot; b comes after c and wants what s holds in the called flow.
+static void what_a_called_flow_holds_counts_before_anything_new_starts(void **state) {
+  (void)state;
+  fake_engine f;
+  static const fl_flow_pool pools[] = {{"one", 1}};
+  fl_node_options nodes[] = {process, process, process};
+  nodes[0].kind = FL_KIND_CALL;
+  nodes[1].pool = nodes[1].weight = 1;
+  open_called(nodes[1]);
+  fake_open(&f, 3, "a", process);
+  regraph(&f, nodes, 3, "bc");
+  f.flow.hooks = &call_hooks;
+  f.flow.pools = called.pools = pools;
+  f.flow.pool_count = called.pool_count = 1;
+  fake_run(&f);
+  fake_end(&f, "c", FL_ATTEMPT_SUCCEEDED);
+  assert_string_equal(f.started, "c s ");
+  fake_crash(&f);
+  resume(&f, FL_FATE_IS_RUNNING);
+  assert_string_equal(f.started, "");
+  fake_end(&f, "s", FL_ATTEMPT_SUCCEEDED);
+  assert_string_equal(f.started, "b ");
+  fl_graph_free((fl_graph *)called.graph);
+  fake_close(&f);
+}
+
+// b was lost for good, which stops the run before the flow that a calls is entered again.
+static void what_runs_in_a_called_flow_is_ended_with_a_run_that_stops_at_once(void **state) {
+  (void)state;
+  fake_engine f;
+  fl_node_options nodes[] = {process, {.kind = FL_KIND_WORKER}};
+  nodes[0].kind = FL_KIND_CALL;
+  open_called(process);
+  fake_open(&f, 3, "a", process);
+  regraph(&f, nodes, 2, "");
+  f.flow.hooks = &call_hooks;
+  f.flow.policy = FL_POLICY_STOP;
+  fake_run(&f);
+  assert_string_equal(f.started, "b s ");
+  fake_crash(&f);
+  resume(&f, FL_FATE_IS_RUNNING);
+  assert_int_equal(f.live_count, 0);
+  assert_non_null(strstr(f.told, "s:cancelled"));
+  assert_non_null(strstr(f.told, "a:cancelled run:failed"));
+  fl_graph_free((fl_graph *)called.graph);
+  fake_close(&f);
+}
+
+static void a_call_waits_for_a_parent_that_runs_again(void **state) {
+  (void)state;
+  fake_engine f;
+  open_called(process);
+  open_behind(&f, FL_KIND_CALL, &call_hooks);
+  assert_string_equal(f.started, "a s ");
+  fake_crash(&f);
+  resume_with(&f, FL_FATE_IS_LOST, (fl_resume_spec){.rerun = rerun_a});
+  assert_string_equal(f.started, "a ");
+  assert_int_equal(calls, 1); // what it is called with depends on a
+  fake_end(&f, "a", FL_ATTEMPT_SUCCEEDED);
+  assert_string_equal(f.started, "a s ");
+  assert_int_equal(find_live(&f, "s")->number, 2); // the same run was entered
+  fake_end(&f, "s", FL_ATTEMPT_SUCCEEDED);
+  assert_non_null(strstr(f.told, "b:succeeded run:succeeded"));
+  fl_graph_free((fl_graph *)called.graph);
+  fake_close(&f);
 }
 
 // ------------------------------------------------------------------------------------- order
-
-static void a_retry_waits_for_a_parent_that_runs_again(void **state) {
-  (void)state;
-  fake_engine f;
-  uint8_t rerun[] = {1, 0};
-  fake_open(&f, 2, "a b:a", process);
-  fake_run(&f);
-  fake_end(&f, "a", FL_ATTEMPT_SUCCEEDED);
-  fake_crash(&f);
-  resume_with(&f, FL_FATE_IS_LOST, (fl_resume_spec){.rerun = rerun});
-  assert_string_equal(f.started, "a ");
-  fake_end(&f, "a", FL_ATTEMPT_SUCCEEDED);
-  assert_string_equal(f.started, "a b ");
-  fake_close(&f);
-}
 
 static void a_hook_that_waits_for_a_slot_keeps_nobody_busy(void **state) {
   (void)state;
@@ -316,15 +409,21 @@ static void a_hook_that_waits_for_a_slot_keeps_nobody_busy(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_process_that_never_started_belongs_to_the_engine_that_starts_it),
+      cmocka_unit_test(a_process_that_never_started_is_found_when_its_number_is_not_its_index),
       cmocka_unit_test(a_process_that_never_started_keeps_its_deadline),
       cmocka_unit_test(what_an_earlier_engine_had_begun_to_end_is_tried_again),
       cmocka_unit_test(vars_set_by_hand_are_seen_behind_what_still_ran),
+      cmocka_unit_test(vars_set_by_hand_are_seen_by_what_had_not_started),
+      cmocka_unit_test(vars_set_by_hand_twice_are_seen_behind_what_started_in_between),
       cmocka_unit_test(an_interrupt_leaves_a_map_unfinished_whose_items_all_ran),
       cmocka_unit_test(a_map_that_was_asked_to_run_again_makes_its_list_anew_after_a_crash),
       cmocka_unit_test(an_item_that_is_named_runs_again_alone),
       cmocka_unit_test(an_item_is_skipped_or_given_outputs_by_hand),
-      cmocka_unit_test(a_branch_keeps_its_choice_when_another_parent_runs_again),
-      cmocka_unit_test(a_retry_waits_for_a_parent_that_runs_again),
+      cmocka_unit_test(a_claim_without_a_row_may_be_of_what_is_a_map_now),
+      cmocka_unit_test(an_item_that_was_allowed_to_fail_is_kept_with_its_map),
+      cmocka_unit_test(what_a_called_flow_holds_counts_before_anything_new_starts),
+      cmocka_unit_test(what_runs_in_a_called_flow_is_ended_with_a_run_that_stops_at_once),
+      cmocka_unit_test(a_call_waits_for_a_parent_that_runs_again),
       cmocka_unit_test(a_hook_that_waits_for_a_slot_keeps_nobody_busy),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
