@@ -13,6 +13,9 @@
 /// and nesting past FL_VALUE_DEPTH_MAX are errors that say where. The caller json_decref()s
 /// `*out`.
 FL_MUST fl_code fl_json_parse(const char *text, size_t size, json_t **out, fl_error *err);
+/// Whether fl_json_parse() takes it and fl_json_write() would write the same bytes. Much faster
+/// than both; may be false for canonical text whose keys have escapes in them.
+bool fl_json_is_canonical(const char *text, size_t size);
 /// Appends canonical text.
 void fl_json_write(fl_buf *out, const json_t *value);
 /// Appends a quoted string; bytes that are no UTF-8 become U+FFFD. For text shown to people.

@@ -42,6 +42,7 @@ fl_value *fl_value_new(const char *text, size_t size) {
 fl_code fl_value_parse(const char *text, size_t size, fl_value **out, fl_error *err) {
   *out = NULL;
   if (size > FL_VALUE_SIZE_MAX) goto too_large;
+  if (fl_json_is_canonical(text, size)) return *out = fl_value_new(text, size), FL_OK;
   json_t *json = NULL;
   fl_code code = fl_json_parse(text, size, &json, err);
   if (code != FL_OK) return code;
