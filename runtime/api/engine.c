@@ -305,8 +305,17 @@ void fl_engine_set_args(fl_engine *e, int argc, char *const argv[]) {
 // ------------------------------------------------------------------------------------- stepping
 
 fl_code fl_step(fl_engine *e, uint32_t budget_ms, size_t *live, fl_error *err) {
+  int64_t now = fl_monotonic_ms(), until = now + budget_ms, looked_ms = now;
+  fl_code rc;
   fl_loop_run(e->loop, 0);
-  fl_code rc = fl_scheduler_step(e->scheduler, budget_ms, &e->again, err);
+  for (;;) {
+    rc = fl_scheduler_step(e->scheduler, budget_ms, &e->again, err);
+    // A worker that saves again at once is heard without a turn of the host's loop.
+    if (rc || e->again || (now = fl_monotonic_ms()) >= until) break;
+    if (!fl_worker_pool_linger(e->workers)) break;
+    if (now != looked_ms) fl_loop_run(e->loop, 0);
+    looked_ms = now;
+  }
   if (!rc) rc = fl_resume_wanted(e, err);
   *live = fl_scheduler_get_run_count(e->scheduler);
   return rc;

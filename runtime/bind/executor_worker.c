@@ -3,6 +3,7 @@
 // A worker is given one task until it is known how long they take; of short ones it is given many
 // ahead, since a round trip between processes takes longer than they do. A task that turns out long
 // gives back what was queued behind it.
+#include <unistd.h>
 #include "bind/worker_pool.h"
 #include "engine/scheduler.h"
 
@@ -310,6 +311,7 @@ fl_worker_pool *fl_worker_pool_new(const fl_services *services) {
   fl_worker_pool *pool = fl_alloc_zero(1, sizeof *pool);
   pool->services = services;
   pool->slots = services->jobs ? services->jobs : 1;
+  pool->one_core = sysconf(_SC_NPROCESSORS_ONLN) < 2;
   fl_buf_init(&pool->inputs, FL_WORKER_INLINE_MAX);
   return pool;
 }

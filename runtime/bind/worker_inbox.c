@@ -149,6 +149,7 @@ bool fl_worker_frame_say(fl_worker_self *self, size_t begin, int delay_ms) {
 size_t fl_worker_ask(fl_worker_self *self, const fl_worker_job *job, fl_worker_kind kind) {
   size_t begin = fl_worker_frame_begin(self, job, kind);
   fl_wire_put_u32(&self->frame, ++self->request);
+  self->soon = kind != FL_WORKER_EXEC;
   return begin;
 }
 
@@ -157,10 +158,13 @@ fl_code fl_worker_await(fl_worker_self *self, size_t begin, fl_wire_in *in, fl_e
     return fl_fail(err, FL_E_LIMIT, "it is larger than %u MiB (the limit of a message)",
                    FL_FRAME_SIZE_MAX >> 20);
   }
+  uint64_t answers = atomic_load_explicit(&self->page->answers, memory_order_acquire);
   fl_worker_out_send(self->out, self->frame.data, self->frame.size);
   frame_done(self);
   drop_used(self);
   take_frames(self);
+  if (self->soon && !atomic_load_explicit(&self->page->crowded, memory_order_relaxed))
+    fl_linger_until(&self->linger, &self->page->answers, answers);
   while (!self->replied) receive(self);
   *in = fl_wire_open(&self->reply);
   fl_wire_get_u32(in);

@@ -105,6 +105,23 @@ static void wait_to_write(fl_worker *w) {
   w->wants_write = true;
 }
 
+// While several workers have tasks there are always some that can be heard, and answered in one
+// commit.
+static bool is_crowded(const fl_worker_pool *pool) {
+  uint32_t busy = 0;
+  for (const fl_worker *w = pool->workers; w; w = w->next) busy += w->task_count > 0;
+  return busy > 1 || pool->one_core;
+}
+
+bool fl_worker_pool_linger(fl_worker_pool *pool) {
+  fl_worker *w = pool->saved;
+  pool->saved = NULL;
+  if (!w || w->fd < 0 || w->wants_write || is_crowded(pool)) return false;
+  if (!fl_linger_until(&w->linger, &w->page->sent, w->received)) return false;
+  fl_worker_on_socket(w, true, false);
+  return true;
+}
+
 void fl_worker_send(fl_worker *w) {
   if (w->out.failed) complain(w, "it does not read what it is sent");
   while (w->fd >= 0 && w->out_sent < w->out.size) {
@@ -119,6 +136,8 @@ void fl_worker_send(fl_worker *w) {
     if (n < 0) break; // it is gone: its exit will be reported
     w->out_sent += (size_t)n;
   }
+  atomic_store_explicit(&w->page->crowded, is_crowded(w->pool), memory_order_relaxed);
+  atomic_fetch_add_explicit(&w->page->answers, 1, memory_order_release);
   fl_buf_reset(&w->out);
   w->out_sent = 0;
   if (w->out.capacity > KEEP_SIZE) fl_buf_deinit(&w->out);

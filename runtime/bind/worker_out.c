@@ -64,6 +64,7 @@ static void send_all(fl_worker_out *out, struct iovec *parts, int count) {
       parts->iov_len -= (size_t)n;
     }
   }
+  atomic_store_explicit(&out->page->sent, out->sent, memory_order_release);
 }
 
 static void flush(fl_worker_out *out) {

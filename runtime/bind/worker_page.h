@@ -44,6 +44,10 @@ typedef struct fl_worker_slot {
 
 typedef struct fl_worker_page {
   fl_worker_slot slots[FL_WORKER_SLOTS];
+  // For who lingers (bind/worker_linger.h); both sides believe their socket only.
+  _Alignas(64) _Atomic uint64_t sent;    // bytes that the worker put into its socket
+  _Alignas(64) _Atomic uint64_t answers; // writes of the engine into its own
+  _Atomic bool crowded;                  // several workers want the processors: none lingers
   _Alignas(64) _Atomic uint64_t said;
   char ring[FL_WORKER_RING_SIZE];
 } fl_worker_page;

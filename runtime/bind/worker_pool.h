@@ -11,6 +11,7 @@
 #pragma once
 #include "bind/executor_worker.h"
 #include "bind/script.h"
+#include "bind/worker_linger.h"
 #include "bind/worker_page.h"
 #include "bind/worker_wire.h"
 
@@ -104,6 +105,7 @@ struct fl_worker {
   uint32_t generations[FL_WORKER_SLOTS];
   uint64_t free_slots; // a bit each
   uint32_t task_count;
+  fl_linger linger;
   uint64_t answered; // results it gave
   int64_t cpu_us;    // of these
 };
@@ -124,6 +126,8 @@ struct fl_worker_pool {
   int64_t timer_ns;   // when it is due, 0: it is not set
   int64_t retry_ns;   // no worker is started before: the system had no room for one
   int64_t backoff_ms; // grows with each such refusal
+  fl_worker *saved;   // whose wish to save was answered in this turn, or NULL
+  bool one_core;
   fl_buf inputs;
   struct {
     char run[32];

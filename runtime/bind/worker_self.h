@@ -2,6 +2,7 @@
 #pragma once
 #include "base/recorded.h"
 #include "bind/script_internal.h"
+#include "bind/worker_linger.h"
 #include "bind/worker_out.h"
 #include "bind/worker_wire.h"
 
@@ -29,7 +30,9 @@ typedef struct fl_worker_self {
   fl_buf in; // what came and is not looked at yet, from in_used on
   size_t in_used;
   uint32_t request; // number of the last one
-  bool replied;     // `reply` is the answer to it; points into `in`
+  bool soon;        // its answer is a matter of microseconds
+  fl_linger linger;
+  bool replied; // `reply` is the answer to it; points into `in`
   fl_wire_frame reply;
   fl_buf frame;   // being built
   fl_buf refusal; // of a result, when the memory that it takes is not there

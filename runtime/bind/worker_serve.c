@@ -91,6 +91,7 @@ static void on_saved(void *ud) {
   fl_worker_task *t = ud;
   t->saving = false;
   if (!t->worker) return;
+  t->pool->saved = t->worker;
   reply_value(t, true, NULL, 0);
 }
 

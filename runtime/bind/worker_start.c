@@ -154,6 +154,7 @@ void fl_worker_close(fl_worker *w) {
 }
 
 void fl_worker_free(fl_worker *w) {
+  if (w->pool->saved == w) w->pool->saved = NULL;
   close_link(w);
   close_fd(&w->ends.read);
   close_fd(&w->passed_fd);

@@ -134,8 +134,9 @@ FL_API void fl_engine_close(fl_engine *engine);
 FL_API FL_MUST fl_code fl_engine_reopen(fl_engine *engine, fl_error *err);
 
 /// Does what is due, then returns; never waits for something to happen, except for disk when
-/// durability is full. `budget_ms` bounds the time given to inline nodes and bookkeeping. `*live`
-/// is the number of runs not yet ended.
+/// durability is full, and for up to 150 us for a worker whose checkpoint was just answered: it
+/// often has the next one already. `budget_ms` bounds the time given to such workers, inline nodes
+/// and bookkeeping; with 0 nothing is waited for. `*live` is the number of runs not yet ended.
 FL_API FL_MUST fl_code fl_step(fl_engine *engine, uint32_t budget_ms, size_t *live, fl_error *err);
 /// For a host's own loop: readable when fl_step() has something to do ...
 FL_API int fl_engine_get_fd(const fl_engine *engine);

@@ -419,3 +419,50 @@ describe("a worker that cannot go on", function()
     assert.equal(2, box:show().node.a.outputs.attempt)
   end)
 end)
+
+-- The engine answers each at once and listens for the next.
+describe("a worker that saves in a loop", function()
+  each_test()
+
+  it("is cancelled in time, and keeps what was acknowledged last", function()
+    box:write("flow.lua", script [[f.a = flow.lua { function(ctx)
+      local at = 0
+      while not ctx:cancelled() do
+        at = at + 1
+        ctx:checkpoint { at = at, text = ("x"):rep(1000) }
+        if at == 300 then io.open("begun", "w"):close() end
+      end
+      local out = io.open("acknowledged", "w")
+      out:write(at)
+      out:close()
+    end }]])
+    local process = box:start { "flow.lua", "--no-progress", "--durability", "group" }
+    support.wait_until("some", function() return box:exists("begun") end)
+    process:kill(support.SIGINT)
+    assert.equal(130, process:wait(20).code)
+    local context = support.decode(box:run({ "context", "last", "a", "--json" }).out)
+    assert.equal(tonumber(box:read("acknowledged")), context.checkpoint.at)
+  end)
+
+  it("holds up no other node", function()
+    local shown = succeeds([[
+      f.loop = flow.lua { function(ctx)
+        local at, file = 0
+        while not file do
+          at = at + 1
+          ctx:checkpoint { at = at }
+          if at == 10 then io.open("begun", "w"):close() end
+          file = io.open("ready")
+        end
+        file:close()
+        return { at = at }
+      end }
+      f.first = flow.shell { "until [ -e begun ]; do sleep 0.01; done" }
+      f.wait = flow.lua { after = "first", run = function(ctx) ctx:sleep(0.01) end }
+      f.inline = flow.lua { after = "wait", inline = true,
+        run = function(ctx) ctx:sleep(0.01) end }
+      f.last = flow.shell { after = "inline", "touch ready" }]], nil, "--jobs", "2",
+      "--durability", "group")
+    assert.is_true(shown.node.loop.outputs.at >= 10)
+  end)
+end)
