@@ -28,8 +28,7 @@ struct fl_replay {
   fl_run *run;
   fl_run_row then;
   fl_replay *before; // what `then` repeats: its nodes saw the contexts of that
-  bool same_script;
-  fl_past *nodes; // by index today
+  fl_past *nodes;    // by index today
   uint32_t node_count;
   fl_past *instances; // by map and position
   size_t instance_count, instance_capacity;
@@ -123,13 +122,24 @@ static bool see_attempt(void *ud, const fl_attempt_row *row) {
   return true;
 }
 
+// What was decided when the node's turn had come: its `when` saw a context, or that could not be
+// made. Of what was decided before that (a parent failed) nobody has seen any.
+static bool is_seen(const fl_decision_row *row) {
+  return row->reason == FL_REASON_WHEN_FALSE ||
+         (row->state == FL_NODE_FAILED &&
+          (row->reason == FL_REASON_MERGE_CONFLICT || row->reason == FL_REASON_NOT_RETRYABLE));
+}
+
 static bool see_decision(void *ud, const fl_decision_row *row) {
   fl_replay *r = ud;
   fl_past *p = past_of(r, row->node);
   if (!p) return true;
   if (row->state == FL_NODE_PENDING)
     *GROW(r->resets, r->reset_count, r->reset_capacity) = (past_reset){row->node, row->seq};
-  if (!p->attempt && row->state != FL_NODE_PENDING) p->seq = row->seq;
+  if (!p->attempt && is_seen(row)) {
+    p->seq = row->seq;
+    p->epoch = row->epoch;
+  }
   if (row->seq < p->last_seq) return true;
   p->last_seq = row->seq;
   p->decided = row->reason;
@@ -170,7 +180,6 @@ static fl_code open_level(fl_run *run, int64_t row, fl_replay **out, fl_error *e
   r->store = store;
   r->run = run;
   r->then = then;
-  r->same_script = then.script == run->row.script;
   r->node_count = run->graph_count;
   r->nodes = fl_alloc_zero(run->graph_count + 1, sizeof *r->nodes);
   rc = read_past(r, err);
@@ -213,23 +222,54 @@ const fl_past *fl_replay_find(const fl_run *run, uint32_t node) {
   return run->replay ? find_in(run->replay, node) : NULL;
 }
 
+// A resume may have given the repeat another script since.
+static bool is_same_script(const fl_replay *r) {
+  return r->then.script == r->run->row.script;
+}
+
+// The node's context of then; an item that had none has that of its map. NULL: nobody saw any, and
+// the node sees today's.
+static const fl_past *find_sight(const fl_replay *r, uint32_t node) {
+  const fl_past *p = find_in(r, node);
+  if ((!p || !p->seq) && node >= r->node_count) p = find_in(r, fl_plan_get_map(r->run->plan, node));
+  return p && p->seq ? p : NULL;
+}
+
 // Where the inputs and params that the node saw then came from: of repeated repeats, the first run
 // that had the node.
 static const fl_past *find_source(const fl_run *run, uint32_t node, const fl_replay **level) {
-  const fl_replay *r = run->replay;
-  const fl_past *p = r ? find_in(r, node) : NULL;
-  while (p && r->before) {
-    const fl_past *earlier = find_in(r->before, node);
-    if (!earlier || !earlier->seq) break;
-    p = earlier;
-    r = r->before;
+  const fl_past *found = NULL, *p;
+  *level = run->replay;
+  for (const fl_replay *r = run->replay; r && (p = find_sight(r, node)); r = r->before) {
+    found = p;
+    *level = r;
   }
-  *level = r;
-  return p;
+  return found;
+}
+
+// The same for params: with another script they were made to fit it, for the whole run.
+static const fl_past *find_params(const fl_run *run, uint32_t node, const fl_replay **level) {
+  const fl_past *found = NULL, *p;
+  *level = run->replay;
+  for (const fl_replay *r = run->replay; r && is_same_script(r) && (p = find_sight(r, node));
+       r = r->before) {
+    found = p;
+    *level = r;
+  }
+  return found;
 }
 
 bool fl_replay_sees_past(const fl_run *run) {
   return run->replay && !run->row.replay_live;
+}
+
+bool fl_replay_holds_params(const fl_run *run, uint32_t node) {
+  const fl_replay *r;
+  return fl_replay_sees_past(run) && find_params(run, node, &r);
+}
+
+bool fl_replay_holds_vars(const fl_run *run, uint32_t node) {
+  return fl_replay_sees_past(run) && find_sight(run->replay, node);
 }
 
 bool fl_replay_is_unselected(const fl_run *run, uint32_t node) {
@@ -297,19 +337,19 @@ static fl_code load_vars(fl_replay *r, int64_t map, int64_t by, uint32_t node, b
 }
 
 // A node that had no attempt then (its `when` was false): its parents' vars of then, merged.
-static fl_code merge_past(fl_run *run, uint32_t node, const fl_past *past, fl_vars **out,
-                          fl_error *err) {
-  fl_replay *r = run->replay;
+static fl_code merge_past(fl_run *run, uint32_t node, fl_vars **out, fl_error *err) {
+  const fl_replay *r;
+  const fl_past *past = find_source(run, node, &r);
   uint32_t count, found = 0;
   const uint32_t *parents = fl_graph_get_parents(run->flow->graph, node, &count);
   fl_vars_source *sources = fl_alloc_zero(count + 1, sizeof *sources);
   fl_code rc = FL_OK;
   for (uint32_t i = 0; i < count && !rc; i++) {
-    const fl_past *p = fl_replay_find(run, parents[i]);
+    const fl_past *p = find_in(r, parents[i]);
     const past_result *result = p ? result_before(r, p->number, past->seq) : NULL;
     fl_vars *vars = NULL;
     if (result && result->vars_out)
-      rc = load_vars(r, result->vars_out, result->vars_by, parents[i], false, &vars, err);
+      rc = load_vars(run->replay, result->vars_out, result->vars_by, parents[i], false, &vars, err);
     else
       vars = fl_vars_ref(run->nodes[parents[i]].vars);
     if (vars) sources[found++] = (fl_vars_source){fl_run_get_name(run, parents[i]), vars};
@@ -329,7 +369,7 @@ fl_code fl_replay_get_vars(fl_run *run, uint32_t node, fl_vars **out, fl_error *
   fl_vars *today = NULL;
   fl_error ignored;
   if (past && !past->attempt && past->seq && node < run->graph_count)
-    return merge_past(run, node, past, out, err);
+    return merge_past(run, node, out, err);
   if (!past || !past->attempt || !past->vars_in)
     return fl_run_merge_vars(run, node, false, out, err);
   fl_code rc = load_vars(run->replay, past->vars_in, past->vars_by, node, true, out, err);
@@ -349,10 +389,9 @@ fl_code fl_replay_get_vars(fl_run *run, uint32_t node, fl_vars **out, fl_error *
 
 static fl_code load_params(fl_attempt *a, fl_error *err) {
   const fl_replay *r;
-  const fl_past *past = find_source(a->run, a->node, &r);
+  const fl_past *past = find_params(a->run, a->node, &r);
   int64_t params = 0;
-  // With another script they were made to fit it, for the whole run.
-  if (!past || !a->run->replay->same_script) return FL_OK;
+  if (!past) return FL_OK;
   for (size_t i = 0; i < r->input_count && r->inputs[i].epoch <= past->epoch; i++)
     params = r->inputs[i].params;
   if (!params || params == a->run->params->store_id) return FL_OK;
@@ -362,9 +401,8 @@ static fl_code load_params(fl_attempt *a, fl_error *err) {
 fl_code fl_replay_prepare(fl_attempt *a, fl_error *err) {
   const fl_past *past = fl_replay_find(a->run, a->node);
   fl_value *recorded = NULL;
-  if (!past || !past->attempt) return FL_OK;
   fl_code rc = fl_replay_sees_past(a->run) ? load_params(a, err) : FL_OK;
-  if (!rc) rc = fl_store_get_value(a->run->replay->store, past->recorded, &recorded, err);
+  if (!rc && past) rc = fl_store_get_value(a->run->replay->store, past->recorded, &recorded, err);
   if (recorded) fl_recorded_init(&a->recorded, fl_value_to_json(recorded));
   fl_value_unref(recorded);
   return rc;
@@ -374,7 +412,7 @@ fl_code fl_replay_get_input(fl_attempt *a, uint32_t parent, bool *known, fl_valu
                             fl_error *err) {
   const fl_replay *r = NULL;
   const fl_past *mine = fl_replay_sees_past(a->run) ? find_source(a->run, a->node, &r) : NULL;
-  const fl_past *past = mine && mine->seq ? find_in(r, parent) : NULL;
+  const fl_past *past = mine ? find_in(r, parent) : NULL;
   *out = NULL;
   *known = past;
   if (!past) return FL_OK;
@@ -388,7 +426,7 @@ fl_code fl_replay_get_items(fl_attempt *a, bool *known, fl_value ***items, size_
   *items = NULL;
   *count = 0;
   *known = false;
-  if (!fl_replay_sees_past(a->run) || !r->same_script) return FL_OK;
+  if (!fl_replay_sees_past(a->run) || !is_same_script(r)) return FL_OK;
   fl_code rc = FL_OK;
   *items = fl_alloc_zero(r->instance_count + 1, sizeof **items);
   for (size_t i = 0; i < r->instance_count && !rc; i++) {
@@ -417,7 +455,7 @@ fl_code fl_replay_get_child(fl_attempt *a, int64_t *child, fl_value **params, fl
   fl_code rc = fl_store_get_run(a->scheduler->store, past->child_run, &row, err);
   if (rc) return rc;
   *child = past->child_run;
-  if (fl_replay_sees_past(a->run) && a->run->replay->same_script) {
+  if (fl_replay_sees_past(a->run) && is_same_script(a->run->replay)) {
     fl_value_unref(*params);
     *params = NULL;
     rc = fl_store_get_value(a->scheduler->store, row.params, params, err);

@@ -11,7 +11,8 @@ typedef struct fl_past {
                          // last; 0: it had none
   bool succeeded;        // that one did
   uint32_t epoch;        // ... and where it stands
-  int64_t seq, last_seq; // when it was claimed; when anything was last said of the node
+  int64_t seq, last_seq; // when it was claimed, or decided about in its turn (0: that never came);
+                         // when anything was last said of the node
   int64_t vars_in, vars_by, recorded, child_run; // row ids
   bool is_given;          // its result was set by hand, and it never had one of its own
   int64_t given;          // that result
@@ -29,6 +30,9 @@ void fl_replay_free(fl_replay *r); // NULL-safe
 const fl_past *fl_replay_find(const fl_run *run, uint32_t node);
 /// True when nodes see the contexts of then, not what their parents give today.
 bool fl_replay_sees_past(const fl_run *run);
+/// True when the node sees params, or vars, of then: those of today's run do not reach it.
+bool fl_replay_holds_params(const fl_run *run, uint32_t node);
+bool fl_replay_holds_vars(const fl_run *run, uint32_t node);
 /// True when the node was not among those that were selected then.
 bool fl_replay_is_unselected(const fl_run *run, uint32_t node);
 /// The vars that the node saw then; with the contexts of today those of today.

@@ -451,6 +451,29 @@ static fl_code record_changes(fl_restore *r, fl_error *err) {
   return rc;
 }
 
+// A replay's nodes that see the past do not see what is given to its run now: say it.
+static void tell_unreached(const fl_restore *r) {
+  fl_run *run = r->run;
+  json_t *patch = r->spec->patch && run->replay ? fl_value_to_json(r->spec->patch) : NULL;
+  bool params = json_object_size(json_object_get(patch, "params"));
+  bool vars = json_object_size(json_object_get(patch, "vars"));
+  uint32_t held = 0, first = FL_NODE_NONE;
+  json_decref(patch);
+  for (uint32_t i = 0; i < run->graph_count && (params || vars); i++) {
+    bool holds =
+        (params && fl_replay_holds_params(run, i)) || (vars && fl_replay_holds_vars(run, i));
+    if (r->actions[i] == FL_RESUME_RUN && holds && !held++) first = i;
+  }
+  if (!held) return;
+  fl_scheduler_notice(r->scheduler, run,
+                      "the %s that are given now do not reach node '%s'%s: in a replay it sees "
+                      "those of then (with `replay --live` it sees today's)",
+                      params && vars ? "params and vars"
+                      : params       ? "params"
+                                     : "vars",
+                      fl_run_get_name(run, first), held > 1 ? " and others" : "");
+}
+
 fl_code fl_scheduler_resume_run(fl_scheduler *s, const fl_run_row *row, bool owner_is_dead,
                                 const fl_resume_spec *spec, fl_run **out, fl_error *err) {
   fl_restore r;
@@ -478,6 +501,7 @@ fl_code fl_scheduler_resume_run(fl_scheduler *s, const fl_run_row *row, bool own
     return rc;
   }
   fl_scheduler_add_run(s, run);
+  tell_unreached(&r);
   for (uint32_t i = 0; i < r.count; i++)
     if (fl_past_is_live(&r.past[i]) && r.reasons[i] == FL_REASON_RESUME_UNFINISHED)
       fl_plan_restore(run->plan, i,

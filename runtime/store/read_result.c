@@ -48,18 +48,24 @@ static void note_moment(fl_read_results *r, const fl_read_sight *m) {
   r->moments[r->moment_count++] = *m;
 }
 
-/// By node, attempts and decisions in their order.
+/// By node, in their order: attempts, and decisions that were made when the node's turn had come
+/// (runtime/engine/replay.c); of one that was decided before that nobody saw a context.
 static fl_code load_moments(fl_store *s, int64_t run, fl_read_results *r, fl_error *err) {
   sqlite3_stmt *st;
   bool row = false;
-  fl_code code = fl_store_prepare_own(
-      s,
-      "SELECT node,seq AS at,epoch,1,state=2 FROM attempt WHERE run=?1 AND"
-      " coalesce(synthetic,0)=0 UNION ALL"
-      " SELECT node,seq,epoch,0,0 FROM decision WHERE run=?1 AND state<>0 ORDER BY node,at",
-      &st, err);
+  fl_code code =
+      fl_store_prepare_own(s,
+                           "SELECT node,seq AS at,epoch,1,state=2 FROM attempt WHERE run=?1 AND"
+                           " coalesce(synthetic,0)=0 UNION ALL"
+                           " SELECT node,seq,epoch,0,0 FROM decision WHERE run=?1 AND (reason=?2 OR"
+                           " (state=?3 AND reason IN (?4,?5))) ORDER BY node,at",
+                           &st, err);
   if (code) return code;
   sqlite3_bind_int64(st, 1, run);
+  sqlite3_bind_int(st, 2, FL_REASON_WHEN_FALSE);
+  sqlite3_bind_int(st, 3, FL_NODE_FAILED);
+  sqlite3_bind_int(st, 4, FL_REASON_MERGE_CONFLICT);
+  sqlite3_bind_int(st, 5, FL_REASON_NOT_RETRYABLE);
   while (!(code = fl_store_read(s, st, &row, err)) && row)
     note_moment(r, &(fl_read_sight){.node = (uint32_t)sqlite3_column_int64(st, 0),
                                     .seq = sqlite3_column_int64(st, 1),

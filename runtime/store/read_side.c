@@ -64,25 +64,42 @@ const fl_read_node *fl_read_side_find(const fl_read_side *side, const char *name
 
 // -------------------------------------------------------------------------------- inputs
 
+/// Where the node `name` had its context; an item that had none, that of its map. False: it saw
+/// none.
+static bool find_sight(const fl_read_side *side, const char *name, const char *map,
+                       fl_read_source *found) {
+  const char *names[] = {name, map};
+  for (int i = 0; i < 2; i++) {
+    const fl_read_node *node = names[i] ? fl_read_side_find(side, names[i]) : NULL;
+    const fl_read_sight *m = node ? fl_read_results_get_sight(&side->results, node->node) : NULL;
+    if (m) return *found = (fl_read_source){side, node, m->seq, m->epoch}, true;
+  }
+  return false;
+}
+
+/// Goes back to where the context came from; `same_script`: no further than to runs of that script.
+static fl_read_source find_source(const fl_read_side *side, const fl_read_node *node, int64_t seq,
+                                  uint32_t epoch, bool same_script) {
+  fl_read_source found = {side, node, seq, epoch};
+  const char *map = node->map_node < side->nodes.declared
+                        ? fl_read_side_get_name(side, &side->nodes.nodes[node->map_node])
+                        : NULL;
+  const fl_read_side *then = seq ? side->then : NULL;
+  while (then && (!same_script || then->run.script == side->run.script) &&
+         find_sight(then, fl_read_side_get_name(side, node), map, &found))
+    then = then->then;
+  return found;
+}
+
 fl_read_source fl_read_side_get_source(const fl_read_side *side, const fl_read_node *node,
                                        int64_t seq, uint32_t epoch) {
-  fl_read_source found = {side, node, seq, epoch};
-  while (seq && found.side->then) {
-    const fl_read_side *then = found.side->then;
-    const fl_read_node *twin = fl_read_side_find(then, fl_read_side_get_name(side, node));
-    const fl_read_sight *m = twin ? fl_read_results_get_sight(&then->results, twin->node) : NULL;
-    if (!m) break;
-    found = (fl_read_source){then, twin, m->seq, m->epoch};
-  }
-  return found;
+  return find_source(side, node, seq, epoch, false);
 }
 
 int64_t fl_read_side_get_params(const fl_read_side *side, const fl_read_node *node, int64_t seq,
                                 uint32_t epoch) {
-  fl_read_source source = fl_read_side_get_source(side, node, seq, epoch);
   // With another script the params were made to fit it, for the whole run.
-  if (source.side->run.script != side->run.script)
-    source = (fl_read_source){side, node, seq, epoch};
+  fl_read_source source = find_source(side, node, seq, epoch, true);
   const fl_input_row *input = fl_read_results_get_input(&source.side->results, source.epoch);
   return input ? input->params : source.side->run.params;
 }

@@ -115,6 +115,24 @@ static void the_attempt_that_succeeded_counts(void **state) {
   fake_close(&f);
 }
 
+static void a_node_that_never_ran_sees_today(void **state) {
+  (void)state;
+  fake_engine f;
+  fake_open(&f, 2, "a b:a c:b", process);
+  fake_run(&f);
+  for (int i = 0; i < 2; i++) fake_end(&f, "a", FL_ATTEMPT_FAILED);
+  replay(&f, false);
+  end_with(&f, "a", "1", "{\"k\":1}", NULL);
+  assert_sees(&f, "b", "{\"a\":1}", "{\"k\":1}");
+  end_with(&f, "b", "2", NULL, NULL);
+  end_with(&f, "c", "3", NULL, NULL);
+  // It has a context since: a repeat of that repeat sees what it saw there.
+  replay(&f, false);
+  end_with(&f, "a", "9", "{\"k\":9}", NULL);
+  assert_sees(&f, "b", "{\"a\":1}", "{\"k\":1}");
+  fake_close(&f);
+}
+
 static void what_was_done_by_hand_is_done_again(void **state) {
   (void)state;
   fake_engine f;
@@ -200,6 +218,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(nodes_see_what_they_saw),
       cmocka_unit_test(the_attempt_that_succeeded_counts),
+      cmocka_unit_test(a_node_that_never_ran_sees_today),
       cmocka_unit_test(what_was_done_by_hand_is_done_again),
       cmocka_unit_test(a_run_that_is_gone_cannot_be_repeated),
       cmocka_unit_test(a_resume_goes_on_as_a_replay),

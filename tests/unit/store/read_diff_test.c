@@ -104,6 +104,33 @@ static void a_replay_is_held_against_its_original(void **state) {
   remove_dir(dir);
 }
 
+static void a_node_that_never_ran_then_saw_today(void **state) {
+  char *dir = make_dir();
+  fl_run_row a, b;
+  fl_buf out;
+  (void)state;
+  fl_store *s = open_store(dir);
+  add_run(s, "r1", &a);
+  add_ended(s, &a, 0, 1, 1, FL_ATTEMPT_FAILED, NULL);
+  decide(s, &a, 1, 3, FL_NODE_UPSTREAM_FAILED, FL_REASON_UPSTREAM_FAILED, "extract");
+  b = a;
+  snprintf(b.id, sizeof b.id, "r2");
+  b.replay_of = a.row;
+  b.params = put_text(s, "{\"k\":3}");
+  ok(fl_store_add_run(s, &b, T0, &err));
+  add_ended(s, &b, 0, 1, 1, FL_ATTEMPT_SUCCEEDED, "9");
+  add_ended(s, &b, 1, 1, 3, FL_ATTEMPT_SUCCEEDED, "2");
+  fl_buf_init(&out, 1 << 20);
+  ok(fl_read_store_context(s, &b, "clean", 0, &out, &err));
+  json_t *json = parse(&out);
+  assert_member(json, "inputs", "{\"extract\":9}");
+  assert_member(json, "params", "{\"k\":3}");
+  json_decref(json);
+  fl_buf_deinit(&out);
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
 static void what_was_taken_back_is_no_input(void **state) {
   char *dir = make_dir();
   fl_run_row run;
@@ -288,6 +315,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(nodes_are_matched_by_name),
       cmocka_unit_test(a_replay_is_held_against_its_original),
+      cmocka_unit_test(a_node_that_never_ran_then_saw_today),
       cmocka_unit_test(what_was_taken_back_is_no_input),
       cmocka_unit_test(blame_follows_a_var_in_order),
       cmocka_unit_test(why_names_the_parts_that_changed),
