@@ -15,6 +15,18 @@ static size_t kind_at(const fl_recorded *r, size_t i) {
   return find_kind(json_string_value(json_array_get(json_array_get(r->list, i), 0)));
 }
 
+static bool is_mark(const json_t *entry) {
+  const char *name = json_string_value(json_array_get(entry, 0));
+  return name && !strcmp(name, "when");
+}
+
+// How many entries stand up to the mark, with it; 0: there is none.
+static size_t count_marked(const json_t *list) {
+  for (size_t i = 0; i < json_array_size(list); i++)
+    if (is_mark(json_array_get(list, i))) return i + 1;
+  return 0;
+}
+
 void fl_recorded_init(fl_recorded *r, json_t *list) {
   *r = (fl_recorded){.list = list};
 }
@@ -27,13 +39,25 @@ void fl_recorded_deinit(fl_recorded *r) {
 bool fl_recorded_take(fl_recorded *r, const char *kind_name, fl_buf *out) {
   size_t kind = find_kind(kind_name), count = json_array_size(r->list);
   if (kind == FL_RECORDED_KINDS) return false;
-  while (r->at[kind] < count) {
+  while (r->at[kind] < count && !is_mark(json_array_get(r->list, r->at[kind]))) {
     size_t i = r->at[kind]++;
     if (kind_at(r, i) != kind) continue;
     fl_json_write(out, json_array_get(json_array_get(r->list, i), 1));
     return true;
   }
   return false;
+}
+
+void fl_recorded_pass_mark(fl_recorded *r) {
+  size_t marked = count_marked(r->list);
+  for (size_t kind = 0; marked && kind < FL_RECORDED_KINDS; kind++) r->at[kind] = marked;
+}
+
+json_t *fl_recorded_prepend(json_t *list, const json_t *other) {
+  size_t marked = count_marked(other);
+  if (!list) list = json_array();
+  for (size_t i = 0; i < marked; i++) json_array_insert(list, i, json_array_get(other, i));
+  return list;
 }
 
 fl_value *fl_recorded_get_rest(const fl_recorded *r) {

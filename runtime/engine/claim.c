@@ -209,6 +209,19 @@ void fl_attempt_hand_over(fl_attempt *a) {
     prepare(a);
 }
 
+static void skip_by_when(fl_attempt *a) {
+  fl_buf list;
+  fl_buf_init(&list, FL_VALUE_SIZE_MAX);
+  if (a->record.size) {
+    fl_buf_add_char(&list, '[');
+    fl_buf_add(&list, a->record.data, a->record.size);
+    fl_buf_add_char(&list, ']');
+  }
+  bool any = list.size && !list.failed;
+  fl_run_skip_by_when(a->run, a->node, any ? fl_buf_cstr(&list) : NULL);
+  fl_buf_deinit(&list);
+}
+
 static bool wanted(fl_attempt *a, fl_node_run *n) {
   bool yes = true;
   fl_error err;
@@ -219,13 +232,17 @@ static bool wanted(fl_attempt *a, fl_node_run *n) {
   }
   a->given = past && past->is_given;
   if (a->given) return true;
-  if (!a->options->has_when || n->attempts || a->node >= a->run->graph_count) return true;
+  if (!a->options->has_when || n->attempts || a->node >= a->run->graph_count)
+    return fl_recorded_pass_mark(&a->recorded), true;
   if (a->run->flow->hooks->when(a->run->flow, a, &yes, &err)) {
     fl_run_decide(a->run, a->node, FL_NODE_FAIL, FL_REASON_NOT_RETRYABLE, err.message);
     return false;
   }
-  if (!yes) fl_run_decide(a->run, a->node, FL_NODE_SKIP, FL_REASON_WHEN_FALSE, NULL);
-  return yes;
+  if (!yes) return skip_by_when(a), false;
+  // What the node's own code gets stands behind it, here and in what was recorded then.
+  if (a->record.size) fl_buf_add_str(&a->record, "," FL_RECORDED_MARK);
+  fl_recorded_pass_mark(&a->recorded);
+  return true;
 }
 
 void fl_run_claim(fl_run *run, uint32_t node) {

@@ -108,6 +108,7 @@ static bool see_attempt(void *ud, const fl_attempt_row *row) {
     p->given = row->outputs;
     return true;
   }
+  if (row->number == 1) p->first_recorded = row->recorded;
   if (p->succeeded && !succeeded) return true;
   if (succeeded) p->is_given = false;
   p->attempt = row->number;
@@ -139,6 +140,8 @@ static bool see_decision(void *ud, const fl_decision_row *row) {
   if (!p->attempt && is_seen(row)) {
     p->seq = row->seq;
     p->epoch = row->epoch;
+    free(p->when_recorded);
+    p->when_recorded = row->recorded ? fl_strdup(row->recorded) : NULL;
   }
   if (row->seq < p->last_seq) return true;
   p->last_seq = row->seq;
@@ -199,6 +202,8 @@ void fl_replay_free(fl_replay *r) {
   fl_replay_free(r->before);
   for (int i = 0; i < VARS_SLOTS; i++) fl_vars_unref(r->slots[i].vars);
   fl_run_row_deinit(&r->then);
+  for (uint32_t i = 0; i < r->node_count; i++) free(r->nodes[i].when_recorded);
+  for (size_t i = 0; i < r->instance_count; i++) free(r->instances[i].when_recorded);
   free(r->nodes);
   free(r->instances);
   free(r->by_number);
@@ -398,13 +403,30 @@ static fl_code load_params(fl_attempt *a, fl_error *err) {
   return fl_store_get_value(r->store, params, &a->params, err);
 }
 
+static fl_code load_list(fl_replay *r, int64_t id, json_t **out, fl_error *err) {
+  fl_value *v = NULL;
+  fl_code rc = fl_store_get_value(r->store, id, &v, err);
+  *out = v ? fl_value_to_json(v) : NULL;
+  fl_value_unref(v);
+  return rc;
+}
+
 fl_code fl_replay_prepare(fl_attempt *a, fl_error *err) {
   const fl_past *past = fl_replay_find(a->run, a->node);
-  fl_value *recorded = NULL;
+  json_t *list = NULL, *first = NULL;
   fl_code rc = fl_replay_sees_past(a->run) ? load_params(a, err) : FL_OK;
-  if (!rc && past) rc = fl_store_get_value(a->run->replay->store, past->recorded, &recorded, err);
-  if (recorded) fl_recorded_init(&a->recorded, fl_value_to_json(recorded));
-  fl_value_unref(recorded);
+  if (rc || !past) return rc;
+  rc = load_list(a->run->replay, past->recorded, &list, err);
+  if (!rc && past->first_recorded && past->first_recorded != past->recorded) {
+    rc = load_list(a->run->replay, past->first_recorded, &first, err);
+    list = fl_recorded_prepend(list, first);
+    json_decref(first);
+  }
+  if (!rc && !past->attempt && past->when_recorded) list = json_loads(past->when_recorded, 0, NULL);
+  if (rc)
+    json_decref(list);
+  else
+    fl_recorded_init(&a->recorded, list);
   return rc;
 }
 

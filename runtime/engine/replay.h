@@ -14,6 +14,8 @@ typedef struct fl_past {
   int64_t seq, last_seq; // when it was claimed, or decided about in its turn (0: that never came);
                          // when anything was last said of the node
   int64_t vars_in, vars_by, recorded, child_run; // row ids
+  int64_t first_recorded; // of its first attempt, before which its `when` was asked
+  char *when_recorded;    // it had no attempt: what its `when` got, a JSON list; owned
   bool is_given;          // its result was set by hand, and it never had one of its own
   int64_t given;          // that result
   fl_reason decided;      // by a decision that still holds, 0: none

@@ -135,6 +135,7 @@ static fl_attempt *revive(fl_restore *r, uint32_t node, fl_error *err) {
   a->patched = fl_restore_get_patched(r, p->epoch);
   if (fl_store_get_value(r->scheduler->store, p->vars_in, &map, err) || fl_replay_prepare(a, err))
     return fl_value_unref(map), fl_attempt_free(a), NULL;
+  fl_recorded_pass_mark(&a->recorded); // its `when` was asked before it was claimed
   a->vars_in = fl_vars_new(map ? map : fl_value_empty_map(), fl_value_empty_map());
   if (!fl_run_merge_vars(run, node, true, &merged, &ignored) &&
       (p->unrecorded || fl_value_equal(merged->map, a->vars_in->map))) {

@@ -130,7 +130,7 @@ fl_value *fl_run_get_outputs(fl_run *run, uint32_t node, fl_error *err) {
 // ------------------------------------------------------------------------------------- decisions
 
 static void record_decision(fl_run *run, uint32_t node, fl_node_state state, fl_reason reason,
-                            const char *detail) {
+                            const char *detail, const char *recorded) {
   fl_scheduler *s = run->scheduler;
   fl_error err;
   if (!fl_scheduler_begin(s)) return;
@@ -141,6 +141,7 @@ static void record_decision(fl_run *run, uint32_t node, fl_node_state state, fl_
                          .state = state,
                          .reason = reason,
                          .detail = detail,
+                         .recorded = recorded,
                          .at_ms = fl_now(s)};
   if (fl_store_add_decision(s->store, &row, &err)) fl_scheduler_break(s, &err);
   if (!fl_node_state_is_final(state)) return;
@@ -176,23 +177,13 @@ void fl_run_take_decisions(fl_run *run) {
   fl_decision d;
   while (fl_plan_take_decision(run->plan, &d)) {
     record_decision(run, d.node, d.state, d.reason,
-                    d.cause == FL_NODE_NONE ? NULL : fl_run_get_name(run, d.cause));
+                    d.cause == FL_NODE_NONE ? NULL : fl_run_get_name(run, d.cause), NULL);
     fl_map_decided(run, d.node, d.reason);
   }
 }
 
-void fl_run_decide(fl_run *run, uint32_t node, fl_node_event event, fl_reason reason,
-                   const char *detail) {
-  fl_node_state to = fl_node_state_next(fl_plan_get_state(run->plan, node), event);
-  record_decision(run, node, to, reason, detail);
-  if (to == FL_NODE_FAILED) fl_run_record_breakpoint(run, node, 0);
-  if (to == FL_NODE_FAILED && !run->error && !fl_plan_is_handled(run->plan, node)) {
-    fl_buf text;
-    fl_buf_init(&text, FL_ERROR_TEXT_MAX);
-    fl_buf_addf(&text, "node '%s': %.2000s", fl_run_get_name(run, node),
-                detail ? detail : fl_reason_text(reason));
-    run->error = fl_buf_take(&text);
-  }
+static void apply_decision(fl_run *run, uint32_t node, fl_node_event event, fl_node_state to,
+                           fl_reason reason) {
   fl_plan_apply(run->plan, node, event);
   fl_run_take_decisions(run);
   run->scheduler->fill_wanted = true;
@@ -201,6 +192,26 @@ void fl_run_decide(fl_run *run, uint32_t node, fl_node_event event, fl_reason re
     fl_map_instance_ended(run, node);
   else
     fl_map_decided(run, node, reason);
+}
+
+void fl_run_skip_by_when(fl_run *run, uint32_t node, const char *recorded) {
+  record_decision(run, node, FL_NODE_SKIPPED, FL_REASON_WHEN_FALSE, NULL, recorded);
+  apply_decision(run, node, FL_NODE_SKIP, FL_NODE_SKIPPED, FL_REASON_WHEN_FALSE);
+}
+
+void fl_run_decide(fl_run *run, uint32_t node, fl_node_event event, fl_reason reason,
+                   const char *detail) {
+  fl_node_state to = fl_node_state_next(fl_plan_get_state(run->plan, node), event);
+  record_decision(run, node, to, reason, detail, NULL);
+  if (to == FL_NODE_FAILED) fl_run_record_breakpoint(run, node, 0);
+  if (to == FL_NODE_FAILED && !run->error && !fl_plan_is_handled(run->plan, node)) {
+    fl_buf text;
+    fl_buf_init(&text, FL_ERROR_TEXT_MAX);
+    fl_buf_addf(&text, "node '%s': %.2000s", fl_run_get_name(run, node),
+                detail ? detail : fl_reason_text(reason));
+    run->error = fl_buf_take(&text);
+  }
+  apply_decision(run, node, event, to, reason);
 }
 
 // ------------------------------------------------------------------------------------- beginning
@@ -255,7 +266,7 @@ fl_code fl_scheduler_start_run(fl_scheduler *s, const fl_run_spec *spec, fl_run 
     if (selected || fl_graph_get_options(run->flow->graph, i)->hook) continue;
     fl_plan_ignore(run->plan, i);
     run->nodes[i].vars = fl_vars_ref(run->vars);
-    record_decision(run, i, FL_NODE_SKIPPED, FL_REASON_NOT_SELECTED, NULL);
+    record_decision(run, i, FL_NODE_SKIPPED, FL_REASON_NOT_SELECTED, NULL, NULL);
   }
   run->queued = true;
   fl_scheduler_add_run(s, run);

@@ -204,6 +204,8 @@ void fl_run_set_outputs(fl_run *run, uint32_t node, fl_value *outputs);
 void fl_run_take_decisions(fl_run *run);
 void fl_run_decide(fl_run *run, uint32_t node, fl_node_event event, fl_reason reason,
                    const char *detail);
+/// The `when` of `node` was false; `recorded`: what it got from ctx:now and friends, NULL: nothing.
+void fl_run_skip_by_when(fl_run *run, uint32_t node, const char *recorded);
 /// Records, in the transaction of the end that run->seq counts, that `node` failed for good with
 /// attempt `number` (0: without one), where that stops the run.
 void fl_run_record_breakpoint(fl_run *run, uint32_t node, uint32_t number);

@@ -10,6 +10,10 @@ void fl_store_decision_from(sqlite3_stmt *st, fl_decision_row *row) {
   row->reason = fl_store_enum(sqlite3_column_int(st, 5), FL_REASON_COUNT);
   row->detail = (const char *)sqlite3_column_text(st, 6);
   row->at_ms = sqlite3_column_int64(st, 7);
+  row->recorded = NULL;
+  if (row->reason != FL_REASON_WHEN_FALSE) return;
+  row->recorded = row->detail;
+  row->detail = NULL;
 }
 
 fl_code fl_store_add_decision(fl_store *s, const fl_decision_row *row, fl_error *err) {
@@ -19,15 +23,17 @@ fl_code fl_store_add_decision(fl_store *s, const fl_decision_row *row, fl_error 
                                         " VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
                                         &st, err);
   if (code) return code;
-  size_t size = row->detail ? strnlen(row->detail, FL_ERROR_TEXT_MAX) : 0;
+  bool when = row->reason == FL_REASON_WHEN_FALSE;
+  const char *detail = when ? row->recorded : row->detail;
+  size_t size = detail ? strnlen(detail, when ? FL_VALUE_SIZE_MAX : FL_ERROR_TEXT_MAX) : 0;
   sqlite3_bind_int64(st, 1, row->run);
   sqlite3_bind_int64(st, 2, row->node);
   sqlite3_bind_int64(st, 3, row->seq);
   sqlite3_bind_int64(st, 4, row->epoch);
   sqlite3_bind_int(st, 5, row->state);
   sqlite3_bind_int(st, 6, row->reason);
-  if (row->detail)
-    sqlite3_bind_text(st, 7, row->detail, (int)size, SQLITE_STATIC);
+  if (detail)
+    sqlite3_bind_text(st, 7, detail, (int)size, SQLITE_STATIC);
   else
     sqlite3_bind_null(st, 7);
   sqlite3_bind_int64(st, 8, row->at_ms);

@@ -326,6 +326,9 @@ typedef struct fl_decision_row {
   fl_reason reason;
   const char *detail; // NULL: none; a node's name, an error text
   int64_t at_ms;
+  // What a `when` that was false got from ctx:now and friends, a JSON list; NULL: nothing. It is
+  // kept in the column of `detail`, which such a decision has no other use for.
+  const char *recorded;
 } fl_decision_row;
 FL_MUST fl_code fl_store_add_decision(fl_store *s, const fl_decision_row *row, fl_error *err);
 FL_MUST fl_code fl_store_each_decision(fl_store *s, int64_t run,

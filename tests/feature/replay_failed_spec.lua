@@ -124,3 +124,82 @@ describe("params and vars that a resume gives to a replay", function()
     assert.matches("replay --live", done.out, 1, true)
   end)
 end)
+
+describe("what a when got from ctx:random", function()
+  each_test()
+
+  local body = [[
+    local function draw(ctx)
+      local file = assert(io.open("drawn", "a"))
+      local r = ctx:random(1e9)
+      file:write(r, " ", ctx:uuid(), "\n")
+      file:close()
+      return r
+    end
+  ]]
+
+  local function assert_drawn_alike(count)
+    local lines = support.lines(box:read "drawn")
+    assert.equal(count, #lines)
+    for i = 2, count do assert.equal(lines[1], lines[i]) end
+  end
+
+  it("is what it gets again, though it was false", function()
+    assert.equal(0, run(body .. [[
+      f.a = flow.lua { inline = true, run = function() return 1 end }
+      f.w = flow.shell { after = "a", "echo w", when = function(ctx) return draw(ctx) < 0 end }
+    ]]).code)
+    -- Twice: it is recorded again.
+    for _ = 1, 2 do assert.equal("skipped", replay(0).node.w.status) end
+    assert_drawn_alike(3)
+    replay(0, "--live")
+    assert_drawn_alike(4)
+    -- It is no cause: nobody shows it as one.
+    local told = box:run({ "explain", "last" }).out .. box:run({ "show", "last", "--json" }).out
+      .. box:run({ "breakpoint", "last", "--json" }).out
+    assert.not_matches("random", told, 1, true)
+  end)
+
+  it("is kept through an export and a fork, however long it is", function()
+    assert.equal(1, run(body .. [[
+      f.w = flow.shell { "echo w", when = function(ctx)
+        for _ = 1, 1000 do ctx:random() end
+        return draw(ctx) < 0 end }
+      f.bad = flow.shell { "exit 1" }
+    ]]).code)
+    assert.equal(0, box:run({ "breakpoint", "export", "last", "file" }).code)
+    assert.equal(0, box:run({ "resume", "last", "--as-new", "--skip", "bad" }).code)
+    replay(0)
+    box.state = box.path .. "/other"
+    local done = box:run { "--state", box.state, "resume", "file", "--skip", "bad" }
+    assert.equal(0, done.code, done.out .. done.err)
+    assert.equal(0, box:run({ "--state", box.state, "replay", "last" }).code)
+    assert_drawn_alike(3)
+  end)
+
+  it("is kept apart from what the code of each attempt got", function()
+    assert.equal(0, run(body .. [[
+      f.w = flow.lua { retries = 1, retry_delay = 0,
+        when = function(ctx) return draw(ctx) > 0 end,
+        run = function(ctx)
+          local r = ctx:random(1e9)
+          if ctx.run.attempt == 1 and not require "fs".exists "ok" then error "not yet" end
+          return r end }
+    ]]).code)
+    local first = box:show().node.w
+    assert.equal(2, first.attempts)
+    local again = replay(0).node.w
+    assert.equal(2, again.attempts)
+    assert.equal(first.outputs, again.outputs)
+    box:write("ok", "")
+    again = replay(0).node.w
+    assert.equal(1, again.attempts)
+    assert.equal(first.outputs, again.outputs)
+    -- Now the first attempt is the one whose values are handed out, also to a second one.
+    os.remove(box.path .. "/ok")
+    again = replay(0).node.w
+    assert.equal(2, again.attempts)
+    assert.equal(first.outputs, again.outputs)
+    assert_drawn_alike(4)
+  end)
+end)

@@ -71,10 +71,40 @@ static void the_rest_is_what_was_not_taken(void **state) {
   fl_recorded_deinit(&r);
 }
 
+static void what_stands_before_the_mark_is_handed_out_only_there(void **state) {
+  (void)state;
+  static const char list[] = "[[\"random\",1],[\"now\",2],[\"when\",true],[\"random\",3]]";
+  fl_recorded r;
+  fl_recorded_init(&r, json_loads(list, 0, NULL));
+  assert_string_equal(ask(&r, "rru"), "1 - -"); // the now is not asked for today
+  fl_recorded_pass_mark(&r);
+  assert_string_equal(ask(&r, "nrr"), "- 3 -");
+  assert_null(fl_recorded_get_rest(&r));
+  fl_recorded_deinit(&r);
+  // Without a mark nothing is passed over.
+  r = open_recorded();
+  fl_recorded_pass_mark(&r);
+  assert_string_equal(ask(&r, "n"), "1");
+  fl_recorded_deinit(&r);
+  // A later attempt's list gets the part that the first one's has.
+  json_t *first = json_loads(list, 0, NULL), *plain = json_loads("[[\"random\",7]]", 0, NULL);
+  fl_recorded_init(&r, fl_recorded_prepend(json_incref(plain), first));
+  assert_string_equal(ask(&r, "rr"), "1 -");
+  fl_recorded_pass_mark(&r);
+  assert_string_equal(ask(&r, "rr"), "7 -");
+  fl_recorded_deinit(&r);
+  fl_recorded_init(&r, fl_recorded_prepend(NULL, first));
+  assert_string_equal(ask(&r, "r"), "1");
+  fl_recorded_deinit(&r);
+  json_decref(first);
+  json_decref(plain);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(each_kind_comes_in_its_own_order),
       cmocka_unit_test(the_rest_is_what_was_not_taken),
+      cmocka_unit_test(what_stands_before_the_mark_is_handed_out_only_there),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
