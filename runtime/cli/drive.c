@@ -150,7 +150,8 @@ static int drive(fl_cli_watch *w, fl_engine *engine, const char *command) {
     if (code != FL_OK) {
       if (w->mode == FL_MODE_LIVE) fl_cli_live_write(w, false);
       int exit_code = fl_cli_fail(&err);
-      if (w->recorded || w->resumed) fl_cli_note("resume: %s", command);
+      // A damaged store is no better the next time.
+      if (code != FL_E_CORRUPT && (w->recorded || w->resumed)) fl_cli_note("resume: %s", command);
       return exit_code;
     }
     // A step without an error has committed the run's beginning. Who asked for it is gone only

@@ -358,13 +358,16 @@ void fl_attempt_put_step(fl_attempt *a, const char *name, fl_value *value, void 
 }
 
 fl_code fl_attempt_get_checkpoint(fl_attempt *a, fl_value **out, fl_error *err) {
-  return fl_store_get_checkpoint(a->scheduler->store, a->run->row.row, number_of(a), out, err);
+  fl_scheduler *s = a->scheduler;
+  fl_code rc = fl_store_get_checkpoint(s->store, a->run->row.row, number_of(a), out, err);
+  return fl_scheduler_check_read(s, rc, err);
 }
 
 fl_code fl_attempt_get_step(fl_attempt *a, const char *name, bool *found, fl_value **out,
                             fl_error *err) {
-  return fl_store_get_step(a->scheduler->store, a->run->row.row, number_of(a), name, found, out,
-                           err);
+  fl_scheduler *s = a->scheduler;
+  fl_code rc = fl_store_get_step(s->store, a->run->row.row, number_of(a), name, found, out, err);
+  return fl_scheduler_check_read(s, rc, err);
 }
 
 void fl_attempt_progress(fl_attempt *a, double done, double total, const char *text) {

@@ -51,6 +51,11 @@ struct fl_replay {
 
 // ------------------------------------------------------------------------------------- reading
 
+static fl_code load_value(const fl_replay *r, int64_t id, fl_value **out, fl_error *err) {
+  fl_code rc = fl_store_get_value(r->store, id, out, err);
+  return fl_scheduler_check_read(r->run->scheduler, rc, err);
+}
+
 static void note_number(fl_replay *r, uint32_t number, fl_past *past) {
   if (number >= r->number_count) {
     uint32_t count = number + number / 2 + 64;
@@ -325,8 +330,8 @@ static fl_code load_vars(fl_replay *r, int64_t map, int64_t by, uint32_t node, b
   uint32_t owner = seen && by ? node : FL_NODE_NONE; // whose settings were taken out
   fl_value *m = NULL, *b = NULL;
   if (!slot->vars || slot->map != map || slot->by != by || slot->node != owner) {
-    fl_code rc = fl_store_get_value(r->store, map, &m, err);
-    if (!rc) rc = fl_store_get_value(r->store, by, &b, err);
+    fl_code rc = load_value(r, map, &m, err);
+    if (!rc) rc = load_value(r, by, &b, err);
     if (rc) return fl_value_unref(m), rc;
     if (seen) {
       fl_value *before = setters_before(r->run, node, b);
@@ -400,12 +405,12 @@ static fl_code load_params(fl_attempt *a, fl_error *err) {
   for (size_t i = 0; i < r->input_count && r->inputs[i].epoch <= past->epoch; i++)
     params = r->inputs[i].params;
   if (!params || params == a->run->params->store_id) return FL_OK;
-  return fl_store_get_value(r->store, params, &a->params, err);
+  return load_value(r, params, &a->params, err);
 }
 
 static fl_code load_list(fl_replay *r, int64_t id, json_t **out, fl_error *err) {
   fl_value *v = NULL;
-  fl_code rc = fl_store_get_value(r->store, id, &v, err);
+  fl_code rc = load_value(r, id, &v, err);
   *out = v ? fl_value_to_json(v) : NULL;
   fl_value_unref(v);
   return rc;
@@ -439,7 +444,7 @@ fl_code fl_replay_get_input(fl_attempt *a, uint32_t parent, bool *known, fl_valu
   *known = past;
   if (!past) return FL_OK;
   const past_result *result = result_before(r, past->number, mine->seq);
-  return result ? fl_store_get_value(r->store, result->outputs, out, err) : FL_OK;
+  return result ? load_value(r, result->outputs, out, err) : FL_OK;
 }
 
 fl_code fl_replay_get_items(fl_attempt *a, bool *known, fl_value ***items, size_t *count,
@@ -456,7 +461,7 @@ fl_code fl_replay_get_items(fl_attempt *a, bool *known, fl_value ***items, size_
     if (p->map != a->node || p->omitted) continue;
     *known = true;
     fl_value *item = NULL;
-    rc = fl_store_get_value(r->store, p->item, &item, err);
+    rc = load_value(r, p->item, &item, err);
     (*items)[(*count)++] = item ? item : fl_value_null();
   }
   // Not asked for, and still part of what the list was made from.
@@ -480,7 +485,7 @@ fl_code fl_replay_get_child(fl_attempt *a, int64_t *child, fl_value **params, fl
   if (fl_replay_sees_past(a->run) && is_same_script(a->run->replay)) {
     fl_value_unref(*params);
     *params = NULL;
-    rc = fl_store_get_value(a->scheduler->store, row.params, params, err);
+    rc = load_value(a->run->replay, row.params, params, err);
     if (!rc && !*params) *params = fl_value_empty_map();
   }
   fl_run_row_deinit(&row);
@@ -492,7 +497,7 @@ void fl_replay_give(fl_attempt *a) {
   fl_value *outputs = NULL;
   fl_error err;
   fl_outcome o = {.state = FL_ATTEMPT_SUCCEEDED, .reason = FL_REASON_SYNTHETIC, .exit_code = -1};
-  if (fl_store_get_value(a->scheduler->store, past->given, &outputs, &err)) {
+  if (load_value(a->run->replay, past->given, &outputs, &err)) {
     o.state = FL_ATTEMPT_FAILED;
     o.error = err.message;
     o.no_retry = true;

@@ -159,7 +159,7 @@ static fl_code open_run(fl_restore *r, fl_scheduler *s, const fl_run_row *row,
   if (!rc) rc = fl_replay_open(run, err);
   if (rc) return rc;
   fl_restore_decide(r);
-  rc = fl_restore_find_changed(r, err);
+  rc = r->damage.code ? (*err = r->damage).code : fl_restore_find_changed(r, err);
   if (!rc) rc = restore_vars(r, err);
   return rc ? rc : open_parts(r, err);
 }

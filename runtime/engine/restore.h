@@ -47,6 +47,7 @@ struct fl_restore {
   fl_former former; // the nodes that the run's definition had
   bool lost_live;   // a live attempt is of a node that is gone
   bool was_final;   // the run had ended (else its engine died)
+  fl_error damage;  // what could not be read on the way; code 0: nothing
 };
 
 static inline bool fl_past_is_live(const fl_node_past *p) {

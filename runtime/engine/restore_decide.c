@@ -32,8 +32,8 @@ static bool is_new(fl_restore *r, uint32_t node) {
 
 static bool chose(fl_restore *r, uint32_t branch, const char *name) {
   fl_value *chosen = NULL;
-  fl_error err;
-  if (fl_store_get_value(r->scheduler->store, r->past[branch].outputs, &chosen, &err)) return true;
+  if (fl_store_get_value(r->scheduler->store, r->past[branch].outputs, &chosen, &r->damage))
+    return true;
   json_t *list = chosen ? fl_value_to_json(chosen) : NULL, *item;
   size_t at;
   bool found = !json_is_array(list);

@@ -4,12 +4,11 @@
 static bool see_instance(void *ud, const fl_instance_row *row) {
   fl_restore *r = ud;
   fl_value *item = NULL;
-  fl_error err;
   uint32_t map = fl_run_find_number(r->run, row->map_node);
   bool gone = map == FL_NODE_NONE || map >= r->run->graph_count ||
               fl_graph_get_options(r->run->flow->graph, map)->kind != FL_KIND_MAP;
   if (gone) return true; // a mended script has no such map any more
-  if (fl_store_get_value(r->scheduler->store, row->item, &item, &err)) return false;
+  if (fl_store_get_value(r->scheduler->store, row->item, &item, &r->damage)) return false;
   char name[FL_ID_SIZE_MAX + 32]; // the map may have been renamed
   snprintf(name, sizeof name, "%s[%u]", fl_run_get_name(r->run, map), row->position);
   uint32_t node = fl_run_add_instance(r->run, map, row->position, name, item, FL_NODE_PENDING);
@@ -136,6 +135,7 @@ fl_code fl_restore_read(fl_restore *r, fl_error *err) {
   int64_t row = r->run->row.row;
   fl_code rc = fl_run_match_nodes(r->run, r->spec->renamed, &r->former, err);
   if (!rc) rc = fl_store_each_instance(store, row, see_instance, r, err);
+  if (!rc && r->damage.code) rc = (*err = r->damage).code;
   r->count = fl_plan_get_count(r->run->plan);
   r->past = fl_alloc_zero(r->count + 1, sizeof *r->past);
   r->actions = fl_alloc_zero(r->count + 1, sizeof *r->actions);

@@ -123,8 +123,8 @@ fl_value *fl_run_get_outputs(fl_run *run, uint32_t node, fl_error *err) {
   fl_node_run *n = fl_run_get_node(run, node);
   if (n->outputs || !n->outputs_id) return fl_value_ref(n->outputs);
   fl_value *v = NULL;
-  if (fl_store_get_value(run->scheduler->store, n->outputs_id, &v, err)) return NULL;
-  return v;
+  fl_code rc = fl_store_get_value(run->scheduler->store, n->outputs_id, &v, err);
+  return fl_scheduler_check_read(run->scheduler, rc, err) ? NULL : v;
 }
 
 // ------------------------------------------------------------------------------------- decisions

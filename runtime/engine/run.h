@@ -165,6 +165,9 @@ bool fl_scheduler_begin(fl_scheduler *s);
 bool fl_scheduler_commit(fl_scheduler *s);
 /// Remembers why nothing can be recorded any more. Returns false.
 bool fl_scheduler_break(fl_scheduler *s, const fl_error *err);
+/// Passes on `code` of a read that a node needs: of a damaged store nothing more is believed, and
+/// no node has failed by it.
+fl_code fl_scheduler_check_read(fl_scheduler *s, fl_code code, const fl_error *err);
 void fl_scheduler_add_start(fl_scheduler *s, fl_attempt *a);
 void fl_scheduler_add_ack(fl_scheduler *s, void (*done)(void *ud), void *ud);
 void fl_scheduler_add_due(fl_scheduler *s, fl_due due);

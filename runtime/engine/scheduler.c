@@ -204,6 +204,11 @@ bool fl_scheduler_break(fl_scheduler *s, const fl_error *err) {
   return false;
 }
 
+fl_code fl_scheduler_check_read(fl_scheduler *s, fl_code code, const fl_error *err) {
+  if (code == FL_E_CORRUPT) fl_scheduler_break(s, err);
+  return code;
+}
+
 // Another engine owns the run now: drop what we have of it without writing a word.
 static void abandon(fl_scheduler *s, fl_run *run) {
   run->fenced = run->stopping = true;
