@@ -146,6 +146,8 @@ FL_MUST fl_code fl_read_add_scripts(fl_store *s, int64_t a, int64_t b, bool brie
 // JSON pieces.
 void fl_read_add_time(fl_buf *out, int64_t wall_ms);  // 0: null
 void fl_read_add_text(fl_buf *out, const char *text); // NULL: null
+/// The run's vars with what patches set from then on.
+FL_MUST fl_code fl_read_add_vars(fl_store *s, const fl_run_row *run, fl_buf *out, fl_error *err);
 /// The `run` object of docs/command-line.md.
 FL_MUST fl_code fl_read_add_run(fl_store *s, const fl_run_row *run, fl_buf *out, fl_error *err);
 /// [{"epoch","at","author","reason","patch","digest"}]: what resumes changed, oldest first.

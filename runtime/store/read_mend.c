@@ -43,6 +43,37 @@ fl_code fl_read_add_patches(fl_store *s, const fl_run_row *run, fl_buf *out, fl_
   return code;
 }
 
+static fl_code load_json(fl_store *s, int64_t id, json_t **out, fl_error *err) {
+  fl_buf text;
+  *out = NULL;
+  fl_buf_init(&text, FL_VALUE_SIZE_MAX + 1);
+  fl_code code = fl_store_append_value(s, id, "{}", &text, err);
+  if (!code) code = fl_json_parse(text.data, text.size, out, err);
+  fl_buf_deinit(&text);
+  return code;
+}
+
+fl_code fl_read_add_vars(fl_store *s, const fl_run_row *run, fl_buf *out, fl_error *err) {
+  sqlite3_stmt *st;
+  bool row = false;
+  json_t *vars, *patch;
+  if (run->epoch <= 1) return fl_store_append_value(s, run->vars, "{}", out, err);
+  fl_code code = fl_store_prepare_own(
+      s, "SELECT patch FROM epoch WHERE run=?1 AND patch IS NOT NULL ORDER BY epoch", &st, err);
+  if (code) return code;
+  sqlite3_bind_int64(st, 1, run->row);
+  code = load_json(s, run->vars, &vars, err);
+  while (!code && !(code = fl_store_read(s, st, &row, err)) && row) {
+    code = load_json(s, sqlite3_column_int64(st, 0), &patch, err);
+    json_object_update(vars, json_object_get(patch, "vars"));
+    json_decref(patch);
+  }
+  if (!code) fl_json_write(out, vars);
+  json_decref(vars);
+  sqlite3_finalize(st);
+  return code;
+}
+
 // Of a proposal that began epoch `applied`: did that epoch end at a breakpoint again?
 static const char *outcome_of(const fl_run_row *run, uint32_t applied, bool broke) {
   if (!applied) return NULL;

@@ -83,7 +83,7 @@ fl_code fl_read_add_run(fl_store *s, const fl_run_row *run, fl_buf *out, fl_erro
   fl_buf_add_str(out, ",\"params\":");
   code = fl_store_append_value(s, run->params, "{}", out, err);
   fl_buf_add_str(out, ",\"vars\":");
-  if (!code) code = fl_store_append_value(s, run->vars, "{}", out, err);
+  if (!code) code = fl_read_add_vars(s, run, out, err);
   fl_buf_add_str(out, ",\"replay_of\":");
   fl_read_add_text(out, (const char *)sqlite3_column_text(st, 1));
   fl_buf_add_str(out, ",\"created_at\":");

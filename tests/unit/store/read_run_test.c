@@ -333,8 +333,40 @@ static void what_cannot_be_read_is_an_error(void **state) {
   remove_dir(dir);
 }
 
+static void the_vars_of_a_run_have_what_patches_set(void **state) {
+  char *dir = make_dir();
+  fl_run_row run;
+  fl_buf out;
+  uint32_t number;
+  (void)state;
+  static const char *const patches[] = {"{\"vars\":{\"b\":3,\"c\":4}}", "{\"skip\":[\"load\"]}",
+                                        "{\"vars\":{\"c\":{\"d\":5}}}"};
+  fl_store *s = open_store(dir);
+  add_run(s, "x", &run);
+  snprintf(run.id, sizeof run.id, "r1");
+  run.vars = put_text(s, "{\"a\":1,\"b\":2}");
+  ok(fl_store_add_run(s, &run, T0, &err));
+  for (uint32_t i = 0; i < 3; i++) {
+    ok(fl_store_commit(s, &err));
+    ok(fl_store_take_run(s, run.row, "e", run.epoch, true, true, T0, &number, &err));
+    run.epoch = number;
+    fl_epoch_row epoch = {.epoch = number, .owner = "e", .supervisor = "", .at_ms = T0};
+    epoch.patch = put_text(s, patches[i]);
+    ok(fl_store_put_epoch(s, run.row, &epoch, &err));
+  }
+  fl_buf_init(&out, 1 << 20);
+  ok(fl_read_store_run(s, &run, &out, &err));
+  json_t *json = parse(&out);
+  assert_member(json_object_get(json, "run"), "vars", "{\"a\":1,\"b\":3,\"c\":{\"d\":5}}");
+  json_decref(json);
+  fl_buf_deinit(&out);
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(the_vars_of_a_run_have_what_patches_set),
       cmocka_unit_test(keys_stand_as_the_contract_lists_them),
       cmocka_unit_test(the_state_of_a_node_follows_from_its_history),
       cmocka_unit_test(values_are_embedded),
