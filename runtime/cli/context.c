@@ -84,6 +84,7 @@ static void print_digests(const json_t *digests) {
   print_digest("params", json_object_get(digests, "params"));
   print_digest("vars", json_object_get(digests, "vars"));
   print_digest("item", json_object_get(digests, "item"));
+  print_digest("checkpoint", json_object_get(digests, "restored"));
   json_object_foreach(json_object_get(digests, "inputs"), node, digest) {
     fl_cli_text name = {0};
     fl_cli_text_addf(&name, "inputs.%s", node);
@@ -135,6 +136,7 @@ static void print_context(const char *text) {
   print_section("params", json_object_get(context, "params"));
   print_section("vars it saw", json_object_get(context, "vars"));
   print_section("item", json_object_get(context, "item"));
+  print_section("checkpoint it got back", json_object_get(context, "restored"));
   print_inputs(json_object_get(context, "inputs"));
   print_section("outputs", json_object_get(context, "outputs"));
   print_section("vars it left", json_object_get(context, "vars_out"));

@@ -21,7 +21,8 @@ FL_MUST fl_code fl_read_store_status(fl_store *s, const fl_run_row *run,
                                      bool (*each)(void *ud, const fl_status_entry *entry), void *ud,
                                      fl_error *err);
 /// {"run":ID,"node","attempt","params","vars","inputs","outputs","vars_out","recorded","vars_by",
-/// "item","attempts":[...]}: what an attempt (0: the last) saw and left. FL_E_NOT_FOUND.
+/// "item","checkpoint","restored","digests":{...},"attempts":[...]}: what an attempt (0: the last)
+/// saw and left. FL_E_NOT_FOUND.
 FL_MUST fl_code fl_read_store_context(fl_store *s, const fl_run_row *run, const char *node,
                                       uint32_t attempt, fl_buf *out, fl_error *err);
 /// {"run":ID,"status":..,"nodes":[{"node","status","reason","text","detail","history":[{"at",

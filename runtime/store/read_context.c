@@ -3,7 +3,9 @@
 
 /// The node's newest checkpoint.
 typedef struct saved {
-  uint32_t number; // the attempt that saved it, 0: there is none
+  bool found;
+  uint32_t number; // the attempt that saved it, 0: a patch did
+  uint32_t epoch;  // of that patch, 0: which one is not known
   fl_buf text;
 } saved;
 
@@ -17,6 +19,56 @@ typedef struct context {
   fl_buf *out;
 } context;
 
+/// Whether a patch gave the node this checkpoint: by its name then, which may be another's now.
+static bool gave_checkpoint(const context *c, const fl_buf *patch, bool *named) {
+  json_t *json = NULL;
+  fl_buf text;
+  fl_error err;
+  const char *name = fl_read_side_get_name(&c->side, c->node);
+  if (fl_json_parse(patch->data, patch->size, &json, &err)) return *named = true, false;
+  const json_t *given = json_object_get(json_object_get(json, "checkpoints"), name);
+  *named = given != NULL;
+  fl_buf_init(&text, FL_VALUE_SIZE_MAX + 1);
+  if (given) fl_json_write(&text, given);
+  bool same = given && text.size == c->checkpoint.text.size &&
+              !memcmp(text.data, c->checkpoint.text.data, text.size);
+  fl_buf_deinit(&text);
+  json_decref(json);
+  return same;
+}
+
+/// Of a checkpoint that was given by hand: since which epoch it is there.
+static fl_code find_patch(context *c, fl_error *err) {
+  sqlite3_stmt *st;
+  bool row = false, named = false;
+  fl_buf patch;
+  fl_code code = fl_store_prepare_own(c->store,
+                                      "SELECT epoch,patch FROM epoch WHERE run=?1"
+                                      " AND patch IS NOT NULL ORDER BY epoch DESC",
+                                      &st, err);
+  if (code) return code;
+  sqlite3_bind_int64(st, 1, c->side.run.row);
+  fl_buf_init(&patch, FL_VALUE_SIZE_MAX + 1);
+  while (!named && !(code = fl_store_read(c->store, st, &row, err)) && row) {
+    fl_buf_reset(&patch);
+    code = fl_store_append_value(c->store, sqlite3_column_int64(st, 1), "{}", &patch, err);
+    if (code) break;
+    if (gave_checkpoint(c, &patch, &named))
+      c->checkpoint.epoch = (uint32_t)sqlite3_column_int64(st, 0);
+  }
+  fl_buf_deinit(&patch);
+  sqlite3_finalize(st);
+  return code;
+}
+
+/// Each checkpoint takes the place of the one before, and one that is dropped is gone: what is
+/// there now has been there for every attempt since it was saved. What it replaced is not kept.
+static bool got_back(const context *c, const fl_attempt_row *a) {
+  const saved *k = &c->checkpoint;
+  if (!k->found || a->synthetic) return false;
+  return k->number ? a->number > k->number : k->epoch && a->epoch >= k->epoch;
+}
+
 static fl_code load_checkpoint(context *c, fl_error *err) {
   sqlite3_stmt *st;
   bool row = false;
@@ -29,11 +81,12 @@ static fl_code load_checkpoint(context *c, fl_error *err) {
   sqlite3_bind_int64(st, 2, c->node->node);
   code = fl_store_read(c->store, st, &row, err);
   if (!code && row) {
+    c->checkpoint.found = true;
     c->checkpoint.number = (uint32_t)sqlite3_column_int64(st, 0);
     code = fl_store_append_checkpoint(c->store, st, 1, &c->checkpoint.text, err);
   }
   sqlite3_finalize(st);
-  return code;
+  return !code && row && !c->checkpoint.number ? find_patch(c, err) : code;
 }
 
 // -------------------------------------------------------------------------------- inputs
@@ -81,6 +134,19 @@ static fl_code add_value(fl_store *s, int64_t id, fl_buf *out, fl_error *err) {
 
 // -------------------------------------------------------------------------------- attempts
 
+static void add_checkpoint_digest(const context *c, const char *key, bool shown, fl_buf *out) {
+  uint8_t digest[FL_DIGEST_SIZE];
+  char hex[2 * FL_DIGEST_SIZE + 1];
+  fl_buf_add_str(out, key);
+  if (!shown) {
+    fl_buf_add_str(out, "null");
+    return;
+  }
+  fl_digest(c->checkpoint.text.data, c->checkpoint.text.size, digest);
+  fl_digest_hex(digest, hex);
+  fl_buf_addf(out, "\"sha256:%s\"", hex);
+}
+
 static fl_code add_digests(context *c, const fl_attempt_row *a, fl_buf *out, fl_error *err) {
   const struct {
     const char *key;
@@ -100,16 +166,9 @@ static fl_code add_digests(context *c, const fl_attempt_row *a, fl_buf *out, fl_
   }
   fl_buf_add_str(out, ",\"inputs\":");
   if (!code) code = each_input(c, a, fl_read_add_digest, out, err);
-  fl_buf_add_str(out, ",\"checkpoint\":");
-  if (c->checkpoint.number == a->number) {
-    uint8_t digest[FL_DIGEST_SIZE];
-    char hex[2 * FL_DIGEST_SIZE + 1];
-    fl_digest(c->checkpoint.text.data, c->checkpoint.text.size, digest);
-    fl_digest_hex(digest, hex);
-    fl_buf_addf(out, "\"sha256:%s\"}", hex);
-  } else {
-    fl_buf_add_str(out, "null}");
-  }
+  add_checkpoint_digest(c, ",\"checkpoint\":", c->checkpoint.number == a->number, out);
+  add_checkpoint_digest(c, ",\"restored\":", got_back(c, a), out);
+  fl_buf_add_char(out, '}');
   return code;
 }
 
@@ -174,6 +233,14 @@ static fl_code load_attempts(context *c, uint32_t number, fl_error *err) {
                  c->side.run.id);
 }
 
+static void add_checkpoint(const context *c, const char *key, bool shown) {
+  fl_buf_add_str(c->out, key);
+  if (shown)
+    fl_buf_add(c->out, c->checkpoint.text.data, c->checkpoint.text.size);
+  else
+    fl_buf_add_str(c->out, "null");
+}
+
 static fl_code write_context(context *c, fl_error *err) {
   const fl_attempt_row *a = &c->attempt;
   fl_buf *out = c->out;
@@ -201,11 +268,8 @@ static fl_code write_context(context *c, fl_error *err) {
     fl_buf_add_str(out, left[i].key);
     code = fl_store_append_value(c->store, left[i].id, left[i].otherwise, out, err);
   }
-  fl_buf_add_str(out, ",\"checkpoint\":");
-  if (c->checkpoint.number == a->number)
-    fl_buf_add(out, c->checkpoint.text.data, c->checkpoint.text.size);
-  else
-    fl_buf_add_str(out, "null");
+  add_checkpoint(c, ",\"checkpoint\":", c->checkpoint.number == a->number);
+  add_checkpoint(c, ",\"restored\":", got_back(c, a));
   fl_buf_add_str(out, ",\"digests\":");
   if (!code) code = add_digests(c, a, out, err);
   fl_buf_add_str(out, ",\"attempts\":");

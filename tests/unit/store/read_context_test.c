@@ -75,6 +75,48 @@ static void an_attempt_shows_what_it_saw_at_its_time(void **state) {
   remove_dir(dir);
 }
 
+static void assert_checkpoint(fl_store *s, const fl_run_row *run, uint32_t attempt,
+                              const char *saved, const char *restored) {
+  json_t *json = context(s, run, "clean", attempt);
+  assert_member(json, "checkpoint", saved);
+  assert_member(json, "restored", restored);
+  json_t *digests = json_object_get(json, "digests");
+  assert_int_equal(json_is_null(json_object_get(digests, "restored")), !strcmp(restored, "null"));
+  json_decref(json);
+}
+
+static void a_checkpoint_is_shown_with_the_attempts_that_got_it_back(void **state) {
+  char *dir = make_dir();
+  fl_run_row run;
+  (void)state;
+  fl_store *s = open_store(dir);
+  add_run(s, "r1", &run);
+  fl_value *by_node = fl_value_new("{\"at\":5}", 8), *by_hand = fl_value_new("{\"at\":9}", 8);
+  add_ended(s, &run, 1, 1, 1, FL_ATTEMPT_FAILED, NULL);
+  add_ended(s, &run, 1, 2, 3, FL_ATTEMPT_FAILED, NULL);
+  add_ended(s, &run, 1, 3, 5, FL_ATTEMPT_FAILED, NULL);
+  assert_checkpoint(s, &run, 3, "null", "null");
+  ok(fl_store_put_checkpoint(s, run.row, 1, 2, T0, by_node, &err));
+  // What the second one got back itself is not known any more.
+  assert_checkpoint(s, &run, 1, "null", "null");
+  assert_checkpoint(s, &run, 2, "{\"at\":5}", "null");
+  assert_checkpoint(s, &run, 3, "null", "{\"at\":5}");
+  // Another is given by hand, by a patch that began an epoch.
+  fl_epoch_row epoch = {.epoch = 2, .owner = "e", .supervisor = "", .at_ms = T0};
+  epoch.patch = put_text(s, "{\"checkpoints\":{\"clean\":{\"at\":9}}}");
+  ok(fl_store_put_checkpoint(s, run.row, 1, 0, T0, by_hand, &err));
+  run.epoch = 2;
+  add_ended(s, &run, 1, 4, 7, FL_ATTEMPT_FAILED, NULL);
+  assert_checkpoint(s, &run, 4, "null", "null"); // nobody says when
+  ok(fl_store_put_epoch(s, run.row, &epoch, &err));
+  assert_checkpoint(s, &run, 4, "null", "{\"at\":9}");
+  assert_checkpoint(s, &run, 3, "null", "null");
+  fl_value_unref(by_node);
+  fl_value_unref(by_hand);
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
 static void an_instance_sees_the_inputs_of_its_map(void **state) {
   char *dir = make_dir();
   fl_run_row run;
@@ -255,6 +297,7 @@ static void logs_stand_in_the_order_of_claims(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(an_attempt_shows_what_it_saw_at_its_time),
+      cmocka_unit_test(a_checkpoint_is_shown_with_the_attempts_that_got_it_back),
       cmocka_unit_test(an_instance_sees_the_inputs_of_its_map),
       cmocka_unit_test(a_live_run_says_what_it_waits_for),
       cmocka_unit_test(a_history_is_told_in_order),
