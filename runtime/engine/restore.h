@@ -16,9 +16,10 @@ typedef struct fl_node_past {
   uint32_t lost;    // lost attempts at the end of its history
   int64_t claim_seq, claimed_ms, started_ms;
   int64_t vars_in, vars_out, vars_by, outputs, child_run;
-  uint32_t anew_epoch; // in which it was asked to run again and has not yet, 0: none
-  bool synthetic;      // its last attempt is one by hand
-  int64_t gave;        // outputs of its last success
+  uint32_t anew_epoch;  // in which it was asked to run again and has not yet, 0: none
+  fl_reason queued_for; // why its last attempt is to start, where it has not
+  bool synthetic;       // its last attempt is one by hand
+  int64_t gave;         // outputs of its last success
 } fl_node_past;
 
 typedef struct fl_restore fl_restore;

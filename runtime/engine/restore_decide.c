@@ -225,11 +225,13 @@ void fl_restore_decide(fl_restore *r) {
 // A wish to run again holds until the node has run: the engine may have died in between.
 bool fl_restore_starts_anew(const fl_restore *r, uint32_t node) {
   const fl_node_past *p = &r->past[node];
+  uint32_t since = p->queued_for == FL_REASON_RERUN_ASKED ? p->epoch : p->anew_epoch;
   if (r->reasons[node] == FL_REASON_RERUN_ASKED) return !r->spec->keep_checkpoint;
-  if (r->actions[node] != FL_RESUME_RUN || !p->anew_epoch) return false;
-  for (size_t i = 0; i < r->epoch_count; i++)
-    if (r->epochs[i].epoch == p->anew_epoch) return !r->keeps[i];
-  return true;
+  if (r->actions[node] != FL_RESUME_RUN || !since) return false;
+  bool keeps = false;
+  for (size_t i = 0; i < r->epoch_count && r->epochs[i].epoch <= since; i++)
+    if (r->epochs[i].patch) keeps = r->keeps[i];
+  return !keeps;
 }
 
 // ------------------------------------------------------------------------------------- changes

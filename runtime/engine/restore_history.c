@@ -54,6 +54,7 @@ static bool see_attempt(void *ud, const fl_attempt_row *row) {
                       .outputs = row->outputs,
                       .gave = row->state == FL_ATTEMPT_SUCCEEDED ? row->outputs : p->gave,
                       .synthetic = row->synthetic,
+                      .queued_for = row->state == FL_ATTEMPT_QUEUED ? row->reason : FL_REASON_NONE,
                       .child_run = row->child_run ? row->child_run : p->child_run};
   return true;
 }

@@ -80,7 +80,7 @@ static fl_code restore_node(fl_restore *r, uint32_t node, fl_error *err) {
   fl_node_run *n = &r->run->nodes[node];
   n->attempts = p->number;
   n->lost = p->lost;
-  n->child_run = p->child_run;
+  n->child_run = fl_restore_starts_anew(r, node) ? 0 : p->child_run;
   n->outputs_id = p->outputs;
   n->by_hand = p->synthetic || (p->decided && p->reason == FL_REASON_SKIP_ASKED) ||
                r->reasons[node] == FL_REASON_SKIP_ASKED ||
@@ -93,6 +93,9 @@ static fl_code restore_node(fl_restore *r, uint32_t node, fl_error *err) {
     fl_plan_restore(r->run->plan, node, state);
     return record_pending(r, node, state, err);
   }
+  // A map's start and its list are one commit: one that is queued has not made it yet.
+  n->fit_again = r->reasons[node] == FL_REASON_LIST_AGAIN || p->queued_for == FL_REASON_LIST_AGAIN;
+  n->expand_again = p->queued_for == FL_REASON_RERUN_ASKED;
   if (fl_past_is_live(p) && r->reasons[node] == FL_REASON_RESUME_UNFINISHED)
     return FL_OK; // see recover_live
   n->outputs_id = 0;
@@ -101,8 +104,6 @@ static fl_code restore_node(fl_restore *r, uint32_t node, fl_error *err) {
   if (p->state == FL_NODE_RETRYING) n->next_reason = FL_REASON_RETRY;
   bool rerun = r->reasons[node] == FL_REASON_RERUN_ASKED;
   if (rerun || p->anew_epoch) n->expand_again = true;
-  n->fit_again = r->reasons[node] == FL_REASON_LIST_AGAIN;
-  if (fl_restore_starts_anew(r, node)) n->child_run = 0;
   fl_code rc = rerun && !r->spec->keep_checkpoint ? forget_saved(r, node, err) : FL_OK;
   if (rc || !(rerun ? p->has_attempt : fl_node_state_is_final(p->state))) return rc;
   return record_pending(r, node, FL_NODE_PENDING, err);
@@ -131,7 +132,7 @@ static fl_attempt *revive(fl_restore *r, uint32_t node, fl_error *err) {
   a->told = p->attempt == FL_ATTEMPT_RUNNING;
   a->recorded_row = !p->unrecorded;
   a->reason = fl_run_get_start_reason(run, node);
-  a->child_run = p->child_run;
+  a->child_run = fl_restore_starts_anew(r, node) ? 0 : p->child_run;
   a->patched = fl_restore_get_patched(r, p->epoch);
   if (fl_store_get_value(r->scheduler->store, p->vars_in, &map, err) || fl_replay_prepare(a, err))
     return fl_value_unref(map), fl_attempt_free(a), NULL;

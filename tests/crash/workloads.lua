@@ -4,6 +4,9 @@ local place = require "place"
 local MEND = "resume last --param limit=12 --set colour=blue --output source.wrong=6 --skip never "
   .. "--rerun repeated+"
 
+local WITHIN = "resume last --output go/fetch.n=6 --rerun go/beside "
+  .. "--param 'files=[\"a\",\"b\",\"c\",\"never\",\"e\"]' --succeed 'each[4]=\"by hand\"'"
+
 local workloads = {
   { name = "chain" },
   { name = "fan", jobs = 4 },
@@ -13,6 +16,8 @@ local workloads = {
   -- The same with a run in a store of the first schema, which is brought up to date.
   { name = "upgrade", failed = true, fixture = "store_v1.sql", words = MEND,
     ledger = "L source 1\nP early 1\nP repeated 1\nL after_repeated 1\n" },
+  -- A mend that reaches into a sub-flow and to items of a map, whose list it makes longer.
+  { name = "within", failed = true, words = WITHIN },
   { name = "checkpoint" },
   { name = "call" },
   { name = "mixed" },
