@@ -87,6 +87,9 @@ void fl_task_finish(fl_task *task, const char *outputs_json, const char *error) 
     o.state = FL_ATTEMPT_FAILED;
     o.error = err.message;
   }
+  // Whoever was told to end it has; a type that cannot be told may still be right in the end.
+  const fl_attempt *a = task->attempt;
+  if (a->timing_out || (a->cancelling && task->native->type.cancel)) o.state = FL_ATTEMPT_CANCELLED;
   o.outputs = outputs;
   if (task->log) {
     int disk_errno;

@@ -176,6 +176,7 @@ static void run_job(fl_worker_self *self, fl_worker_job *job) {
     call_host(self, job, &r, &err);
   else
     r.error = err.message, r.no_retry = true;
+  r.asked = fl_slot_is_cancelled(slot, o->generation);
   fl_worker_tell_progress(self, job);
   // What node code left in a buffer must be in the file before anybody is told that the node is
   // done.

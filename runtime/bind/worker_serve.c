@@ -211,6 +211,9 @@ static void handle_result(fl_worker_task *t, const fl_worker_result *r) {
                   .cpu_us = r->cpu_us,
                   .rss_max_bytes = r->rss_max_bytes,
                   .pid = w->pid};
+  // Code that was told to end may have caught that and gone on: what it returns is not the result
+  // of all its work. One that had returned before it could hear of it is done.
+  if (r->asked && t->kill_ns) o.state = FL_ATTEMPT_CANCELLED;
   if (o.state == FL_ATTEMPT_SUCCEEDED && (read_value(r->outputs, r->outputs_size, &outputs, &err) ||
                                           read_value(r->vars, r->vars_size, &vars, &err))) {
     fl_wrap(&err, "outputs");

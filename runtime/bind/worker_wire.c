@@ -6,6 +6,7 @@
 #define ORDER_RECORDED  1u
 #define RESULT_NO_RETRY 1u
 #define RESULT_WORN     2u
+#define RESULT_ASKED    4u
 
 // ------------------------------------------------------------------------------------- lists
 
@@ -131,7 +132,8 @@ void fl_worker_put_result(fl_buf *b, const fl_worker_result *r) {
   fl_wire_put_u32(b, r->slot);
   fl_wire_put_u32(b, r->generation);
   fl_wire_put_u8(b, (uint8_t)r->state);
-  fl_wire_put_u8(b, (uint8_t)((r->no_retry ? RESULT_NO_RETRY : 0) | (r->worn ? RESULT_WORN : 0)));
+  fl_wire_put_u8(b, (uint8_t)((r->no_retry ? RESULT_NO_RETRY : 0) | (r->worn ? RESULT_WORN : 0) |
+                              (r->asked ? RESULT_ASKED : 0)));
   fl_wire_put_i64(b, r->started_ms);
   fl_wire_put_i64(b, r->ended_ms);
   fl_wire_put_i64(b, r->duration_us);
@@ -149,6 +151,7 @@ bool fl_worker_get_result(fl_wire_in *in, fl_worker_result *out) {
   unsigned flags = fl_wire_get_u8(in);
   out->no_retry = flags & RESULT_NO_RETRY;
   out->worn = flags & RESULT_WORN;
+  out->asked = flags & RESULT_ASKED;
   out->started_ms = fl_wire_get_i64(in);
   out->ended_ms = fl_wire_get_i64(in);
   out->duration_us = fl_wire_get_i64(in);

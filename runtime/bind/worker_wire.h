@@ -98,7 +98,8 @@ typedef struct fl_worker_result {
   uint32_t slot, generation;
   fl_attempt_state state; // succeeded, failed or skipped
   bool no_retry;
-  bool worn; // the worker asks to be replaced
+  bool asked; // its end was asked for before its code had returned
+  bool worn;  // the worker asks to be replaced
   int64_t started_ms, ended_ms, duration_us, cpu_us, rss_max_bytes;
   const char *outputs, *vars, *error; // NULL: none
   size_t outputs_size, vars_size;

@@ -412,7 +412,8 @@ typedef struct fl_native_type {
   /// `params_json`: the node's own options; `context_json`: what FLOWLUA_CONTEXT holds. Both
   /// borrowed.
   void (*run)(void *ud, fl_task *task, const char *params_json, const char *context_json);
-  void (*cancel)(void *ud, fl_task *task); // may be NULL; fl_task_finish() must still be called
+  /// May be NULL. fl_task_finish() must still be called; whatever it says, the end was asked for.
+  void (*cancel)(void *ud, fl_task *task);
 } fl_native_type;
 
 /// Must be called before the script that uses it is loaded. Name and functions are copied.

@@ -131,6 +131,39 @@ static void a_host_steps_two_engines_with_a_node_type_in_c(void **state) {
   host_close(&b);
 }
 
+// A type that goes on to its result although it was told to end.
+static void stubborn_cancel(void *ud, fl_task *task) {
+  host *h = ud;
+  h->task = NULL;
+  fl_task_finish(task, "{\"km\":7}", NULL);
+}
+
+static void what_a_node_type_in_c_gives_when_it_was_told_to_end_does_not_count(void **state) {
+  (void)state;
+  host h;
+  char run[32];
+  fl_error err;
+  host_open(&h);
+  fl_native_type type = {.size = sizeof type,
+                         .name = "stubborn",
+                         .ud = &h,
+                         .run = native_run,
+                         .cancel = stubborn_cancel};
+  assert_int_equal(fl_native_type_register(h.engine, &type, &err), FL_OK);
+  start(load(&h, "local flow = require 'flow'\n"
+                 "local f = flow.dag('mixed', {})\n"
+                 "f.drive = flow.stubborn {}\n"
+                 "return f\n"),
+        run);
+  for (int i = 0; i < 20; i++) step(&h);
+  assert_non_null(h.task);
+  assert_int_equal(fl_run_cancel(h.engine, run, false, &err), FL_OK);
+  while (step(&h)) {
+  }
+  assert_string_equal(h.finished, "drive=cancelled ");
+  host_close(&h);
+}
+
 static void closing_an_engine_ends_what_runs_and_a_resume_goes_on(void **state) {
   (void)state;
   host h;
@@ -218,6 +251,7 @@ static void wrong_calls_say_what_is_wrong(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_host_steps_two_engines_with_a_node_type_in_c),
+      cmocka_unit_test(what_a_node_type_in_c_gives_when_it_was_told_to_end_does_not_count),
       cmocka_unit_test(closing_an_engine_ends_what_runs_and_a_resume_goes_on),
       cmocka_unit_test(an_engine_that_opens_late_makes_nothing_before_it_must),
       cmocka_unit_test(wrong_calls_say_what_is_wrong),

@@ -129,6 +129,7 @@ static void a_result_is_read_as_it_was_put(void **state) {
                                .state = FL_ATTEMPT_FAILED,
                                .no_retry = true,
                                .worn = true,
+                               .asked = true,
                                .started_ms = 1000,
                                .ended_ms = 2000,
                                .duration_us = 1000123,
@@ -143,7 +144,7 @@ static void a_result_is_read_as_it_was_put(void **state) {
   fl_wire_in in = result_fields(&frame);
   assert_true(fl_worker_get_result(&in, &got));
   assert_int_equal(got.state, FL_ATTEMPT_FAILED);
-  assert_true(got.no_retry && got.worn);
+  assert_true(got.no_retry && got.worn && got.asked);
   assert_int_equal(got.started_ms, 1000);
   assert_int_equal(got.ended_ms, 2000);
   assert_int_equal(got.duration_us, 1000123);
