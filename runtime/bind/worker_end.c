@@ -118,7 +118,6 @@ static void describe(const fl_worker *w, const fl_child_exit *x, const char *nam
 
 // A task that was running when its worker died.
 static void end_running(fl_worker *w, fl_worker_task *t, const fl_child_exit *x) {
-  fl_attempt *a = t->attempt;
   fl_buf text;
   fl_buf_init(&text, FL_ERROR_TEXT_MAX);
   fl_outcome o = {.state = FL_ATTEMPT_FAILED,
@@ -135,16 +134,11 @@ static void end_running(fl_worker *w, fl_worker_task *t, const fl_child_exit *x)
   if (x->end == FL_CHILD_LOST) {
     o.state = FL_ATTEMPT_LOST;
     fl_buf_add_str(&text, "lost: the supervisor died, and the worker with it");
-  } else if (t->kill_ns && a->timing_out) {
-    char span[32];
-    fl_duration_format(a->timeout_ms, span);
-    o.state = FL_ATTEMPT_TIMED_OUT;
-    fl_buf_addf(&text, "timed out after %s", span);
   } else if (t->kill_ns) {
     o.state = FL_ATTEMPT_CANCELLED;
   } else {
     if (FL_BUG(dead_worker_is_success)) o.state = FL_ATTEMPT_SUCCEEDED;
-    describe(w, x, fl_attempt_get_name(a), &text);
+    describe(w, x, fl_attempt_get_name(t->attempt), &text);
     add_tail(&text, t->tail, t->tail_size);
   }
   if (text.size) o.error = fl_buf_cstr(&text);

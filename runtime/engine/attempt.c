@@ -231,9 +231,21 @@ static fl_node_event event_of(fl_attempt_state state) {
   }
 }
 
+// Whatever code made of its end, the first that is said of it is why it was ended.
+static void time_out(const fl_attempt *a, fl_outcome *o, fl_buf *text) {
+  char span[FL_TIME_TEXT_SIZE];
+  fl_duration_format(a->timeout_ms, span);
+  fl_buf_addf(text, "timed out after %s", span);
+  if (o->error) fl_buf_add_str(text, ": ");
+  if (o->error) fl_buf_add(text, o->error, strnlen(o->error, FL_ERROR_TEXT_MAX));
+  o->error = fl_buf_cstr(text);
+  o->state = FL_BUG(timeout_is_success) ? FL_ATTEMPT_SUCCEEDED : FL_ATTEMPT_TIMED_OUT;
+}
+
 // What an executor reports, made true to what was asked for: an end that was brought about by the
-// timeout is timed_out, one by a cancel is cancelled, whatever the process made of its TERM.
-static void settle_outcome(fl_attempt *a, fl_outcome *o) {
+// timeout is timed_out, one by a cancel is cancelled, whatever the process made of its TERM. An
+// executor that says itself that time was over has said it in the error, too.
+static void settle_outcome(fl_attempt *a, fl_outcome *o, fl_buf *text) {
   int64_t now = fl_now(a->scheduler);
   if (!o->ended_ms) o->ended_ms = now;
   if (!o->started_ms) o->started_ms = a->started_ms ? a->started_ms : a->claimed_ms;
@@ -243,10 +255,10 @@ static void settle_outcome(fl_attempt *a, fl_outcome *o) {
     o->state = FL_ATTEMPT_LOST;
     if (!o->error) o->error = "it was ended by the engine that was here before";
   }
-  if (a->timing_out && o->state != FL_ATTEMPT_SUCCEEDED)
-    o->state = FL_BUG(timeout_is_success) ? FL_ATTEMPT_SUCCEEDED : FL_ATTEMPT_TIMED_OUT;
-  else if (a->cancelling && o->state != FL_ATTEMPT_SUCCEEDED && o->state != FL_ATTEMPT_SKIPPED &&
-           o->state != FL_ATTEMPT_LOST) {
+  bool done = o->state == FL_ATTEMPT_SUCCEEDED || o->state == FL_ATTEMPT_SKIPPED;
+  if (a->timing_out && !done && o->state != FL_ATTEMPT_TIMED_OUT) {
+    time_out(a, o, text);
+  } else if (a->cancelling && !done && !a->timing_out && o->state != FL_ATTEMPT_LOST) {
     o->state = FL_ATTEMPT_CANCELLED;
     o->reason = a->run->interrupted ? FL_REASON_INTERRUPTED
                 : a->run->timed_out ? FL_REASON_RUN_TIMEOUT
@@ -281,17 +293,10 @@ static uint32_t number_of(const fl_attempt *a) {
   return fl_run_get_number(a->run, a->node);
 }
 
-void fl_attempt_end(fl_attempt *a, const fl_outcome *outcome) {
+static void end_settled(fl_attempt *a, fl_outcome o) {
   fl_scheduler *s = a->scheduler;
   fl_run *run = a->run;
-  fl_outcome o = *outcome;
   fl_error err;
-  if (run->fenced || !fl_scheduler_begin(s)) {
-    detach(a);
-    fl_attempt_free(a);
-    return;
-  }
-  settle_outcome(a, &o);
   if (o.state == FL_ATTEMPT_SUCCEEDED && a->options->kind == FL_KIND_BRANCH &&
       fl_branch_check(run, a->node, o.outputs, &err)) {
     o.state = FL_ATTEMPT_FAILED;
@@ -328,6 +333,20 @@ void fl_attempt_end(fl_attempt *a, const fl_outcome *outcome) {
                                    .number = a->number});
   detach(a);
   fl_attempt_free(a);
+}
+
+void fl_attempt_end(fl_attempt *a, const fl_outcome *outcome) {
+  fl_outcome o = *outcome;
+  fl_buf text;
+  if (a->run->fenced || !fl_scheduler_begin(a->scheduler)) {
+    detach(a);
+    fl_attempt_free(a);
+    return;
+  }
+  fl_buf_init(&text, 2 * FL_ERROR_TEXT_MAX);
+  settle_outcome(a, &o, &text);
+  end_settled(a, o);
+  fl_buf_deinit(&text);
 }
 
 // ------------------------------------------------------------------------------------- saving on

@@ -1,5 +1,5 @@
 -- Ends that somebody asked for, by a timeout, a cancel or an interrupt: every kind of node takes
--- them for what they are.
+-- them for what they are, and says so.
 local support = require "tests.feature.support"
 
 local box
@@ -55,8 +55,9 @@ for what, text in pairs(stubborn) do
       assert.equal(1, done.code, done.out .. done.err)
       local shown = box:show()
       assert.equal("failed", shown.node.n.status)
-      assert.equal("timed_out",
-        box:sql_value "select status from v_attempt where status <> 'failed'")
+      local last = box:sql("select status, error from v_attempt where status <> 'failed'")[1]
+      assert.equal("timed_out", last[1])
+      assert.matches("^timed out after 300ms", last[2])
     end)
 
     it("is cancelled by an interrupt, and a resume runs it again", function()
@@ -74,3 +75,47 @@ for what, text in pairs(stubborn) do
     end)
   end)
 end
+
+describe("an attempt that timed out", function()
+  each_test()
+
+  local rows = {
+    ["in ctx:sleep"] = "f.n = flow.lua { %s run = function(ctx) ctx:sleep(20) end }",
+    ["in a step"] = 'f.n = flow.lua { %s run = function(ctx) ctx:step("s", function() '
+      .. "ctx:sleep(20) end) end }",
+    ["in a child"] = 'f.n = flow.lua { %s run = function(ctx) ctx:exec { "sleep", "20" } end }',
+    ["in a loop"] = "f.n = flow.lua { %s run = function() while true do end end }",
+    ["inline"] = "f.n = flow.lua { inline = true, %s run = function(ctx) ctx:sleep(20) end }",
+    ["in an inline child"] = 'f.n = flow.lua { inline = true, %s run = function(ctx) '
+      .. 'ctx:exec { "sleep", "20" } end }',
+    ["in a shell"] = 'f.n = flow.shell { %s "sleep 20" }',
+    ["as a call"] = 'local g = flow.dag("g", {})\ng.x = flow.shell { "sleep 20" }\n'
+      .. "f.n = flow.call { %s flow = g }",
+  }
+  for where, text in pairs(rows) do
+    it(where .. " says so first, in whatever asks", function()
+      for option, pattern in pairs { timeout = "timed out after 300ms",
+        deadline = "timed out after %d+ms" } do
+        local done = box:script(script(text:format(option .. ' = "300ms",')))
+        assert.equal(1, done.code, done.out .. done.err)
+        assert.matches("\n[%d:]+ n failed %S+ ?%S*: " .. pattern, "\n" .. done.out)
+        local shown = box:show()
+        assert.matches("^" .. pattern, shown.node.n.error)
+        assert.matches(pattern, box:run({ "breakpoint", "last" }).out)
+        assert.matches("n .*failed.*: " .. pattern, box:run({ "explain", "last", "n" }).out)
+      end
+    end)
+  end
+
+  it("is what an adviser's rule finds by its error", function()
+    box:script [[
+      local flow = require "flow"
+      local f = flow.dag("f", { on_breakpoint = flow.advise.rules {
+        { error = "timed out", options = { timeout = "1h" } } } })
+      f.n = flow.lua { timeout = "200ms", run = function(ctx) ctx:sleep(20) end }
+      return f
+    ]]
+    local all = support.decode(box:run({ "proposals", "last", "--json" }).out)
+    assert.same({ n = { timeout = "1h" } }, all.proposals[1].patch.options)
+  end)
+end)

@@ -242,6 +242,45 @@ static void an_interrupt_ends_the_run_so_that_it_can_be_resumed(void **state) {
   fake_close(&f);
 }
 
+static void assert_last_attempt(fake_engine *f, fl_attempt_state state, const char *error) {
+  sqlite3_stmt *st;
+  const char *sql = "SELECT state,coalesce(error,'') FROM attempt ORDER BY seq DESC LIMIT 1";
+  assert_int_equal(sqlite3_prepare_v2(fl_store_get_db(f->store), sql, -1, &st, NULL), SQLITE_OK);
+  assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+  assert_int_equal(sqlite3_column_int(st, 0), state);
+  assert_string_equal((const char *)sqlite3_column_text(st, 1), error);
+  sqlite3_finalize(st);
+}
+
+static void an_end_by_the_timeout_says_so_first(void **state) {
+  (void)state;
+  static const struct {
+    fl_attempt_state reported, kept;
+    const char *error, *kept_error;
+  } rows[] = {
+      {FL_ATTEMPT_CANCELLED, FL_ATTEMPT_TIMED_OUT, NULL, "timed out after 300ms"},
+      {FL_ATTEMPT_FAILED, FL_ATTEMPT_TIMED_OUT, "no rows", "timed out after 300ms: no rows"},
+      {FL_ATTEMPT_TIMED_OUT, FL_ATTEMPT_TIMED_OUT, "timed out: x", "timed out: x"},
+      {FL_ATTEMPT_SUCCEEDED, FL_ATTEMPT_SUCCEEDED, NULL, ""}, // was done before it was asked
+      {FL_ATTEMPT_SKIPPED, FL_ATTEMPT_SKIPPED, NULL, ""},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    fake_engine f;
+    fl_node_options o = process;
+    o.timeout_ms = 300;
+    fake_open(&f, 1, "a", o);
+    fake_run(&f);
+    fl_attempt *a = f.live[0];
+    fake_take(&f, a);
+    a->cancelling = a->timing_out = true;
+    fl_attempt_end(
+        a, &(fl_outcome){.state = rows[i].reported, .exit_code = -1, .error = rows[i].error});
+    fake_step(&f);
+    assert_last_attempt(&f, rows[i].kept, rows[i].kept_error);
+    fake_close(&f);
+  }
+}
+
 // What another process reads: how often attempts of the run ended so, and its breakpoints.
 static void see_failures(fake_engine *f, int *failed, int *breakpoints, char *where) {
   fl_store *reader;
@@ -326,6 +365,7 @@ int main(void) {
       cmocka_unit_test(a_claim_without_a_row_counts_as_an_attempt_that_was_lost),
       cmocka_unit_test(an_engine_whose_run_was_taken_over_writes_nothing_more),
       cmocka_unit_test(an_interrupt_ends_the_run_so_that_it_can_be_resumed),
+      cmocka_unit_test(an_end_by_the_timeout_says_so_first),
       cmocka_unit_test(a_failure_for_good_and_its_breakpoint_are_one_commit),
       cmocka_unit_test(a_failure_that_is_allowed_is_no_breakpoint),
   };
