@@ -36,6 +36,10 @@ static fl_code find_sub(void *ud, const fl_run_row *row, const fl_flow *sub, con
   return fl_engine_find_sub(ud, row, sub, out, patch, err);
 }
 
+static fl_code check_proposal(void *ud, const fl_run *run, const fl_value *patch, fl_error *err) {
+  return fl_resume_check_proposal(ud, fl_run_get_id(run), patch->text, err);
+}
+
 static double random_unit(void *ud) {
   uint32_t bits;
   (void)ud;
@@ -146,6 +150,7 @@ static fl_code open_parts(fl_engine *e, fl_error *err) {
                             .recover = recover,
                             .random = random_unit,
                             .find_sub = find_sub,
+                            .check_proposal = check_proposal,
                             .on_event = c->on_event,
                             .event_ud = c->event_ud,
                             .ud = e};

@@ -72,6 +72,9 @@ FL_MUST fl_code fl_owner_fail_busy(fl_engine *e, const fl_run_row *row, fl_error
 /// The same for one that was taken a moment ago: its row is read again.
 FL_MUST fl_code fl_owner_name_busy(fl_engine *e, const char *run_id, fl_error *err);
 // resume.c
+/// See fl_scheduler_config.check_proposal.
+FL_MUST fl_code fl_resume_check_proposal(fl_engine *e, const char *run_id, const char *json,
+                                         fl_error *err);
 /// Resumes the runs whose flows let a proposal be applied by itself.
 FL_MUST fl_code fl_resume_wanted(fl_engine *e, fl_error *err);
 // run.c

@@ -123,6 +123,7 @@ static fl_code fail_part(fl_patching *p, fl_error *err) {
 static fl_code check_state(fl_patching *p, fl_error *err) {
   const fl_run_row *row = &p->row;
   if (row->parent_run) return fail_part(p, err);
+  if (p->purpose == FL_PATCHING_PROPOSAL) return FL_OK;
   if (fl_scheduler_find_run(p->engine->scheduler, row->id) ||
       (!fl_owner_was(p->engine, row->owner) && fl_owner_holds(row)))
     return fl_owner_fail_busy(p->engine, row, err);
@@ -168,17 +169,26 @@ static fl_code build(fl_patching *p, const fl_patch *patch, fl_error *err) {
   return rc;
 }
 
+// A run that the scheduler still has is as the patch finds it.
+static fl_code load_before(fl_patching *p, fl_error *err) {
+  fl_run *run = fl_scheduler_find_run(p->engine->scheduler, p->row.id);
+  if (!run) return fl_engine_load_run(p->engine, &p->row, &p->before_script, &p->before, err);
+  p->before = (fl_flow *)fl_run_get_flow(run);
+  p->before_script = p->before->script;
+  return FL_OK;
+}
+
 fl_code fl_patching_open(fl_patching *p, fl_engine *e, const char *run_id, const fl_patch *given,
-                         bool to_plan, fl_error *err) {
+                         fl_patching_purpose purpose, fl_error *err) {
   fl_patch patch = {0};
   if (given) memcpy(&patch, given, given->size < sizeof patch ? given->size : sizeof patch);
   fl_store *store;
-  *p = (fl_patching){.engine = e, .to_plan = to_plan};
+  *p = (fl_patching){.engine = e, .purpose = purpose};
   fl_code rc = fl_engine_need_store(e, &store, err);
   if (!rc) rc = fl_store_find_run(store, run_id, &p->row, err);
   if (!rc) rc = fl_store_check_run(store, p->row.row, err);
   if (!rc) rc = check_state(p, err);
-  if (!rc) rc = fl_engine_load_run(e, &p->row, &p->before_script, &p->before, err);
+  if (!rc) rc = load_before(p, err);
   if (!rc) rc = build(p, &patch, err);
   if (!rc) rc = check_wanted(p, err);
   if (!rc && (json_object_size(p->json) || patch.author)) {

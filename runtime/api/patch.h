@@ -5,6 +5,12 @@
 
 typedef struct fl_patching fl_patching;
 
+typedef enum fl_patching_purpose {
+  FL_PATCHING_RESUME,
+  FL_PATCHING_PLAN,     // what would be entered is looked at, too
+  FL_PATCHING_PROPOSAL, // would it do? The run has ended just now: the scheduler still has it
+} fl_patching_purpose;
+
 typedef struct fl_item_name {
   uint32_t map, position;
   bool asked; // the patch names it
@@ -13,7 +19,7 @@ typedef struct fl_item_name {
 struct fl_patching {
   fl_engine *engine;
   const fl_patching *caller; // whose sub-flow this is, NULL: none
-  bool to_plan;              // what would be entered is looked at, too
+  fl_patching_purpose purpose;
   fl_run_row row;
   fl_script *before_script, *script; // as it was, as it goes on; the same where nothing changes
   fl_flow *before, *flow;
@@ -38,7 +44,7 @@ struct fl_patching {
 /// Finds the run, says why it cannot be resumed, or loads its script and resolves `given` (NULL:
 /// nothing). Writes nothing. fl_patching_close() in any case.
 FL_MUST fl_code fl_patching_open(fl_patching *p, fl_engine *e, const char *run_id,
-                                 const fl_patch *given, bool to_plan, fl_error *err);
+                                 const fl_patch *given, fl_patching_purpose purpose, fl_error *err);
 void fl_patching_close(fl_patching *p);
 
 // patch_script.c

@@ -59,7 +59,7 @@ static fl_patching *add_part(fl_patching *p, uint32_t node, bool asked) {
   p->part_specs = fl_realloc(p->part_specs, count * sizeof *p->part_specs);
   p->part_specs[p->part_count] = (fl_resume_part){.node = node, .asked = asked};
   fl_patching *part = &p->parts[p->part_count++];
-  *part = (fl_patching){.engine = p->engine, .to_plan = p->to_plan};
+  *part = (fl_patching){.engine = p->engine, .purpose = p->purpose};
   return part;
 }
 
@@ -94,7 +94,7 @@ static bool is_there(const fl_patching *p, uint32_t node) {
 // Whether a sub-flow that nobody named is to be looked at all the same: to tell what would become
 // of it, or because the script that goes on is new to it.
 static bool is_of_interest(const fl_patching *p, const fl_run_row *child) {
-  return p->to_plan || p->spec.before || child->script != p->row.script;
+  return p->purpose == FL_PATCHING_PLAN || p->spec.before || child->script != p->row.script;
 }
 
 typedef struct unnamed {

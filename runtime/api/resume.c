@@ -17,7 +17,7 @@ static fl_code prepare(fl_patching *p, fl_resume_spec *spec, fl_error *err) {
 fl_code fl_run_resume(fl_engine *e, const char *run_id, const fl_patch *patch, fl_error *err) {
   fl_patching p;
   fl_run *run;
-  fl_code rc = fl_patching_open(&p, e, run_id, patch, false, err);
+  fl_code rc = fl_patching_open(&p, e, run_id, patch, FL_PATCHING_RESUME, err);
   if (!rc) rc = prepare(&p, &p.spec, err);
   if (!rc && e->config.durability == FL_DURABILITY_DEFAULT && p.flow->durability)
     fl_store_set_durability(e->store, p.flow->durability);
@@ -27,6 +27,16 @@ fl_code fl_run_resume(fl_engine *e, const char *run_id, const fl_patch *patch, f
   const char *engine = !rc && dead ? strchr(p.row.owner, '#') : NULL;
   if (engine) fl_notify_forget(e->state_dir, engine + 1);
   e->again = true;
+  fl_patching_close(&p);
+  return rc;
+}
+
+fl_code fl_resume_check_proposal(fl_engine *e, const char *run_id, const char *json,
+                                 fl_error *err) {
+  fl_patching p;
+  fl_patch patch = {.size = sizeof patch, .json = json};
+  fl_code rc = fl_patching_open(&p, e, run_id, &patch, FL_PATCHING_PROPOSAL, err);
+  if (!rc) rc = fl_scheduler_check_resume(e->scheduler, &p.row, &p.spec, err);
   fl_patching_close(&p);
   return rc;
 }
@@ -71,7 +81,7 @@ fl_code fl_run_resume_plan(fl_engine *e, const char *run_id, const fl_patch *pat
   fl_patching p;
   planning plan = {.nodes = json_array(), .removed = json_array()};
   *json_out = NULL;
-  fl_code rc = fl_patching_open(&p, e, run_id, patch, true, err);
+  fl_code rc = fl_patching_open(&p, e, run_id, patch, FL_PATCHING_PLAN, err);
   json_t *out = json_object();
   if (!rc) rc = fl_scheduler_plan_resume(e->scheduler, &p.row, &p.spec, add_step, &plan, err);
   json_object_set_new(out, "run", json_string(p.row.id));

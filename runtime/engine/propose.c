@@ -52,6 +52,17 @@ static fl_code keep(fl_run *run, const fl_advice *advice, fl_error *err) {
   return FL_OK;
 }
 
+// What a resume would refuse is told, and not kept: nobody could apply it.
+static bool is_sound(fl_run *run, const fl_advice *advice) {
+  fl_scheduler *s = run->scheduler;
+  fl_error err;
+  if (!s->config.check_proposal) return true;
+  if (!s->config.check_proposal(s->config.ud, run, advice->patch, &err)) return true;
+  fl_scheduler_notice(s, run, "the proposal of %s cannot be applied and is not kept: %s",
+                      advice->origin ? advice->origin : "on_breakpoint", err.message);
+  return false;
+}
+
 void fl_run_propose(fl_run *run) {
   fl_scheduler *s = run->scheduler;
   fl_advice advice = {0};
@@ -63,7 +74,7 @@ void fl_run_propose(fl_run *run) {
   fl_buf_deinit(&info);
   if (rc) { // the adviser's trouble must not be the run's
     fl_scheduler_notice(s, run, "%s", err.message);
-  } else if (advice.patch && keep(run, &advice, &err)) {
+  } else if (advice.patch && is_sound(run, &advice) && keep(run, &advice, &err)) {
     fl_scheduler_break(s, &err);
   }
   fl_value_unref(advice.patch);

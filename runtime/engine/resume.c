@@ -424,6 +424,15 @@ fl_code fl_scheduler_plan_resume(fl_scheduler *s, const fl_run_row *row, const f
   return rc;
 }
 
+fl_code fl_scheduler_check_resume(fl_scheduler *s, const fl_run_row *row,
+                                  const fl_resume_spec *spec, fl_error *err) {
+  fl_restore r;
+  fl_code rc = fl_restore_open(&r, s, row, spec, err);
+  if (!rc) rc = check_patch(&r, row->id, true, err);
+  fl_restore_close(&r);
+  return rc;
+}
+
 // ------------------------------------------------------------------------------------- resuming
 
 static fl_code change_checkpoints(fl_restore *r, fl_error *err) {

@@ -42,6 +42,9 @@ typedef struct fl_scheduler_config {
   /// options, for a new run to keep; NULL: none. May be NULL: always `sub`.
   fl_code (*find_sub)(void *ud, const fl_run_row *row, const fl_flow *sub, const fl_flow **out,
                       fl_value **patch, fl_error *err);
+  /// Whether a resume of `run`, which has failed just now, could go on with this patch; says why
+  /// not. May be NULL: every patch does.
+  fl_code (*check_proposal)(void *ud, const fl_run *run, const fl_value *patch, fl_error *err);
   fl_event_fn on_event;
   void *event_ud;
   void *ud; // of get_supervisor, recover and random
@@ -151,6 +154,10 @@ FL_MUST fl_code fl_scheduler_plan_resume(fl_scheduler *s, const fl_run_row *row,
                                          const fl_resume_spec *spec,
                                          void (*each)(void *ud, const fl_resume_step *step),
                                          void *ud, fl_error *err);
+
+/// Whether fl_scheduler_resume_run() would do it, changing nothing.
+FL_MUST fl_code fl_scheduler_check_resume(fl_scheduler *s, const fl_run_row *row,
+                                          const fl_resume_spec *spec, fl_error *err);
 
 /// Ends a run's attempts (grace by node; `kill`: at once) and cancels the rest. `interrupt`:
 /// because the engine stops, not because somebody does not want the run any more.

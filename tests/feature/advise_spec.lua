@@ -93,6 +93,31 @@ end)
 describe("a proposal", function()
   each_test()
 
+  it("that no resume could do is told, and not kept", function()
+    local rows = {
+      { 'options = { load = { timeout = "zzz" } }',
+        'patch%.options%.load%.timeout: expected .*"zzz"' },
+      { "options = { load = { timeuot = 3 } }", 'load%.timeuot: unknown option; did you mean' },
+      { 'options = { fetch = { after = "load" } }', "cycle" },
+      { 'outputs = { load = { n = 1 } }', "node 'load' has not succeeded" },
+      { 'options = { fetch = { env = { X = "1" } } }',
+        "node 'fetch' has succeeded and its definition" },
+      { 'params = { nope = 1 }', 'unknown param' },
+    }
+    local with = 'local f = flow.dag("f", { on_breakpoint = function() return { %s } end, %s })'
+    for _, row in ipairs(rows) do
+      for _, auto in ipairs { "", 'auto = { fields = { "timeout", "env", "after", "outputs", '
+        .. '"params" }, max = 5 }' } do
+        local done = run(with:format(row[1], auto) .. needy)
+        assert.equal(1, done.code)
+        assert.matches(row[2], done.out .. done.err)
+        assert.not_matches("apply it", done.out .. done.err)
+        assert.not_matches("applying", done.out .. done.err)
+        assert.same({}, proposals())
+      end
+    end
+  end)
+
   local flow = 'local f = flow.dag("f", { on_breakpoint = function(bp) return { options = { load = '
     .. '{ ["env.TRIES"] = tostring(bp.failed.options.env.TRIES + 1) } } } end, %s })' .. needy
 
