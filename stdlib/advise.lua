@@ -75,34 +75,104 @@ local function sorted(t)
   return names
 end
 
+local function is_text(v) return type(v) == "string" and v ~= "" end
+
+local function is_map(v) return type(v) == "table" and v ~= flow.null and #v == 0 end
+
+local function is_boolean(v) return type(v) == "boolean" end
+
+local function is_whole(min, max)
+  return function(v) return type(v) == "number" and v % 1 == 0 and v >= min and v <= max end
+end
+
+-- One, or a list of such.
+local function some(is)
+  return function(v)
+    if type(v) ~= "table" or v == flow.null then return is(v) end
+    for _, one in ipairs(v) do
+      if not is(one) then return false end
+    end
+    return #v > 0
+  end
+end
+
+local ends = { failed = true, timed_out = true, lost = true }
+
+local specs = {
+  node = { "the name of a node, or a list of such", some(is_text) },
+  type = { "a node type, or a list of such", some(is_text) },
+  state = { "failed, timed_out or lost, or a list of such",
+    some(function(v) return ends[v] ~= nil end) },
+  exit_code = { "an exit code, or a list of such", some(is_whole(0, 255)) },
+  signal = { "the number of a signal, or a list of such", some(is_whole(1, 64)) },
+  attempts = { "a positive integer", is_whole(1, 2 ^ 31) },
+  rss_over = { 'a size such as "2G"', flow.size },
+  cpu_over = { 'a duration such as "10m"', flow.duration },
+  error = { "a pattern", is_text },
+  options = { "a map of options", is_map },
+  vars = { "a map of vars", is_map },
+  params = { "a map of params", is_map },
+  skip = { "true or false", is_boolean },
+  drop_checkpoint = { "true or false", is_boolean },
+  rerun = { "the name of a node, or a list of such", some(is_text) },
+  patch = { "a patch, or a function", function(v) return type(v) == "function" or is_map(v) end },
+  when = { "a function", function(v) return type(v) == "function" end },
+  name = { "a text", is_text },
+  reason = { "a text", is_text },
+}
+
+local function describe(v)
+  if type(v) == "string" then return ('"%s"'):format(v) end
+  return (type(v) == "number" or type(v) == "boolean") and tostring(v) or "a " .. type(v)
+end
+
+local function check_key(path, key, v)
+  if not (conditions[key] or actions[key] or others[key]) then
+    error(("%s.%s: unknown key; there are %s, %s, %s"):format(path, key,
+      table.concat(sorted(conditions), ", "), table.concat(sorted(actions), ", "),
+      table.concat(sorted(others), ", ")), 0)
+  end
+  local spec = specs[key]
+  if spec and not spec[2](v) then
+    error(("%s.%s: expected %s, got %s"):format(path, key, spec[1], describe(v)), 0)
+  end
+end
+
 local function check_rule(i, rule)
   local path = ("flow.advise.rules[%d]"):format(i)
-  if type(rule) ~= "table" then error(path .. ": expected a table", 0) end
+  if type(rule) ~= "table" then error(path .. ": expected a table, got " .. describe(rule), 0) end
   local acts = false
   for _, key in ipairs(sorted(rule)) do
     acts = acts or actions[key] or false
-    if not (conditions[key] or actions[key] or others[key]) then
-      error(("%s.%s: unknown key; there are %s, %s, %s"):format(path, key,
-        table.concat(sorted(conditions), ", "), table.concat(sorted(actions), ", "),
-        table.concat(sorted(others), ", ")), 0)
-    end
+    check_key(path, key, rule[key])
   end
   if not acts then
     error(path .. ": does nothing; give it one of " .. table.concat(sorted(actions), ", "), 0)
-  end
-  if rule.rss_over and not flow.size(rule.rss_over) then
-    error(path .. ".rss_over: expected a size such as \"2G\"", 0)
-  end
-  if rule.cpu_over and not flow.duration(rule.cpu_over) then
-    error(path .. ".cpu_over: expected a duration such as \"10m\"", 0)
-  end
-  if rule.attempts and type(rule.attempts) ~= "number" then
-    error(path .. ".attempts: expected a number", 0)
   end
   if rule.error then
     local ok, problem = pcall(require("flow.re").find, "", rule.error)
     if not ok then
       error(path .. ".error: " .. tostring(problem):gsub("^.*re%.find: ", ""), 0)
+    end
+  end
+end
+
+local rules_of = setmetatable({}, { __mode = "k" }) -- adviser -> the rules it was made of
+
+--- What is wrong with an adviser's rules in a flow with these nodes; nil: nothing. The flow asks
+--- when its script is loaded.
+---@param adviser function
+---@param nodes string[]
+---@return string?
+function advise.check(adviser, nodes)
+  local there = {}
+  for _, name in ipairs(nodes) do there[name] = true end
+  for i, rule in ipairs(rules_of[adviser] or {}) do
+    local wanted = type(rule.node) == "table" and rule.node or { rule.node }
+    for _, name in ipairs(wanted) do
+      if not there[name] then
+        return ('flow.advise.rules[%d].node: unknown node "%s"'):format(i, name)
+      end
     end
   end
 end
@@ -178,7 +248,7 @@ function advise.rules(rules)
     local ok, problem = pcall(check_rule, i, rule)
     if not ok then error(problem, 2) end
   end
-  return function(bp)
+  local function adviser(bp)
     for i, rule in ipairs(rules) do
       if matches(rule, bp.failed, bp) then
         local patch = patch_of(rule, bp.failed, bp)
@@ -186,6 +256,8 @@ function advise.rules(rules)
       end
     end
   end
+  rules_of[adviser] = rules
+  return adviser
 end
 
 return advise

@@ -1,5 +1,6 @@
 -- Asks a flow's `on_breakpoint` what it would change, and says whether the flow lets the answer be
 -- applied by itself.
+local auto = require "flow.auto"
 local fault = require "flow.fault"
 local known = require "flow.known"
 local options = require "flow.options"
@@ -90,39 +91,7 @@ function adviser.breakpoint(flow, info)
     failures = info.failed, queue = info.queue }
 end
 
--- ------------------------------------------------------------------------------------ automatic
-
--- Everything that a patch changes, each by the names under which a flow may allow it.
-local function changes_of(given)
-  local list = {}
-  local function add(...) list[#list + 1] = { ... } end
-  for key, v in next, given do
-    if key == "options" then
-      for node, changes in next, v do
-        for option in next, changes do
-          add(option, option:match "^[^.]+", node .. "." .. option)
-        end
-      end
-    elseif key == "vars" or key == "params" then
-      for name in next, v do add(key, key .. "." .. name) end
-    elseif key ~= "reason" then
-      add(key)
-    end
-  end
-  return list
-end
-
-local function is_allowed(given, auto)
-  if not auto then return false end
-  local allowed = {}
-  for _, field in ipairs(auto.fields or {}) do allowed[field] = true end
-  for _, names in ipairs(changes_of(given)) do
-    local yes = false
-    for _, name in ipairs(names) do yes = yes or allowed[name] end
-    if not yes then return false end
-  end
-  return true
-end
+-- ------------------------------------------------------------------------------------ asking
 
 -- As far down as scripts say which flow a call runs; the resume looks at the rest.
 local function check(flow, given, find_flow)
@@ -154,9 +123,9 @@ function adviser.ask(flow, info, find_flow)
   end
   local whole = patch.build(flow, { patch = given }, find_flow)
   check(flow, whole, find_flow)
-  local auto = flow.options.auto
+  local given_auto = flow.options.auto
   return value.encode(whole, "patch"), name or "on_breakpoint", whole.reason,
-    is_allowed(whole, auto) and (auto.max or 1) or 0
+    auto.allows(given_auto, whole) and (given_auto.max or 1) or 0
 end
 
 return adviser

@@ -1,4 +1,5 @@
 -- Checks the nodes of a flow and builds its graph. The first fault in the source is the one told.
+local auto = require "flow.auto"
 local command = require "flow.command"
 local core = require "flow.core.graph"
 local fault = require "flow.fault"
@@ -379,6 +380,14 @@ end
 
 -- ------------------------------------------------------------------------------------ flows
 
+-- What rules say of nodes that are not there; only a script that made some has loaded them.
+local function check_adviser(state)
+  local advise = state.options.on_breakpoint and package.loaded["stdlib.advise"]
+  if not advise then return nil end
+  local problem = advise.check(state.options.on_breakpoint, state.names)
+  return problem and fault.new(state.place, state.key .. ".on_breakpoint", problem)
+end
+
 --- The first fault of a flow, or nil. `complete` false: the script broke off, so that a name that
 --- stands for no node may only not be there yet.
 function build.check(state, complete)
@@ -386,6 +395,8 @@ function build.check(state, complete)
   first = earlier(first, check_nodes(state))
   if complete then
     first = earlier(first, check_edges(state))
+    first = earlier(first, auto.check_fields(state))
+    first = earlier(first, check_adviser(state))
     if not first and #state.nodes == 0 then
       first = fault.new(state.place, state.key, "expected at least one node, got none")
     end

@@ -2,6 +2,7 @@
 --
 -- The object itself stays empty, so that every name is free. Mistakes are kept as faults and told
 -- when the script has been read, so that the first one in the source is the one that is told.
+local auto = require "flow.auto"
 local fault = require "flow.fault"
 local known = require "flow.known"
 local place = require "flow.place"
@@ -106,53 +107,6 @@ local function check_pools(state)
   end
 end
 
--- What a flow may let proposals change by themselves, besides options of its own node types.
-local function auto_fields()
-  local names = { "vars", "params", "skip", "rerun", "succeed", "outputs", "checkpoints", "keep",
-    "keep_checkpoint" }
-  local known_fields = {}
-  for _, list in ipairs { options.node, options.process, options.map } do
-    for _, name in ipairs(list.names) do names[#names + 1] = name end
-  end
-  for _, name in ipairs(names) do known_fields[name] = true end
-  return known_fields, names
-end
-
-local function check_fields(fields, fault_at)
-  local known_fields, names = auto_fields()
-  for i, field in ipairs(fields) do
-    local near = not known_fields[field] and not find(field, ".", 1, true)
-      and suggest.nearest(field, names)
-    if near then
-      fault_at((".fields[%d]"):format(i), ('unknown change; did you mean "%s"?'):format(near))
-    end
-  end
-end
-
--- What may be applied by itself must be said exactly.
-local function check_auto(state)
-  local auto, path = state.options.auto, state.key .. ".auto"
-  local function fault_at(name, text) add_fault(state, state.place, path .. name, text) end
-  for name in next, auto do
-    if name ~= "fields" and name ~= "max" then
-      fault_at("." .. tostring(name), "unknown option"
-        .. suggest.hint(name, { "fields", "max" }))
-    end
-  end
-  local ok, problem = schema.check(schema.spec { "list", of = "string" }, auto.fields)
-  if auto.fields == nil or not ok then
-    fault_at(".fields" .. (problem and problem.path or ""),
-      fault.expected("a list of what may be changed", auto.fields))
-  end
-  if ok then check_fields(auto.fields, fault_at) end
-  if auto.max ~= nil and not schema.check(schema.spec { "integer", min = 1 }, auto.max) then
-    fault_at(".max", fault.expected("a positive integer", auto.max))
-  end
-  if not state.options.on_breakpoint then
-    fault_at("", "allows what `on_breakpoint` proposes, but there is none")
-  end
-end
-
 local function check_defaults(state)
   local defaults = state.options.defaults
   local names = {}
@@ -181,7 +135,11 @@ local function check_values(state)
   local given = state.options
   if given.defaults ~= nil then check_defaults(state) end
   if given.pools ~= nil then check_pools(state) end
-  if given.auto ~= nil then check_auto(state) end
+  if given.auto ~= nil then
+    auto.check(state, function(path, text)
+      add_fault(state, state.place, state.key .. ".auto" .. path, text)
+    end)
+  end
   if given.schedule ~= nil and not schedule.is(given.schedule) then
     add_fault(state, state.place, state.key .. ".schedule",
       fault.expected("flow.cron(...) or flow.every(...)", given.schedule))

@@ -175,7 +175,7 @@ describe("flow.advise.rules", function()
   it("make a patch of the first rule that fits", function()
     local done = run([[
       local f = flow.dag("f", { on_breakpoint = flow.advise.rules {
-        { node = "other", skip = true },
+        { type = "sql", skip = true },
         { exit_code = 9, skip = true },
         { error = "exited with code [0-9]", exit_code = { 7, 8 }, name = "more time",
           options = { timeout = flow.advise.times(2, { max = "4h" }),
@@ -213,6 +213,10 @@ describe("flow.advise.rules", function()
       { "{ { exit_code = 3 } }", "rules%[1%]: does nothing" },
       { '{ { error = "(", skip = true } }', "rules%[1%]%.error: bad pattern" },
       { '{ { rss_over = "much", skip = true } }', "rss_over: expected a size" },
+      { '{ { state = "timedout", skip = true } }', '^flowlua: flow.lua:2: .*rules%[1%]%.state: ' },
+      { "{ { options = 5 } }", "rules%[1%]%.options: expected a map" },
+      { '{ { skip = true }, { node = { "load", "laod" }, skip = true } }',
+        '^flowlua: flow.lua:2: f%.on_breakpoint: .*rules%[2%]%.node: unknown node "laod"' },
     }
     for _, row in ipairs(rows) do
       local line = 'local f = flow.dag("f", { on_breakpoint = flow.advise.rules %s })\n'
@@ -233,7 +237,11 @@ describe("auto", function()
       { 'auto = { fields = { "a" }, max = 0 }, on_breakpoint = print',
         "f%.auto%.max: expected a positive integer, got 0" },
       { 'auto = { fields = { "timeuot" } }, on_breakpoint = print',
-        'f%.auto%.fields%[1%]: unknown change; did you mean "timeout"%?' },
+        'flow.lua:2: f%.auto%.fields%[1%]: unknown change "timeuot"; did you mean "timeout"%?' },
+      { 'auto = { fields = { "vars.x", "load.timeout", "bogus" } }, on_breakpoint = print',
+        'f%.auto%.fields%[3%]: unknown change "bogus"' },
+      { 'auto = { fields = { "laod.timeout" } }, on_breakpoint = print',
+        'f%.auto%.fields%[1%]: unknown change "laod%.timeout"' },
       { 'auto = { feilds = { "a" } }, on_breakpoint = print',
         'f%.auto%.feilds: unknown option; did you mean "fields"%?' },
     }

@@ -91,6 +91,7 @@ function flow.size(value) end
 --- Advisers: what `on_breakpoint` may be. An adviser is a function of a breakpoint (`run`,
 --- `executed`, `failed`, `failures`, `queue`) to a patch, and a name for it.
 ---@class flow.Advise
+---@field check fun(adviser: function, nodes: string[]): string?
 ---@field rules fun(rules: table[]): fun(bp: table): table?, string?
 ---@field times fun(factor: number, options: table?): fun(old: any): number?
 
