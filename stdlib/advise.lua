@@ -177,6 +177,87 @@ function advise.check(adviser, nodes)
   end
 end
 
+-- ------------------------------------------------------------------------------------ patches
+
+local lists = { skip = true, rerun = true, keep = true }
+local deep = { options = true, outputs = true }
+local exclusive = { "skip", "succeed", "rerun", "keep", "outputs" } -- one of them a node
+
+local function as_list(v) return type(v) == "table" and v or { v } end
+
+-- Names where outputs may be given, too.
+local function as_succeed(v)
+  if type(v) ~= "table" or #v == 0 then return v end
+  local map = {}
+  for _, name in ipairs(v) do map[name] = {} end
+  return map
+end
+
+local function add_list(list, more)
+  local there = {}
+  for _, name in ipairs(list) do there[name] = true end
+  for _, name in ipairs(as_list(more)) do
+    if not there[name] then list[#list + 1], there[name] = name, true end
+  end
+  return list
+end
+
+local function add_map(map, more, is_deep)
+  for name, v in next, more do
+    if is_deep and is_map(v) and (map[name] == nil or is_map(map[name])) then
+      map[name] = add_map(map[name] or {}, v)
+    elseif map[name] == nil then
+      map[name] = v
+    end
+  end
+  return map
+end
+
+-- Adds the changes of `more` to `to`, of which nothing is shared; where both say something, `to`
+-- holds. What has not the shape of a patch is passed on for whoever tells of it.
+local function add(to, more)
+  for key, v in next, more do
+    if key == "succeed" then v = as_succeed(v) end
+    if lists[key] then
+      to[key] = add_list(to[key] or {}, v)
+    elseif is_map(v) and (to[key] == nil or is_map(to[key])) then
+      to[key] = add_map(to[key] or {}, v, deep[key])
+    elseif to[key] == nil then
+      to[key] = v
+    end
+  end
+  return to
+end
+
+local function bare(name) return (tostring(name):gsub("%+$", "")) end
+
+-- Which of the exclusive keys names a node.
+local function said_of(patch)
+  local said = {}
+  for _, key in ipairs(exclusive) do
+    for at, v in next, type(patch[key]) == "table" and patch[key] or {} do
+      said[bare(lists[key] and v or at)] = key
+    end
+  end
+  return said
+end
+
+-- Of one failure, what does not contradict what was said of the same nodes for an earlier one.
+local function without(patch, said)
+  for _, key in ipairs(exclusive) do
+    local given = patch[key]
+    if type(given) == "table" then
+      local rest = {}
+      for at, v in next, given do
+        local other = said[bare(lists[key] and v or at)]
+        if not other or other == key then rest[lists[key] and #rest + 1 or at] = v end
+      end
+      patch[key] = next(rest) ~= nil and rest or nil
+    end
+  end
+  return patch
+end
+
 -- ------------------------------------------------------------------------------------ rules
 
 local function matches(rule, failed, bp)
@@ -206,56 +287,84 @@ local function changed(changes, old)
   return result
 end
 
-local function patch_of(rule, failed, bp)
+local function own_changes(rule, failed, bp)
   local patch = {}
-  if rule.patch then
-    patch = type(rule.patch) == "function" and rule.patch(failed, bp) or rule.patch
-    if type(patch) ~= "table" then return nil end
-  end
-  if rule.options then
-    local options = changed(rule.options, function(name)
-      return old_option(failed.options, name)
-    end)
-    if options then patch.options = { [failed.node] = options } end
-  end
+  local options = rule.options and changed(rule.options, function(name)
+    return old_option(failed.options, name)
+  end)
+  if options then patch.options = { [failed.node] = options } end
   patch.vars = rule.vars and changed(rule.vars, function(name)
     return failed.vars and failed.vars[name]
-  end) or patch.vars
+  end)
   patch.params = rule.params and changed(rule.params, function(name)
     return bp.run.params and bp.run.params[name]
-  end) or patch.params
+  end)
   if rule.skip then patch.skip = { failed.node } end
-  if rule.succeed then patch.succeed = { [failed.node] = rule.succeed } end
-  if rule.rerun then patch.rerun = type(rule.rerun) == "table" and rule.rerun or { rule.rerun } end
+  if rule.succeed then
+    patch.succeed = { [failed.node] = rule.succeed == true and {} or rule.succeed }
+  end
+  if rule.rerun then patch.rerun = as_list(rule.rerun) end
   if rule.drop_checkpoint then patch.checkpoints = { [failed.node] = flow.null } end
-  if next(patch) == nil then return nil end
-  patch.reason = rule.reason
   return patch
 end
 
---- An adviser from a list of rules: the first that matches the failed node makes the patch.
+-- What the rule makes of a failure that it fits; nil: nothing.
+local function patch_of(rule, failed, bp)
+  local patch = add({}, own_changes(rule, failed, bp))
+  local given = rule.patch
+  if type(given) == "function" then given = given(failed, bp) end
+  if given ~= nil and given ~= false then
+    if not is_map(given) then
+      error("a rule's patch: expected a map of changes, got " .. describe(given), 0)
+    end
+    add(patch, given)
+  end
+  local reason = rule.reason or patch.reason
+  patch.reason = nil
+  if next(patch) ~= nil then return patch, reason end
+end
+
+local function first_that_fits(rules, failed, bp)
+  for i, rule in ipairs(rules) do
+    if matches(rule, failed, bp) then
+      local patch, reason = patch_of(rule, failed, bp)
+      if patch then return patch, rule.name or ("rule %d"):format(i), reason end
+    end
+  end
+end
+
+local function ask(rules, bp)
+  local whole, names, reasons = {}, {}, {}
+  for _, failed in ipairs(bp.failures) do
+    local patch, name, reason = first_that_fits(rules, failed, bp)
+    if patch and next(without(patch, said_of(whole))) ~= nil then
+      add(whole, patch)
+      add_list(names, name)
+      if reason then add_list(reasons, reason) end
+    end
+  end
+  if next(whole) == nil then return nil end
+  if #reasons > 0 then whole.reason = table.concat(reasons, "; ") end
+  return whole, table.concat(names, ", ")
+end
+
+--- An adviser from a list of rules: for each node that failed, in the order of their failures, the
+--- first that fits it; what they change is one patch.
 ---
 --- Conditions: `error` (a PCRE2 pattern), `exit_code`, `signal`, `state`, `node`, `type` (a value
 --- or a list), `attempts` (at least), `rss_over`, `cpu_over`, `when` (a function of failed, bp).
 --- Changes: `options`, `vars`, `params` (a value, or a function of the old one such as
---- flow.advise.times), `skip`, `succeed`, `rerun`, `drop_checkpoint`, `patch` (a patch, or a
---- function of failed, bp). `name` and `reason` are shown with the proposal.
+--- flow.advise.times), `skip`, `succeed` (true, or its outputs), `rerun`, `drop_checkpoint`,
+--- `patch` (a patch, or a function of failed, bp). `name` and `reason` are shown with the proposal.
 ---@param rules table[]
----@return fun(bp: table): table?, string? patch, name of the rule
+---@return fun(bp: table): table?, string? patch, names of the rules
 function advise.rules(rules)
   if type(rules) ~= "table" then error("flow.advise.rules: expected a list of rules", 2) end
   for i, rule in ipairs(rules) do
     local ok, problem = pcall(check_rule, i, rule)
     if not ok then error(problem, 2) end
   end
-  local function adviser(bp)
-    for i, rule in ipairs(rules) do
-      if matches(rule, bp.failed, bp) then
-        local patch = patch_of(rule, bp.failed, bp)
-        if patch then return patch, rule.name or ("rule %d"):format(i) end
-      end
-    end
-  end
+  local function adviser(bp) return ask(rules, bp) end
   rules_of[adviser] = rules
   return adviser
 end

@@ -63,7 +63,9 @@ local function failed_of(flow, entry, info)
   local name = entry.node:gsub("%[%d+%]$", "") -- an item: the map's options
   local index = flow.graph:find(name)
   return {
-    node = name, name = entry.node, type = info.type, error = null_to_nil(entry.error),
+    node = name, name = entry.node, attempt = null_to_nil(entry.attempt), at = entry.at,
+    reason = null_to_nil(entry.reason), text = null_to_nil(entry.text), type = info.type,
+    error = null_to_nil(entry.error),
     exit_code = null_to_nil(entry.exit_code), signal = null_to_nil(entry.signal),
     state = null_to_nil(last.status) or "failed", attempts = #attempts,
     resources = { cpu_ms = null_to_nil(resources.cpu_ms) or 0,
@@ -73,22 +75,23 @@ local function failed_of(flow, entry, info)
   }
 end
 
---- What an adviser is given: the run, `executed` (what is known of all nodes but the failed one),
---- and `failed` (the first that failed, with its options).
+--- What an adviser is given: the run, `failures` (what failed, each with its options, in the order
+--- of the failures), `failed` (the first of them), and `executed` (what is known of all nodes but
+--- that one).
 ---@param flow table compiled
 ---@param info table what `flowlua breakpoint RUN --json` gives
 function adviser.breakpoint(flow, info)
-  local entry = info.failed[1]
-  local executed, about = {}, {}
+  local first = info.failed[1].node
+  local executed, about, failures = {}, {}, {}
   for _, node in ipairs(info.nodes) do
-    if node.name == entry.node then
-      about = node
-    else
-      executed[#executed + 1] = node
-    end
+    about[node.name] = node
+    if node.name ~= first then executed[#executed + 1] = node end
   end
-  return { run = info.run, executed = executed, failed = failed_of(flow, entry, about),
-    failures = info.failed, queue = info.queue }
+  for i, entry in ipairs(info.failed) do
+    failures[i] = failed_of(flow, entry, about[entry.node] or {})
+  end
+  return { run = info.run, executed = executed, failed = failures[1], failures = failures,
+    queue = info.queue }
 end
 
 -- ------------------------------------------------------------------------------------ asking
@@ -103,6 +106,17 @@ local function check(flow, given, find_flow)
   end
 end
 
+-- Nothing that a resume without it would not do, too.
+local function is_empty(given)
+  for key, v in next, given do
+    if type(v) ~= "table" and key ~= "reason" then return false end
+    for _, inner in next, type(v) == "table" and v or {} do
+      if key ~= "options" and key ~= "outputs" or next(inner) ~= nil then return false end
+    end
+  end
+  return true
+end
+
 --- What the flow's adviser makes of a breakpoint. Raises a string when it fails or what it gives is
 --- no patch of the flow.
 ---@return string? patch JSON, nil: it has nothing to propose
@@ -110,6 +124,7 @@ end
 ---@return string? reason
 ---@return integer? automatic how many proposals of a run may be applied by themselves, 0: not this
 function adviser.ask(flow, info, find_flow)
+  if not info.failed[1] then return nil end -- only the run's timeout was over
   local ok, given, name = patch.limited("on_breakpoint", flow.options.on_breakpoint,
     adviser.breakpoint(flow, info))
   if not ok then error(given, 0) end
@@ -122,6 +137,7 @@ function adviser.ask(flow, info, find_flow)
     error("on_breakpoint: " .. fault.expected("a name as second result", name), 0)
   end
   local whole = patch.build(flow, { patch = given }, find_flow)
+  if is_empty(whole) then return nil end
   check(flow, whole, find_flow)
   local given_auto = flow.options.auto
   return value.encode(whole, "patch"), name or "on_breakpoint", whole.reason,

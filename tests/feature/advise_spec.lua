@@ -65,10 +65,44 @@ describe("on_breakpoint", function()
   end)
 
   it("may have nothing to say", function()
-    local done = run('local f = flow.dag("f", { on_breakpoint = function() end })' .. needy)
+    for _, nothing in ipairs { "nil", "{}", '{ reason = "none" }',
+      "{ options = { load = {} } }" } do
+      local done = run(('local f = flow.dag("f", { on_breakpoint = function() return %s end })')
+        :format(nothing) .. needy)
+      assert.equal(1, done.code)
+      assert.not_matches("proposal", done.out .. done.err)
+      assert.same({}, proposals())
+      assert.matches("has no proposals", box:run({ "proposals" }).out)
+    end
+  end)
+
+  it("is not asked about a run that only its own timeout ended", function()
+    local done = run([[
+      local f = flow.dag("f", { timeout = "200ms", on_breakpoint = function() error "asked" end })
+      f.a = flow.shell { "sleep 20" }
+    ]])
     assert.equal(1, done.code)
-    assert.same({}, proposals())
-    assert.matches("has no proposals", box:run({ "proposals" }).out)
+    assert.not_matches("notice", done.out .. done.err)
+  end)
+
+  it("sees all that failed, in the order of the failures", function()
+    local done = run([[
+      local f = flow.dag("f", { on_breakpoint = function(bp)
+        local list = {}
+        for _, one in ipairs(bp.failures) do
+          list[#list + 1] = ("%s %s %d %s"):format(one.name, one.node, one.exit_code or 0,
+            tostring(one.options.retries))
+        end
+        assert(bp.failed == bp.failures[1])
+        return { vars = { seen = table.concat(list, ", ") } }
+      end })
+      f.slow = flow.shell { "sleep 0.5; exit 2", retries = 0 }
+      f.each = flow.map { over = { 1, 2 }, node = flow.shell {
+        'test {{item}} = 1 || { sleep 0.2; exit 3; }' } }
+    ]], "--jobs", "4")
+    assert.equal(1, done.code, done.out .. done.err)
+    assert.equal("each[2] each 3 0, each each 0 0, slow slow 2 0",
+      proposals()[1].patch.vars.seen)
   end)
 
   it("cannot harm the run by failing, or by nonsense", function()
