@@ -42,6 +42,10 @@ static fl_code put_proposal(fl_patching *p, json_t *request, uint32_t number, fl
   fl_value *v = NULL;
   if (!number) return FL_OK;
   fl_code rc = fl_store_get_proposal(p->engine->store, p->row.row, number, &row, err);
+  if (!rc && row.applied_epoch)
+    rc = fl_fail(err, FL_E_STATE,
+                 "proposal %u of run %s was applied already, by resume %u: what it changed holds",
+                 number, p->row.id, row.applied_epoch - 1);
   if (!rc) rc = fl_store_get_value(p->engine->store, row.patch, &v, err);
   if (!rc) json_object_set_new(request, "proposal", fl_value_to_json(v));
   fl_value_unref(v);

@@ -83,6 +83,8 @@ void fl_cli_patches_print(const json_t *patches) {
     fl_cli_local_time(fl_cli_time_of(at), local);
     fl_cli_printf("%-9s %s", "mended", local);
     if (author) fl_cli_printf(" by "), fl_cli_print_clean(author, false);
+    json_int_t proposal = json_integer_value(json_object_get(entry, "proposal"));
+    if (proposal) fl_cli_printf(" with proposal %lld", (long long)proposal);
     fl_cli_printf(": ");
     fl_cli_print_clean(*fl_cli_text_cstr(&text) ? fl_cli_text_cstr(&text) : "resumed", false);
     if (reason) fl_cli_printf(" ("), fl_cli_print_clean(reason, false), fl_cli_printf(")");

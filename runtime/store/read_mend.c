@@ -20,7 +20,9 @@ fl_code fl_read_add_patches(fl_store *s, const fl_run_row *run, fl_buf *out, fl_
   size_t count = 0;
   fl_code code =
       fl_store_prepare_own(s,
-                           "SELECT e.epoch,e.at_ms,e.author,e.reason,e.patch,v.digest FROM epoch e"
+                           "SELECT e.epoch,e.at_ms,e.author,e.reason,e.patch,v.digest,"
+                           "(SELECT max(p.number) FROM proposal p WHERE p.run=e.run"
+                           " AND p.applied_epoch=e.epoch) FROM epoch e"
                            " LEFT JOIN value v ON v.id=e.patch WHERE e.run=?1"
                            " AND (e.patch IS NOT NULL OR e.reason IS NOT NULL) ORDER BY e.epoch",
                            &st, err);
@@ -32,6 +34,11 @@ fl_code fl_read_add_patches(fl_store *s, const fl_run_row *run, fl_buf *out, fl_
     fl_read_add_time(out, sqlite3_column_int64(st, 1));
     add_text(out, "author", st, 2);
     add_text(out, "reason", st, 3);
+    fl_buf_add_str(out, ",\"proposal\":");
+    if (sqlite3_column_type(st, 6) == SQLITE_NULL)
+      fl_buf_add_str(out, "null");
+    else
+      fl_json_write_int(out, sqlite3_column_int64(st, 6));
     fl_buf_add_str(out, ",\"patch\":");
     code = fl_store_append_value(s, sqlite3_column_int64(st, 4), "{}", out, err);
     if (code) break;

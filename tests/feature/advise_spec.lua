@@ -59,7 +59,7 @@ describe("on_breakpoint", function()
     assert.equal(0, done.code, done.out .. done.err)
     assert.equal("succeeded", proposals()[1].outcome)
     assert.equal("1", box:sql_value "select count(*) from v_attempt where name = 'fetch'")
-    assert.matches("mended .* by .*: load%.env%.TRIES=5 %(more tries%)",
+    assert.matches("mended .* by .* with proposal 1: load%.env%.TRIES=5 %(more tries%)",
       box:run({ "show", "last" }).out)
     assert.matches("load%.env%.TRIES=5", box:run({ "explain", "last" }).out)
   end)
@@ -193,6 +193,21 @@ describe("a proposal", function()
   it("is not applied by itself where it changes more than the flow allows", function()
     assert.equal(1, run(flow:format('auto = { fields = { "timeout" }, max = 5 }')).code)
     assert.is_false(proposals()[1].automatic)
+  end)
+
+  it("is applied once", function()
+    run('local f = flow.dag("f", { on_breakpoint = function() return { vars = { x = 1 } } end })'
+      .. needy)
+    assert.equal(1, resume("--accept", "1").code)
+    assert.equal("1", box:sql_value "select count(*) from v_epoch where patch is not null")
+    local before = box:sql_value "select count(*) from v_epoch"
+    for _, flag in ipairs { "--plan", "--quiet" } do
+      local done = resume("--accept", "1", flag)
+      assert.equal(2, done.code)
+      assert.matches("proposal 1 of run .* was applied already, by resume 1", done.err)
+    end
+    assert.equal(before, box:sql_value "select count(*) from v_epoch")
+    assert.equal(1, support.decode(box:run({ "show", "last", "--json" }).out).patches[1].proposal)
   end)
 
   it("that is not there is told", function()
