@@ -106,6 +106,18 @@ local function check(flow, given, find_flow)
   end
 end
 
+-- As a patch of the run that calls the flow.
+local function outer(given, within)
+  if within == "" then return given end
+  for _, key in ipairs { "params", "vars" } do
+    if given[key] and next(given[key]) ~= nil then
+      error(("patch.%s: those of a sub-flow come from its call: they cannot be proposed"):format(
+        key), 0)
+    end
+  end
+  return path.within(given, within)
+end
+
 -- Nothing that a resume without it would not do, too.
 local function is_empty(given)
   for key, v in next, given do
@@ -119,11 +131,12 @@ end
 
 --- What the flow's adviser makes of a breakpoint. Raises a string when it fails or what it gives is
 --- no patch of the flow.
+---@param within string what names begin with in the patch: "" or, of a sub-flow, "load/"
 ---@return string? patch JSON, nil: it has nothing to propose
 ---@return string? origin
 ---@return string? reason
 ---@return integer? automatic how many proposals of a run may be applied by themselves, 0: not this
-function adviser.ask(flow, info, find_flow)
+function adviser.ask(flow, info, find_flow, within)
   if not info.failed[1] then return nil end -- only the run's timeout was over
   local ok, given, name = patch.limited("on_breakpoint", flow.options.on_breakpoint,
     adviser.breakpoint(flow, info))
@@ -140,8 +153,8 @@ function adviser.ask(flow, info, find_flow)
   if is_empty(whole) then return nil end
   check(flow, whole, find_flow)
   local given_auto = flow.options.auto
-  return value.encode(whole, "patch"), name or "on_breakpoint", whole.reason,
-    auto.allows(given_auto, whole) and (given_auto.max or 1) or 0
+  return value.encode(outer(whole, within), "patch"), within .. (name or "on_breakpoint"),
+    whole.reason, auto.allows(given_auto, whole) and (given_auto.max or 1) or 0
 end
 
 return adviser

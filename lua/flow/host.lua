@@ -414,10 +414,10 @@ function host.check_patch(flow_index, text, former)
 end
 
 --- What the flow's on_breakpoint proposes, see flow.adviser. Raises a string.
-function host.advise(flow_index, info)
+function host.advise(flow_index, info, within)
   local flow = flows[flow_index]
   local ok, text, origin, reason, automatic = xpcall(adviser.ask, handler, flow, value.decode(info),
-    find_flow)
+    find_flow, within)
   if ok then return text, origin, reason, automatic end
   if type(text) ~= "string" then text = text.trace or text.text end
   error("on_breakpoint: " .. trace.cut(text), 0)

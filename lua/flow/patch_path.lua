@@ -125,4 +125,21 @@ function path.split(given)
   return own
 end
 
+--- The patch of a sub-flow as one of the run that calls it.
+---@param given table of the right shape
+---@param within string what names begin with there: "load/"
+function path.within(given, within)
+  local result = {}
+  for key, v in next, given do
+    if lists[key] then
+      for _, name in ipairs(v) do add(result, key, within .. name) end
+    elseif maps[key] then
+      for name, one in next, v do put(result, key, within .. name, one) end
+    else
+      result[key] = v
+    end
+  end
+  return result
+end
+
 return path

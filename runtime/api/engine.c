@@ -40,6 +40,11 @@ static fl_code check_proposal(void *ud, const fl_run *run, const fl_value *patch
   return fl_resume_check_proposal(ud, fl_run_get_id(run), patch->text, err);
 }
 
+static fl_code each_failed_part(void *ud, const fl_run *run, fl_see_part each, void *each_ud,
+                                fl_error *err) {
+  return fl_resume_each_failed_part(ud, fl_run_get_id(run), each, each_ud, err);
+}
+
 static double random_unit(void *ud) {
   uint32_t bits;
   (void)ud;
@@ -151,6 +156,7 @@ static fl_code open_parts(fl_engine *e, fl_error *err) {
                             .random = random_unit,
                             .find_sub = find_sub,
                             .check_proposal = check_proposal,
+                            .each_failed_part = each_failed_part,
                             .on_event = c->on_event,
                             .event_ud = c->event_ud,
                             .ud = e};

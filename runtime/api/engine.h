@@ -75,6 +75,9 @@ FL_MUST fl_code fl_owner_name_busy(fl_engine *e, const char *run_id, fl_error *e
 /// See fl_scheduler_config.check_proposal.
 FL_MUST fl_code fl_resume_check_proposal(fl_engine *e, const char *run_id, const char *json,
                                          fl_error *err);
+/// See fl_scheduler_config.each_failed_part.
+FL_MUST fl_code fl_resume_each_failed_part(fl_engine *e, const char *run_id, fl_see_part each,
+                                           void *each_ud, fl_error *err);
 /// Resumes the runs whose flows let a proposal be applied by itself.
 FL_MUST fl_code fl_resume_wanted(fl_engine *e, fl_error *err);
 // run.c

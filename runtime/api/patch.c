@@ -127,7 +127,7 @@ static fl_code fail_part(fl_patching *p, fl_error *err) {
 static fl_code check_state(fl_patching *p, fl_error *err) {
   const fl_run_row *row = &p->row;
   if (row->parent_run) return fail_part(p, err);
-  if (p->purpose == FL_PATCHING_PROPOSAL) return FL_OK;
+  if (p->purpose == FL_PATCHING_PROPOSAL || p->purpose == FL_PATCHING_WITHIN) return FL_OK;
   if (fl_scheduler_find_run(p->engine->scheduler, row->id) ||
       (!fl_owner_was(p->engine, row->owner) && fl_owner_holds(row)))
     return fl_owner_fail_busy(p->engine, row, err);

@@ -7,8 +7,10 @@ typedef struct fl_patching fl_patching;
 
 typedef enum fl_patching_purpose {
   FL_PATCHING_RESUME,
-  FL_PATCHING_PLAN,     // what would be entered is looked at, too
-  FL_PATCHING_PROPOSAL, // would it do? The run has ended just now: the scheduler still has it
+  FL_PATCHING_PLAN, // what would be entered is looked at, too
+  // Of a run that has ended just now: the scheduler still has it.
+  FL_PATCHING_PROPOSAL, // would it do?
+  FL_PATCHING_WITHIN,   // what would be entered is looked at, and nothing is changed
 } fl_patching_purpose;
 
 typedef struct fl_item_name {

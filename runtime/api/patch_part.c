@@ -94,7 +94,8 @@ static bool is_there(const fl_patching *p, uint32_t node) {
 // Whether a sub-flow that nobody named is to be looked at all the same: to tell what would become
 // of it, or because the script that goes on is new to it.
 static bool is_of_interest(const fl_patching *p, const fl_run_row *child) {
-  return p->purpose == FL_PATCHING_PLAN || p->spec.before || child->script != p->row.script;
+  bool all = p->purpose == FL_PATCHING_PLAN || p->purpose == FL_PATCHING_WITHIN;
+  return all || p->spec.before || child->script != p->row.script;
 }
 
 typedef struct unnamed {

@@ -41,6 +41,41 @@ fl_code fl_resume_check_proposal(fl_engine *e, const char *run_id, const char *j
   return rc;
 }
 
+// "call/" or "each[3]/", as a patch names what is within.
+static void add_part_name(const fl_patching *p, uint32_t node, fl_buf *out) {
+  const fl_graph *graph = p->flow->graph;
+  uint32_t count = fl_graph_get_count(graph);
+  if (node < count) {
+    fl_buf_addf(out, "%s/", fl_graph_get_name(graph, node));
+    return;
+  }
+  const fl_item_name *item = &p->item_names[node - count];
+  fl_buf_addf(out, "%s[%u]/", fl_graph_get_name(graph, item->map), item->position);
+}
+
+static void tell_parts(const fl_patching *p, const char *path, fl_see_part each, void *ud) {
+  for (size_t i = 0; i < p->part_count; i++) {
+    const fl_patching *part = &p->parts[i];
+    fl_buf name;
+    if (part->row.state != FL_RUN_FAILED) continue;
+    fl_buf_init(&name, 1u << 20);
+    fl_buf_add_str(&name, path);
+    add_part_name(p, p->part_specs[i].node, &name);
+    if (part->before->has_adviser) each(ud, fl_buf_cstr(&name), &part->row, part->before);
+    tell_parts(part, fl_buf_cstr(&name), each, ud);
+    fl_buf_deinit(&name);
+  }
+}
+
+fl_code fl_resume_each_failed_part(fl_engine *e, const char *run_id, fl_see_part each,
+                                   void *each_ud, fl_error *err) {
+  fl_patching p;
+  fl_code rc = fl_patching_open(&p, e, run_id, NULL, FL_PATCHING_WITHIN, err);
+  if (!rc) tell_parts(&p, "", each, each_ud);
+  fl_patching_close(&p);
+  return rc;
+}
+
 fl_code fl_resume_wanted(fl_engine *e, fl_error *err) {
   fl_wanted_resume wanted;
   while (fl_scheduler_take_wanted(e->scheduler, &wanted)) {

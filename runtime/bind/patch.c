@@ -97,15 +97,16 @@ static char *dup_text(lua_State *L, int index) {
   return text ? fl_strdup(text) : NULL;
 }
 
-fl_code fl_script_advise(const fl_flow *flow, const char *breakpoint, fl_advice *out,
-                         fl_error *err) {
+fl_code fl_script_advise(const fl_flow *flow, const char *breakpoint, const char *within,
+                         fl_advice *out, fl_error *err) {
   fl_script *script = flow->script;
   lua_State *L = script->L;
   *out = (fl_advice){0};
   fl_script_push_host(script, "advise");
   lua_pushinteger(L, flow->index);
   lua_pushstring(L, breakpoint);
-  fl_code rc = fl_lua_call(L, 2, 4, false, err);
+  lua_pushstring(L, within);
+  fl_code rc = fl_lua_call(L, 3, 4, false, err);
   if (rc) return rc;
   out->automatic_max = (uint32_t)lua_tonumber(L, -1);
   out->reason = dup_text(L, -2);

@@ -21,8 +21,8 @@ struct fl_script {
 
 extern const fl_hooks fl_script_hooks;
 /// hooks.advise
-FL_MUST fl_code fl_script_advise(const fl_flow *flow, const char *breakpoint, fl_advice *out,
-                                 fl_error *err);
+FL_MUST fl_code fl_script_advise(const fl_flow *flow, const char *breakpoint, const char *within,
+                                 fl_advice *out, fl_error *err);
 /// hooks.definition
 FL_MUST fl_code fl_script_describe_node(const fl_flow *flow, uint32_t node, fl_buf *out,
                                         fl_error *err);

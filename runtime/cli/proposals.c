@@ -38,7 +38,8 @@ static void print_proposals(const char *text) {
   long long open = 0;
   size_t i;
   if (!json_array_size(list)) {
-    fl_cli_printf("run %s has no proposals: its flow has no on_breakpoint, or it had no advice\n",
+    fl_cli_printf("run %s has no proposals: neither its flow nor one that it called has an "
+                  "on_breakpoint with advice that could be applied\n",
                   run);
     json_decref(all);
     return;

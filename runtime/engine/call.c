@@ -38,6 +38,8 @@ void fl_call_ended(fl_run *child) {
     fl_value_unref(outputs);
     return;
   }
+  if (child->row.state == FL_RUN_FAILED)
+    a->run->asks_within |= child->flow->has_adviser || child->asks_within;
   char text[FL_ERROR_TEXT_MAX];
   snprintf(text, sizeof text, "run %s of flow '%s' %s%s%.2000s", child->row.id, child->row.flow,
            child->row.state == FL_RUN_CANCELLED ? "was cancelled" : "failed",

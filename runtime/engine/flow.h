@@ -61,8 +61,10 @@ typedef struct fl_hooks {
                     fl_error *err);
   /// Adds what the node does, as a text that is equal for equal definitions.
   fl_code (*definition)(const fl_flow *flow, uint32_t node, fl_buf *out, fl_error *err);
-  /// `breakpoint`: the JSON of fl_read_store_breakpoint().
-  fl_code (*advise)(const fl_flow *flow, const char *breakpoint, fl_advice *out, fl_error *err);
+  /// `breakpoint`: the JSON of fl_read_store_breakpoint(). `within`: what names begin with in the
+  /// patch of the calling run, "load/"; "": it is of the run itself.
+  fl_code (*advise)(const fl_flow *flow, const char *breakpoint, const char *within, fl_advice *out,
+                    fl_error *err);
   /// The flow and params of a sub-flow.
   fl_code (*call)(const fl_flow *flow, fl_attempt *a, const fl_flow **sub, fl_value **params,
                   fl_error *err);

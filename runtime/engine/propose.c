@@ -1,5 +1,5 @@
-// Asks the flow of a failed run what it would change, when the failure is recorded and told, and
-// keeps that as a proposal.
+// Asks the flow of a failed run, and those of the sub-flows that failed in it, what they would
+// change, when the failure is recorded and told, and keeps that as proposals of the run.
 #include "engine/run.h"
 #include "store/read.h"
 
@@ -11,6 +11,16 @@ static bool count_applied(void *ud, const fl_proposal_row *row) {
   counting *c = ud;
   c->automatic += row->automatic && row->applied_epoch;
   return true;
+}
+
+#define PARTS_MAX 16u // sub-flows that are asked at one breakpoint: all items of a map may be such
+
+// A proposal that is applied already makes the next breakpoint, at which others are asked again.
+static bool is_wanted(const fl_run *run) {
+  const fl_scheduler *s = run->scheduler;
+  for (size_t i = 0; i < s->wanted_count; i++)
+    if (!strcmp(s->wanted[i].run_id, run->row.id)) return true;
+  return false;
 }
 
 static void want(fl_run *run, uint32_t proposal) {
@@ -35,7 +45,7 @@ static fl_code keep(fl_run *run, const fl_advice *advice, fl_error *err) {
                          .origin = advice->origin ? advice->origin : "on_breakpoint",
                          .reason = advice->reason,
                          .patch = advice->patch->store_id,
-                         .automatic = c.automatic < advice->automatic_max};
+                         .automatic = c.automatic < advice->automatic_max && !is_wanted(run)};
   if (!rc) rc = fl_store_add_proposal(store, run->row.row, &row, err);
   if (rc) return rc;
   const char *why = advice->reason ? advice->reason : "";
@@ -63,23 +73,48 @@ static bool is_sound(fl_run *run, const fl_advice *advice) {
   return false;
 }
 
-void fl_run_propose(fl_run *run) {
+// `row`: the run that is advised on, `run` itself or one within it. The adviser's trouble must not
+// be the run's.
+static void ask(fl_run *run, const char *within, const fl_run_row *row, const fl_flow *flow) {
   fl_scheduler *s = run->scheduler;
   fl_advice advice = {0};
   fl_error err;
   fl_buf info;
   fl_buf_init(&info, 64u << 20);
-  fl_code rc = fl_read_store_breakpoint(s->store, &run->row, &info, &err);
-  if (!rc) rc = run->flow->hooks->advise(run->flow, fl_buf_cstr(&info), &advice, &err);
+  fl_code rc = fl_read_store_breakpoint(s->store, row, &info, &err);
+  if (!rc) rc = flow->hooks->advise(flow, fl_buf_cstr(&info), within, &advice, &err);
   fl_buf_deinit(&info);
-  if (rc) { // the adviser's trouble must not be the run's
-    fl_scheduler_notice(s, run, "%s", err.message);
-  } else if (advice.patch && is_sound(run, &advice) && keep(run, &advice, &err)) {
+  if (rc)
+    fl_scheduler_notice(s, run, "%s%s%s", within, *within ? ": " : "", err.message);
+  else if (advice.patch && is_sound(run, &advice) && keep(run, &advice, &err))
     fl_scheduler_break(s, &err);
-  }
   fl_value_unref(advice.patch);
   free(advice.origin);
   free(advice.reason);
+}
+
+typedef struct asking {
+  fl_run *run;
+  uint32_t count;
+} asking;
+
+static void ask_part(void *ud, const char *path, const fl_run_row *row, const fl_flow *flow) {
+  asking *a = ud;
+  if (a->run->scheduler->broken || ++a->count > PARTS_MAX) return;
+  ask(a->run, path, row, flow);
+}
+
+void fl_run_propose(fl_run *run) {
+  fl_scheduler *s = run->scheduler;
+  asking a = {.run = run};
+  fl_error err;
+  if (run->flow->has_adviser) ask(run, "", &run->row, run->flow);
+  if (!run->asks_within || s->broken || !s->config.each_failed_part) return;
+  if (s->config.each_failed_part(s->config.ud, run, ask_part, &a, &err))
+    fl_scheduler_notice(s, run, "%s", err.message);
+  if (a.count > PARTS_MAX)
+    fl_scheduler_notice(s, run, "%u more sub-flows failed that could be asked what would mend them",
+                        a.count - PARTS_MAX);
 }
 
 bool fl_scheduler_take_wanted(fl_scheduler *s, fl_wanted_resume *out) {

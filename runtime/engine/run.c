@@ -346,7 +346,8 @@ static void finish(fl_run *run, fl_run_state state) {
   if (fl_store_set_run_state(s->store, run->row.row, state, 0, run->row.ended_ms, error, &err) ||
       fl_store_seal_run(s->store, run->row.row, &err))
     fl_scheduler_break(s, &err);
-  run->asks_adviser = state == FL_RUN_FAILED && run->flow->has_adviser && !run->row.parent_run;
+  run->asks_adviser = state == FL_RUN_FAILED && !run->row.parent_run &&
+                      (run->flow->has_adviser || run->asks_within);
   if (state == FL_RUN_SUCCEEDED) {
     free(run->error);
     run->error = NULL;

@@ -60,7 +60,8 @@ struct fl_run {
   fl_scheduler *scheduler;
   fl_run_row row;
   const fl_flow *flow;
-  bool asks_adviser;        // has failed, and its flow is still to be asked what would mend it
+  bool asks_adviser;        // has failed, and is still to be asked what would mend it
+  bool asks_within;         // a sub-flow that failed has an adviser, or one further down
   struct fl_replay *replay; // the run that it repeats, NULL: none
   fl_plan *plan;
   fl_node_run *nodes;

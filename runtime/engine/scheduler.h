@@ -21,6 +21,10 @@ typedef struct fl_pool_capacity {
   uint32_t capacity;
 } fl_pool_capacity;
 
+/// A sub-flow's run that failed: `path` is what names within it begin with, "load/" or
+/// "load/each[3]/"; its flow, as it was.
+typedef void (*fl_see_part)(void *ud, const char *path, const fl_run_row *row, const fl_flow *flow);
+
 typedef struct fl_scheduler_config {
   fl_store *store; // borrowed; NULL: fl_scheduler_set_store() follows
   fl_clock clock;
@@ -45,6 +49,10 @@ typedef struct fl_scheduler_config {
   /// Whether a resume of `run`, which has failed just now, could go on with this patch; says why
   /// not. May be NULL: every patch does.
   fl_code (*check_proposal)(void *ud, const fl_run *run, const fl_value *patch, fl_error *err);
+  /// Calls `each` for the failed sub-flows of `run`, which has failed just now, that have an
+  /// adviser, as far down as failures go. May be NULL: there are none.
+  fl_code (*each_failed_part)(void *ud, const fl_run *run, fl_see_part each, void *each_ud,
+                              fl_error *err);
   fl_event_fn on_event;
   void *event_ud;
   void *ud; // of get_supervisor, recover and random

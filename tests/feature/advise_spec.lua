@@ -218,6 +218,99 @@ describe("a proposal", function()
   end)
 end)
 
+describe("the adviser of a called flow", function()
+  each_test()
+
+  -- The node `load` calls `f.mid`, or an item of `each` `f.low`; `low` needs tries, its options %s.
+  local function calling(low, mid, top)
+    return ([[
+      local low = flow.dag("low", { %s })
+      low.fetch = flow.lua { inline = true, run = function() return 1 end }
+      low.try = flow.shell { after = "fetch", "test $TRIES -ge 2 || exit 7", env = { TRIES = "1" } }
+      local mid = flow.dag("mid", { %s })
+      mid.each = flow.map { over = { 1, 2 }, node = flow.call { flow = low } }
+      local f = flow.dag("f", { %s })
+      f.load = flow.call { flow = mid }
+      f.done = flow.lua { after = "load", run = function() return "done" end }
+    ]]):format(low or "", mid or "", top or "")
+  end
+
+  local more = [[on_breakpoint = function(bp)
+    assert(bp.failed.node == "try" and bp.executed[1].name == "fetch" and bp.run.flow == "low")
+    return { options = { try = { ["env.TRIES"] = "2" } }, reason = "few" }, "more tries" end]]
+
+  it("is asked, and what it proposes is of the run that was started", function()
+    local done = run(calling(more), "--flow", "f")
+    assert.equal(1, done.code)
+    local list = proposals()
+    assert.equal(2, #list, done.out .. done.err)
+    for i, one in ipairs(list) do
+      local within = ("load/each[%d]/"):format(i)
+      assert.equal(within .. "more tries", one.origin)
+      assert.same({ [within .. "try"] = { ["env.TRIES"] = "2" } }, one.patch.options)
+      assert.equal("few", one.reason)
+    end
+    assert.equal(1, resume("--accept", "1").code)
+    assert.equal(0, resume("--accept", "3").code)
+    assert.equal("2", box:sql_value "select count(*) from v_attempt where name = 'fetch'")
+    assert.equal("succeeded", box:show().run.status)
+  end)
+
+  it("is asked after that of the caller, each for its own nodes", function()
+    run(calling(more, nil,
+      "on_breakpoint = flow.advise.rules { { name = 'leave it', skip = true } }"), "--flow", "f")
+    local origins = {}
+    for i, one in ipairs(proposals()) do origins[i] = one.origin end
+    assert.same({ "leave it", "load/each[1]/more tries", "load/each[2]/more tries" }, origins)
+  end)
+
+  it("may have its proposals applied by themselves, where its own flow allows it", function()
+    local auto = more .. ', auto = { fields = { "env" }, max = 2 }'
+    local done = run(calling(auto), "--flow", "f")
+    assert.equal(0, done.code, done.out .. done.err)
+    local applied = {}
+    for _, one in ipairs(proposals()) do
+      if one.automatic then applied[#applied + 1] = one.origin .. " " .. one.outcome end
+    end
+    assert.same({ "load/each[1]/more tries failed", "load/each[2]/more tries succeeded" }, applied)
+    assert.equal("2", box:sql_value "select count(*) from v_attempt where name = 'fetch'")
+  end)
+
+  it("cannot change params and vars, which come from the call", function()
+    for _, key in ipairs { "params", "vars" } do
+      local low = ("params = { n = 1 }, on_breakpoint = function() return { %s = { n = 2 } } end")
+        :format(key)
+      local done = run(calling(low), "--flow", "f")
+      assert.equal(1, done.code)
+      assert.matches("load/each%[1%]/: on_breakpoint: patch%." .. key
+        .. ": those of a sub%-flow come from its call", done.out .. done.err)
+      assert.same({}, proposals())
+    end
+  end)
+
+  it("that fails is a notice that says whose it is, and others are asked all the same", function()
+    local done = run(calling('on_breakpoint = function() error "no idea" end',
+      "on_breakpoint = function() return { vars = {}, skip = { 'each' } } end"), "--flow", "f")
+    assert.equal(1, done.code)
+    assert.matches("load/each%[2%]/: on_breakpoint: .*no idea", done.out .. done.err)
+    local list = proposals()
+    assert.equal(1, #list)
+    assert.same({ "load/each" }, list[1].patch.skip)
+  end)
+
+  it("is not asked about a run that has succeeded", function()
+    local done = run([[
+      local low = flow.dag("low", { on_breakpoint = function() error "asked" end })
+      low.a = flow.lua { function() end }
+      local f = flow.dag("f", {})
+      f.load = flow.call { flow = low }
+      f.bad = flow.shell { "exit 1" }
+    ]], "--flow", "f")
+    assert.equal(1, done.code)
+    assert.not_matches("asked", done.out .. done.err)
+  end)
+end)
+
 describe("flow.advise.rules", function()
   each_test()
 
