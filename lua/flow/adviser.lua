@@ -149,7 +149,7 @@ function adviser.ask(flow, info, find_flow, within)
   if name ~= nil and type(name) ~= "string" then
     error("on_breakpoint: " .. fault.expected("a name as second result", name), 0)
   end
-  local whole = patch.build(flow, { patch = given }, find_flow)
+  local whole = patch.build(flow, {}, patch.read { patch = given }, find_flow)
   if is_empty(whole) then return nil end
   check(flow, whole, find_flow)
   local given_auto = flow.options.auto

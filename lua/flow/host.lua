@@ -390,10 +390,16 @@ local function find_flow(key)
   end
 end
 
---- The patch that a request (JSON) makes, as JSON; the flow is the run's as it was. Raises a
---- string.
-function host.build_patch(flow_index, request)
-  return value.encode(patch.build(flows[flow_index], value.decode(request), find_flow), "patch")
+--- What of a request (JSON) is a patch already, as JSON. Raises a string.
+function host.read_patch(request)
+  return value.encode(patch.read(value.decode(request)), "patch")
+end
+
+--- The patch that a request (JSON) makes with what host.read_patch() found, as JSON; the flow is
+--- the one that goes on. Raises a string.
+function host.build_patch(flow_index, request, found)
+  return value.encode(patch.build(flows[flow_index], value.decode(request), value.decode(found),
+    find_flow), "patch")
 end
 
 --- Splits a patch (JSON), see flow.patch_path.

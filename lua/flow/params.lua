@@ -121,21 +121,29 @@ local function unknown(name, declared, flow)
   error(("%s: unknown parameter of flow %s%s"):format(name, flow, hint), 0)
 end
 
---- The parameters of a run: the defaults, then `base` (a table), then "k=v" texts. Raises a string.
+--- Checks parameters that were given as a table, and types them. Raises a string.
 ---@param declared flow.Spec[]
 ---@param flow string its key, for messages
----@param texts string[]?
 ---@param base table?
 ---@return table
-function params.resolve(declared, flow, texts, base)
-  local result = params.defaults(declared)
-  local given = {}
+function params.check(declared, flow, base)
+  local result, given = {}, {}
   for name in next, base or {} do given[#given + 1] = tostring(name) end
   table.sort(given)
   for _, name in ipairs(given) do
     local spec = declared[name] or unknown(name, declared, flow)
     result[name] = check_one(spec, base[name], "parameter " .. name)
   end
+  return result
+end
+
+--- The parameters that "k=v" texts name, typed. Raises a string.
+---@param declared flow.Spec[]
+---@param flow string
+---@param texts string[]?
+---@return table
+function params.parse(declared, flow, texts)
+  local result = {}
   for _, text in ipairs(texts or {}) do
     local name, rest = text:match "^([^=]+)=(.*)$"
     if not name then
@@ -145,6 +153,19 @@ function params.resolve(declared, flow, texts, base)
     local path = "parameter " .. name
     result[name] = check_one(spec, parse_text(spec, rest, path), path)
   end
+  return result
+end
+
+--- The parameters of a run: the defaults, then `base` (a table), then "k=v" texts. Raises a string.
+---@param declared flow.Spec[]
+---@param flow string
+---@param texts string[]?
+---@param base table?
+---@return table
+function params.resolve(declared, flow, texts, base)
+  local result = params.defaults(declared)
+  for name, v in next, params.check(declared, flow, base) do result[name] = v end
+  for name, v in next, params.parse(declared, flow, texts) do result[name] = v end
   for _, spec in ipairs(declared) do
     if spec.required and result[spec.name] == nil then
       error(("parameter %s: expected %s, got nothing (give it with --param %s=...)")

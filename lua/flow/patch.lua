@@ -10,6 +10,7 @@ local fault = require "flow.fault"
 local known = require "flow.known"
 local params = require "flow.params"
 local patch_path = require "flow.patch_path"
+local patch_text = require "flow.patch_text"
 local suggest = require "flow.suggest"
 local value = require "flow.value"
 
@@ -204,116 +205,31 @@ local function read_file(path)
   return result
 end
 
--- ------------------------------------------------------------------------------------ texts
+-- ------------------------------------------------------------------------------------ building
 
--- JSON, else text; but what begins as JSON is meant as JSON.
-local function parse(text, flag)
-  local result, problem = value.parse(text)
-  if problem and text:find "^%s*[%[{]" then
-    error(("--%s: %s: %s"):format(flag, text, problem), 0)
+--- What of a request is a patch already (a proposal, a file, JSON), whole and of the right shape.
+--- Raises a sentence.
+---@return table
+function patch.read(request)
+  local result = {}
+  if request.proposal then
+    patch.check_shape(request.proposal)
+    patch.add(result, request.proposal)
   end
-  if problem then return text end
-  if result == nil then return value.null end
+  if request.file then patch.add(result, read_file(request.file)) end
+  if request.patch then
+    patch.check_shape(request.patch)
+    patch.add(result, request.patch)
+  end
   return result
 end
 
--- "NODE.key=value": names of nodes may hold dots, so the longest one that leads to a node.
-local function split_path(flow, text, flag, find_flow)
-  local whole, rest = text:match "^([^=]+)=(.*)$"
-  local at = whole and #whole
-  while at do
-    at = whole:sub(1, at - 1):match ".*()%."
-    local node = at and at > 1 and at < #whole and whole:sub(1, at - 1)
-    if node and patch_path.leads(flow, node, find_flow) then
-      return node, whole:sub(at + 1), rest
-    end
-  end
-  local node, key = (whole or ""):match "^([^.]+)%.(.+)$"
-  if not node then
-    error(("--%s: expected NODE.k=v, got '%s'"):format(flag, text), 0)
-  end
-  return node, key, rest
-end
-
-local function split(text, flag, form)
-  local name, rest = text:match "^([^=]+)=(.*)$"
-  if not name then error(("--%s: expected %s, got '%s'"):format(flag, form, text), 0) end
-  return name, rest
-end
-
-local function typed_params(flow, texts)
-  local all, typed = params.resolve(flow.params, flow.key, texts), {}
-  for _, text in ipairs(texts) do
-    local name = text:match "^([^=]+)="
-    typed[name] = all[name]
-  end
-  return typed
-end
-
--- What the flags of the command line say, as a patch.
-local function from_texts(flow, request, find_flow)
-  local more = { skip = request.skip, rerun = request.rerun, keep = request.keep,
-    from = request.from, script = request.script, reason = request.reason,
-    keep_checkpoint = request.keep_checkpoint }
-  local function each(key, add)
-    for _, text in ipairs(request[key] or {}) do
-      more[key] = more[key] or {}
-      add(more[key], text)
-    end
-  end
-  if request.params then more.params = typed_params(flow, request.params) end
-  each("vars", function(to, text)
-    local name, rest = split(text, "set", "k=v")
-    to[name] = parse(rest, "set")
-  end)
-  for key, flag in next, { outputs = "output", options = "option" } do
-    each(key, function(to, text)
-      local node, name, rest = split_path(flow, text, flag, find_flow)
-      to[node] = to[node] or {}
-      to[node][name] = parse(rest, flag)
-    end)
-  end
-  each("checkpoints", function(to, text)
-    local name, rest = split(text, "checkpoint", "NODE=value")
-    to[name] = parse(rest, "checkpoint")
-  end)
-  for _, name in ipairs(request.drop_checkpoints or {}) do
-    more.checkpoints = more.checkpoints or {}
-    if more.checkpoints[name] ~= nil then
-      error(("node '%s': --checkpoint or --drop-checkpoint, not both"):format(name), 0)
-    end
-    more.checkpoints[name] = value.null
-  end
-  each("succeed", function(to, text)
-    local name, rest = text:match "^([^=]+)=(.*)$"
-    if rest then to[name] = parse(rest, "succeed") else to[text] = {} end
-  end)
-  each("rename", function(to, text)
-    local old, new = split(text, "rename", "OLD=NEW")
-    to[old] = new
-  end)
-  return more
-end
-
---- The patch that a request (what the caller typed, a file, a proposal) makes, whole and of the
---- right shape. `flow` is the run's flow as it was, `find_flow` finds others of its script by their
---- keys. Raises a sentence.
+--- The patch that a request makes: `result` is what patch.read() found, and what was typed comes on
+--- top. `flow` is the one that goes on, before options are changed; `find_flow` finds others of its
+--- script by their keys. Raises a sentence.
 ---@return table
-function patch.build(flow, request, find_flow)
-  local result = {}
-  for _, source in ipairs { request.proposal or false, request.file or false,
-    request.patch or false } do
-    if source then
-      local one = source
-      if source == request.file then
-        one = read_file(source)
-      else
-        patch.check_shape(one)
-      end
-      patch.add(result, one)
-    end
-  end
-  local more = from_texts(flow, request, find_flow)
+function patch.build(flow, request, result, find_flow)
+  local more = patch_text.build(flow, request, find_flow)
   patch.check_shape(more)
   patch.add(result, more)
   if result.rename and next(result.rename) and not result.script then
@@ -415,7 +331,7 @@ function patch.check_flow(flow, given, before)
     end
   end
   check_exclusive(given)
-  if given.params then params.resolve(flow.params, flow.key, nil, given.params) end
+  if given.params then params.check(flow.params, flow.key, given.params) end
 end
 
 --- The params of the run from here on: those it had, as far as the flow still declares them, with

@@ -57,12 +57,13 @@ function path.sub_flow(flow, name, find)
   return type(v) == "string" and find(v) or nil
 end
 
---- Whether a whole path leads to a node, as far as scripts say.
-function path.leads(flow, name, find)
+--- The options of the node that a whole path leads to, as far as scripts say; nil: to none.
+---@return table? options
+function path.options(flow, name, find)
   local head, rest = path.head(name)
-  if not head then return path.is_there(flow, name) end
+  if not head then return options_of(flow, name) end
   local sub = path.sub_flow(flow, head, find)
-  return sub and path.leads(sub, rest, find) or false
+  return sub and path.options(sub, rest, find) or nil
 end
 
 -- ------------------------------------------------------------------------------------ splitting

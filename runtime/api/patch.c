@@ -157,15 +157,23 @@ static void name_author(fl_patching *p, const char *given) {
     snprintf(p->author, sizeof p->author, "%u@%s", (unsigned)geteuid(), host);
 }
 
+// The texts are typed by the flow that goes on: what was typed is built in its script.
 static fl_code build(fl_patching *p, const fl_patch *patch, fl_error *err) {
-  fl_value *built = NULL, *own = NULL;
+  fl_value *found = NULL, *built = NULL, *own = NULL;
   json_t *request = json_object();
   fl_code rc = make_request(p, patch, request, err);
   char *text = rc ? NULL : json_dumps(request, JSON_COMPACT);
-  if (!rc) rc = fl_script_build_patch(p->before_script, p->before, text, &built, err);
-  if (!rc) rc = fl_script_split_patch(p->before_script, built->text, &own, err);
+  if (!rc) rc = fl_script_read_patch(p->before_script, text, &found, err);
+  if (!rc && !patch->script) p->json = fl_value_to_json(found);
+  const char *script = json_string_value(json_object_get(p->json, "script"));
+  if (!rc) rc = fl_patching_load_mended(p, patch->script ? patch->script : script, err);
+  json_decref(p->json);
+  p->json = NULL;
+  if (!rc) rc = fl_script_build_patch(p->script, p->flow, text, found->text, &built, err);
+  if (!rc) rc = fl_script_split_patch(p->script, built->text, &own, err);
   if (!rc) p->json = fl_value_to_json(built);
   if (!rc) p->own = fl_value_to_json(own);
+  fl_value_unref(found);
   fl_value_unref(built);
   fl_value_unref(own);
   free(text);

@@ -52,6 +52,8 @@ void fl_patching_close(fl_patching *p);
 // patch_script.c
 /// The script and flow of a sub-flow's run as they were.
 FL_MUST fl_code fl_patching_load_before(fl_patching *p, fl_error *err);
+/// The script that goes on before options are changed: the file `path`, or, NULL, as it was.
+FL_MUST fl_code fl_patching_load_mended(fl_patching *p, const char *path, fl_error *err);
 /// The script that goes on: mended, or the same with other options, or just the same.
 FL_MUST fl_code fl_patching_load_after(fl_patching *p, fl_error *err);
 // patch_resolve.c

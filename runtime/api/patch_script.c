@@ -137,12 +137,21 @@ static fl_code load_with(fl_engine *e, fl_script *of, const char *overrides, fl_
   return fl_engine_load(e, fl_script_get_path(of), snapshot, overrides, out, err);
 }
 
+fl_code fl_patching_load_mended(fl_patching *p, const char *path, fl_error *err) {
+  p->script = p->before_script;
+  p->flow = p->before;
+  if (!path) return FL_OK;
+  fl_code rc = fl_engine_load(p->engine, path, NULL, NULL, &p->script, err);
+  return rc ? rc : find_flow(p->script, p->row.flow, &p->flow, err);
+}
+
 fl_code fl_patching_load_after(fl_patching *p, fl_error *err) {
   json_t *script = json_object_get(p->own, "script"), *inherited = NULL;
   json_t *options = json_object_get(p->own, "options");
   fl_script *from = p->caller ? p->caller->script : NULL; // of which a sub-flow is a part
   bool moved =
       from && (p->caller->spec.before || fl_script_get_snapshot(from)->store_id != p->row.script);
+  fl_script *mended = script ? p->script : NULL;
   p->script = p->before_script;
   p->flow = p->before;
   if (!script && !moved && !json_object_size(options)) return FL_OK;
@@ -151,6 +160,8 @@ fl_code fl_patching_load_after(fl_patching *p, fl_error *err) {
   char *overrides = rc ? NULL : make_overrides(p->row.flow, inherited, options);
   if (rc)
     ;
+  else if (script && !overrides)
+    p->script = mended;
   else if (script)
     rc = fl_engine_load(p->engine, json_string_value(script), NULL, overrides, &p->script, err);
   else if (from && !overrides)

@@ -13,14 +13,26 @@ static fl_value *take_text(lua_State *L) {
   return v;
 }
 
+fl_code fl_script_read_patch(fl_script *script, const char *request, fl_value **out,
+                             fl_error *err) {
+  lua_State *L = script->L;
+  *out = NULL;
+  fl_script_push_host(script, "read_patch");
+  lua_pushstring(L, request);
+  if (fl_lua_call(L, 1, 1, false, err)) return err->code = FL_E_USAGE;
+  *out = take_text(L);
+  return FL_OK;
+}
+
 fl_code fl_script_build_patch(fl_script *script, const fl_flow *flow, const char *request,
-                              fl_value **out, fl_error *err) {
+                              const char *found, fl_value **out, fl_error *err) {
   lua_State *L = script->L;
   *out = NULL;
   fl_script_push_host(script, "build_patch");
   lua_pushinteger(L, flow->index);
   lua_pushstring(L, request);
-  if (fl_lua_call(L, 2, 1, false, err)) return err->code = FL_E_USAGE;
+  lua_pushstring(L, found);
+  if (fl_lua_call(L, 3, 1, false, err)) return err->code = FL_E_USAGE;
   *out = take_text(L);
   return FL_OK;
 }

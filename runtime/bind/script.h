@@ -42,10 +42,14 @@ const char *fl_script_get_overrides(const fl_script *script);
 FL_MUST fl_code fl_script_make_params(fl_script *script, const fl_flow *flow,
                                       const char *const *texts, size_t count, const char *json,
                                       fl_value **out, fl_error *err);
-/// The patch that a request makes (lua/flow/patch.lua has both shapes); `flow` is the run's as it
-/// was.
+/// What of a request is a patch already: a proposal, a file, JSON (lua/flow/patch.lua has both
+/// shapes).
+FL_MUST fl_code fl_script_read_patch(fl_script *script, const char *request, fl_value **out,
+                                     fl_error *err);
+/// The patch that a request makes with what fl_script_read_patch() found; `flow` is the one that
+/// goes on, as it is before the patch gives options.
 FL_MUST fl_code fl_script_build_patch(fl_script *script, const fl_flow *flow, const char *request,
-                                      fl_value **out, fl_error *err);
+                                      const char *found, fl_value **out, fl_error *err);
 /// What of a patch is about the run's own nodes, and its parts for sub-flows;
 /// lua/flow/patch_path.lua has the shape.
 FL_MUST fl_code fl_script_split_patch(fl_script *script, const char *patch, fl_value **out,

@@ -206,7 +206,7 @@ typedef struct fl_patch {
   fl_texts params;           // "k=v" as for a run
   fl_texts vars;             // "k=v": v is JSON, else text
   fl_texts outputs;          // "NODE.k=v": sets one key of a finished node's outputs
-  fl_texts options;          // "NODE.option=v": v is JSON, else text; null: as if not given
+  fl_texts options;          // "NODE.option=v": v is text where the option is, else JSON
   fl_texts checkpoints;      // "NODE=v": what the node gets back
   fl_texts drop_checkpoints; // nodes
   fl_texts skip;             // nodes
