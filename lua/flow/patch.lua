@@ -260,6 +260,16 @@ local function check_node(flow, at, name, items_too)
     suggest.hint(name, node_names(flow))))
 end
 
+-- A node that no code is given anything back for.
+local function check_has_checkpoint(flow, name)
+  if patch_path.is_call(flow, name) then
+    fail("checkpoints." .. name, ('"%s" runs a sub-flow: name its nodes, as "%s/NODE"')
+      :format(name, name))
+  elseif patch_path.is_map(flow, name) then
+    fail("checkpoints." .. name, ('"%s" is a map: name its items, as "%s[1]"'):format(name, name))
+  end
+end
+
 local function check_parts(flow, parts)
   for _, part in ipairs(parts or {}) do
     local key = next(part.patch)
@@ -318,6 +328,7 @@ function patch.check_flow(flow, given, before)
   for _, key in ipairs { "outputs", "checkpoints", "succeed" } do
     for name in next, given[key] or {} do check_node(flow, key .. "." .. name, name, true) end
   end
+  for name in next, given.checkpoints or {} do check_has_checkpoint(flow, name) end
   check_parts(flow, given.parts)
   for old, new in next, given.rename or {} do
     check_node(before, "rename." .. old, old)

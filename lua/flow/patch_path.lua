@@ -38,6 +38,13 @@ end
 ---@param name string
 function path.is_there(flow, name) return options_of(flow, name) ~= nil end
 
+--- True when `name` is a map, and no item of one.
+function path.is_map(flow, name)
+  local index = flow.graph:find(name)
+  local ty = index and known.node_type(flow.nodes[index + 1])
+  return ty and ty.kind == "map" or false
+end
+
 --- True when `name` is a node, or an item of a map, that runs a sub-flow.
 function path.is_call(flow, name)
   local options = options_of(flow, name)

@@ -89,15 +89,27 @@ static fl_code read_outputs(fl_patching *p, const char *name, uint32_t node, jso
                  name, name);
 }
 
+// Dots lead into maps that are there; a key that has the whole name goes first.
+static void set_output(json_t *map, const char *key, json_t *value) {
+  const char *dot = json_object_get(map, key) ? NULL : strrchr(key, '.');
+  for (; dot; dot = memrchr(key, '.', (size_t)(dot - key))) {
+    char *head = strndup(key, (size_t)(dot - key));
+    json_t *inner = json_object_get(map, head);
+    free(head);
+    if (json_is_object(inner)) return set_output(inner, dot + 1, value);
+  }
+  json_object_set(map, key, value);
+}
+
 static fl_code resolve_outputs(fl_patching *p, fl_error *err) {
-  const char *name;
-  json_t *changes, *base;
+  const char *name, *key;
+  json_t *changes, *base, *value;
   fl_code rc = FL_OK;
   p->outputs = fl_alloc_zero(p->target_count + 1, sizeof *p->outputs);
   json_object_foreach(json_object_get(p->own, "outputs"), name, changes) {
     uint32_t node = fl_patching_find(p, name, strlen(name));
     if ((rc = read_outputs(p, name, node, &base, err))) return rc;
-    json_object_update(base, changes);
+    json_object_foreach(changes, key, value) set_output(base, key, value);
     p->outputs[node] = fl_value_from_json(base);
     json_decref(base);
   }

@@ -109,3 +109,112 @@ describe("an option of a resume", function()
     refused("--option: [1,: ", "--option", "a.ok_codes=[1,")
   end)
 end)
+
+describe("an output given to a resume", function()
+  before_each(function()
+    box = support.box()
+    assert.equal(1, run(script [[
+      f.a = flow.lua { inline = true, run = function()
+        return { deep = { k = 1, l = { m = 2 } }, ["x.y"] = 3, x = { y = 4 }, n = 5 } end }
+      f.b = flow.lua { inline = true, after = "a", run = function(ctx)
+        if ctx.inputs.a.n == 5 then error "five" end
+        return ctx.inputs.a end }]]).code)
+  end)
+  after_each(function() box:close() end)
+
+  it("goes into maps at its dots, unless there is a key of that name", function()
+    resumes("--output", "a.deep.k=7", "--output", "a.deep.l.new=8", "--output", "a.x.y=9",
+      "--output", "a.n.o=10", "--output", "a.n=6")
+    assert.same({ deep = { k = 7, l = { m = 2, new = 8 } }, ["x.y"] = 9, x = { y = 4 }, n = 6,
+      ["n.o"] = 10 }, outputs "b")
+  end)
+
+  it("does so in a file", function()
+    box:write("patch.json", '{"outputs":{"a":{"deep.l.m":null,"deep.k":{"z":1},"n":0}}}')
+    resumes("--patch", "patch.json", "--output", "a.deep.k.z=2")
+    local got = outputs "b"
+    assert.same({ k = { z = 2 }, l = { m = support.null } }, got.deep)
+    assert.equal(5, got["x.y"] + 2)
+  end)
+end)
+
+describe("a checkpoint given to a resume", function()
+  before_each(function() box = support.box() end)
+  after_each(function() box:close() end)
+
+  it("is refused for a map and for a call, which have none", function()
+    box:write("flow.lua", [[local flow = require "flow"
+      local sub = flow.dag "sub"
+      sub.s = flow.shell { "true" }
+      local f = flow.dag "f"
+      f.m = flow.map { over = { 1, 2 }, inline = true, run = function(ctx, i)
+        if i == 2 then error "two" end end }
+      f.c = flow.call { flow = sub }
+      f.e = flow.map { over = { 1 }, node = flow.call { flow = sub } }
+      return { f, sub }]])
+    assert.equal(1, box:run({ "run", "flow.lua", "--flow", "f", "--quiet" }).code)
+    for _, flag in ipairs { "--checkpoint=m=1", "--drop-checkpoint=m" } do
+      refused('patch.checkpoints.m: "m" is a map: name its items, as "m[1]"', flag)
+    end
+    refused('patch.checkpoints.c: "c" runs a sub-flow: name its nodes, as "c/NODE"',
+      "--checkpoint", "c=1")
+    refused('patch.checkpoints.e[1]: "e[1]" runs a sub-flow: name its nodes, as "e[1]/NODE"',
+      "--drop-checkpoint", "e[1]")
+    assert.equal(1, resume("--checkpoint", "m[2]=1").code)
+  end)
+end)
+
+describe("a patch that is no regular file", function()
+  before_each(function()
+    box = support.box()
+    assert.equal(1, run(script 'f.a = flow.shell { "exit {{ vars.code or 1 }}" }').code)
+  end)
+  after_each(function() box:close() end)
+
+  for _, name in ipairs { "-", "/dev/stdin" } do
+    it("is read from " .. name, function()
+      local options = { stdin = '{"vars":{"code":0}}' }
+      local done = box:run({ "resume", "--patch", name, "--plan", "--json" }, options)
+      assert.equal(0, done.code, done.err)
+      assert.same({ code = 0 }, support.decode(done.out).patch.vars)
+      done = box:run({ "resume", "--patch", name, "--quiet" }, options)
+      assert.equal(0, done.code, done.err)
+    end)
+  end
+
+  it("is read from a pipe, in the background and for a copy, too", function()
+    local command = support.binary .. " resume --no-progress --patch <(echo '%s') %s"
+    local function sh(patch, more)
+      return box:sh("exec bash -c \"" .. command:format(patch, more) .. "\"")
+    end
+    local done = sh("return { vars = { code = 0 } }", "--as-new")
+    assert.equal(0, done.code, done.err)
+    done = sh("return { vars = { code = 2 }, rerun = { [[a]] } }", "--detach")
+    assert.equal(0, done.code, done.err)
+    support.wait_until("the run's end", function() return box:show("last").run.status == "failed" end)
+    done = sh("{", "")
+    assert.equal(2, done.code)
+    assert.matches("/dev/fd/%d+: ", done.err)
+  end)
+
+  it("is taken with a run in a file", function()
+    assert.equal(0, box:run({ "breakpoint", "export", "last", "run.fl" }).code)
+    local done = box:run({ "resume", "run.fl", "--state", "other", "--patch", "-", "--quiet" },
+      { stdin = '{"vars":{"code":0}}' })
+    assert.equal(0, done.code, done.err)
+  end)
+end)
+
+describe("an empty text in a resume", function()
+  before_each(function() box = support.box() end)
+  after_each(function() box:close() end)
+
+  it("is refused", function()
+    assert.equal(1, run(script 'f.a = flow.shell { "exit 1" }').code)
+    for _, option in ipairs { "rerun", "skip", "keep", "drop-checkpoint", "from", "author",
+      "reason", "script", "patch" } do
+      refused(("--%s: "):format(option), "--" .. option, "")
+    end
+    refused("--rerun: ", "--rerun", "a,")
+  end)
+end)
