@@ -185,13 +185,8 @@ local function read_lua(path, text)
 end
 
 -- A patch in a file: JSON, or Lua that returns a table (`null` is known there, nothing else is).
-local function read_file(path)
-  local file, problem = io.open(path, "rb")
-  if not file then error(("patch: cannot read %s"):format(problem), 0) end
-  local text = file:read "*a"
-  file:close()
-  if not text then error(("patch: cannot read '%s'"):format(path), 0) end
-  local result
+local function read_text(path, text)
+  local result, problem
   text = text:gsub("^\239\187\191", "")
   if path:find "%.json$" or (text:find "^%s*[{%[]" and not path:find "%.lua$") then
     result, problem = value.parse(text)
@@ -216,7 +211,7 @@ function patch.read(request)
     patch.check_shape(request.proposal)
     patch.add(result, request.proposal)
   end
-  if request.file then patch.add(result, read_file(request.file)) end
+  if request.file then patch.add(result, read_text(request.file, request.file_text)) end
   if request.patch then
     patch.check_shape(request.patch)
     patch.add(result, request.patch)

@@ -1,9 +1,9 @@
 // Builds the patch of a resume from all that may say something: a proposal, a file, JSON, flags.
 #include <errno.h>
-#include <limits.h>
 #include <pwd.h>
 #include <unistd.h>
 #include "api/patch.h"
+#include "bind/file.h"
 
 // ------------------------------------------------------------------------------------- the request
 
@@ -27,13 +27,24 @@ static fl_code put_json(json_t *request, const char *text, fl_error *err) {
   return FL_OK;
 }
 
-// Paths are told from where the command runs.
-static fl_code put_file(json_t *request, const char *path, fl_error *err) {
-  char full[PATH_MAX];
-  if (!path) return FL_OK;
-  if (!realpath(path, full))
-    return fl_fail_errno(err, FL_E_NOT_FOUND, errno, "cannot read the patch '%s'", path);
-  put_text(request, "file", full);
+// A file is read once: the patch may come through a pipe.
+static fl_code put_file(json_t *request, const fl_patch *patch, fl_error *err) {
+  fl_buf text;
+  if (!patch->file) return FL_OK;
+  fl_buf_init(&text, FL_PATCH_SIZE_MAX);
+  int error = 0;
+  if (!patch->file_text)
+    error = fl_file_read(patch->file, &text);
+  else
+    fl_buf_add_str(&text, patch->file_text);
+  if (text.failed) error = EFBIG;
+  json_t *v = error ? NULL : json_stringn(fl_buf_cstr(&text), text.size);
+  fl_buf_deinit(&text);
+  if (error)
+    return fl_fail_errno(err, FL_E_NOT_FOUND, error, "cannot read the patch '%s'", patch->file);
+  if (!v) return fl_fail(err, FL_E_USAGE, "the patch '%s' is no UTF-8 text", patch->file);
+  put_text(request, "file", patch->file);
+  json_object_set_new(request, "file_text", v);
   return FL_OK;
 }
 
@@ -69,7 +80,7 @@ static fl_code make_request(fl_patching *p, const fl_patch *patch, json_t *reque
   put_text(request, "reason", patch->reason);
   if (patch->keep_checkpoint) json_object_set_new(request, "keep_checkpoint", json_true());
   fl_code rc = put_json(request, patch->json, err);
-  if (!rc) rc = put_file(request, patch->file, err);
+  if (!rc) rc = put_file(request, patch, err);
   return rc ? rc : put_proposal(p, request, patch->proposal, err);
 }
 

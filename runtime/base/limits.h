@@ -18,4 +18,5 @@
 #define FL_INLINE_LIVE_MAX        10000        // inline nodes waiting at once
 #define FL_CLAIM_AHEAD_MAX        64           // nodes handed over before a slot is free
 #define FL_WORKER_MEMORY_DEFAULT  (1ull << 30) // address space a Lua worker may add
+#define FL_PATCH_SIZE_MAX         (64u << 20)  // text of a patch in a file
 #define FL_FRAME_SIZE_MAX         (64u << 20)  // one message between our processes

@@ -31,6 +31,15 @@ static char **make_argv(const fl_cli *cli) {
   return argv;
 }
 
+// A patch may come from stdin: then it is read before the terminal is left.
+static bool reads_stdin(const fl_cli *cli) {
+  static const char *const names[] = {"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"};
+  const char *patch = fl_cli_get(cli, "patch");
+  for (size_t i = 0; patch && i < sizeof names / sizeof *names; i++)
+    if (!strcmp(patch, names[i])) return true;
+  return false;
+}
+
 // Returns an errno; `*told` is where its word comes.
 static int start_again(const fl_cli *cli, pid_t *pid, int *told) {
   extern char **environ;
@@ -40,7 +49,9 @@ static int start_again(const fl_cli *cli, pid_t *pid, int *told) {
   if (pipe2(ends, O_CLOEXEC)) return errno;
   posix_spawn_file_actions_init(&actions);
   posix_spawnattr_init(&attributes);
-  int rc = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  int rc = 0;
+  if (!reads_stdin(cli))
+    rc = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   if (!rc) rc = posix_spawn_file_actions_adddup2(&actions, ends[1], READY_FD);
   if (!rc) rc = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
   char **argv = make_argv(cli);

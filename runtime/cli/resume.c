@@ -1,11 +1,13 @@
 // flowlua resume [RUN]: continues a run where it stopped, with what the user mends.
 #include "watch.h"
+#include <errno.h>
 #include <jansson.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const fl_cli_option options[] = {
     {"plan", NULL, "tell what would run again and why, and stop", NULL},
-    {"patch", "FILE", "apply a patch: JSON, or Lua that returns a table", NULL},
+    {"patch", "FILE", "apply a patch: JSON, or Lua that returns a table; -: from stdin", NULL},
     {"accept", "N", "apply proposal N of the run (see `flowlua proposals`)", NULL},
     {"set", "NAME=VALUE", "set one of the run's vars: JSON, else text", NULL},
     {"param", "NAME=VALUE", "set a parameter: text where the default is a text, else JSON", NULL},
@@ -37,6 +39,7 @@ typedef struct patch_request {
   size_t text_count;
   fl_cli_list lists[4];
   size_t list_count;
+  fl_cli_text file; // of a patch that can be read only once
 } patch_request;
 
 static fl_texts take_all(patch_request *r, const fl_cli *cli, const char *option) {
@@ -51,6 +54,47 @@ static fl_texts take_names(patch_request *r, const fl_cli *cli, const char *opti
   fl_cli_list *list = &r->lists[r->list_count++];
   fl_cli_list_init(list, cli, option);
   return (fl_texts){.items = list->items, .count = list->count};
+}
+
+// An empty text is a variable of a shell that was not set: it must not go unnoticed. False: a
+// message was printed.
+static bool check_texts(const fl_cli *cli) {
+  static const char *const lists[] = {"rerun", "skip", "keep", "drop-checkpoint"};
+  static const char *const texts[] = {"from", "script", "patch", "reason", "author"};
+  for (size_t i = 0; i < cli->value_count; i++) {
+    const char *name = cli->values[i].option->name, *text = cli->values[i].text;
+    bool bad = false;
+    for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
+      bad |= !strcmp(name, texts[k]) && !*text;
+    for (size_t k = 0; k < sizeof lists / sizeof *lists; k++)
+      bad |= !strcmp(name, lists[k]) &&
+             (!*text || *text == ',' || strstr(text, ",,") || text[strlen(text) - 1] == ',');
+    if (!bad) continue;
+    fl_cli_usage("--%s: expected %s, got \"%s\"", name, cli->values[i].option->value, text);
+    return false;
+  }
+  return true;
+}
+
+// "-" is stdin. What is no regular file may be looked at only once, and a patch is: for a plan, and
+// for what is done. False: a message was printed.
+static bool read_file(patch_request *r) {
+  struct stat info;
+  char part[8192];
+  if (!r->patch.file) return true;
+  if (!strcmp(r->patch.file, "-")) r->patch.file = "/dev/stdin";
+  if (stat(r->patch.file, &info) || S_ISREG(info.st_mode) || S_ISDIR(info.st_mode)) return true;
+  FILE *file = fopen(r->patch.file, "rb");
+  size_t n;
+  while (file && (n = fread(part, 1, sizeof part, file)) > 0) fl_cli_text_add(&r->file, part, n);
+  int error = !file || ferror(file) ? errno : 0;
+  if (file) fclose(file);
+  if (error) {
+    fl_cli_usage("cannot read the patch '%s': %s", r->patch.file, strerror(error));
+    return false;
+  }
+  r->patch.file_text = fl_cli_text_cstr(&r->file);
+  return true;
 }
 
 // False: a message was printed.
@@ -83,12 +127,13 @@ static bool request_init(patch_request *r, const fl_cli *cli) {
   }
   if (!fl_cli_get_number(cli, "accept", 1, UINT32_MAX, &proposal)) return false;
   p->proposal = (uint32_t)proposal;
-  return true;
+  return check_texts(cli) && read_file(r);
 }
 
 static void request_deinit(patch_request *r) {
   for (size_t i = 0; i < r->text_count; i++) free(r->texts[i]);
   for (size_t i = 0; i < r->list_count; i++) fl_cli_list_deinit(&r->lists[i]);
+  fl_cli_text_deinit(&r->file);
 }
 
 static bool is_empty(const fl_patch *p) {

@@ -212,13 +212,14 @@ typedef struct fl_patch {
   fl_texts skip;             // nodes
   fl_texts rerun;            // nodes; "name+" also all that depend on it
   fl_texts succeed;          // "NODE" or "NODE=outputs": counts as succeeded with these outputs
-  fl_texts keep;        // nodes whose results are kept though their definition changed; "*": all
-  fl_texts rename;      // "OLD=NEW": the node has this name in the mended script
-  const char *from;     // this node and all that depend on it run again; or NULL
-  const char *script;   // path of a mended script, NULL: the one the run used
-  bool keep_checkpoint; // nodes that run again keep their checkpoints and steps
-  const char *reason;   // kept with the patch
-  const char *author;   // kept with the patch; NULL: user@host of the process
+  fl_texts keep;         // nodes whose results are kept though their definition changed; "*": all
+  fl_texts rename;       // "OLD=NEW": the node has this name in the mended script
+  const char *from;      // this node and all that depend on it run again; or NULL
+  const char *script;    // path of a mended script, NULL: the one the run used
+  bool keep_checkpoint;  // nodes that run again keep their checkpoints and steps
+  const char *reason;    // kept with the patch
+  const char *author;    // kept with the patch; NULL: user@host of the process
+  const char *file_text; // what `file` holds, where it can be read only once; NULL: it is read
 } fl_patch;
 
 /// Continues a run at its breakpoint: nodes that succeeded are not run again; processes that still
