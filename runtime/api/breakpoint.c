@@ -4,6 +4,20 @@
 
 #define ANSWER_MAX ((size_t)1 << 30) // JSON past this is no help to anybody
 
+// {...} -> {...,"part_of":{"run","path"}}: where a sub-flow's run is resumed, and what its nodes
+// are called there; null: it is no part of another.
+static void add_part_of(fl_engine *e, const fl_run_row *run, fl_buf *text) {
+  char root[FL_RUN_ID_SIZE];
+  char *path = run->parent_run ? fl_engine_find_root(e, run, root) : NULL;
+  json_t *part = path ? json_pack("{s:s,s:s}", "run", root, "path", path) : NULL;
+  char *dumped = part ? json_dumps(part, JSON_COMPACT) : NULL;
+  text->size--;
+  fl_buf_addf(text, ",\"part_of\":%s}", dumped ? dumped : "null");
+  json_decref(part);
+  free(dumped);
+  free(path);
+}
+
 fl_code fl_read_breakpoint(fl_engine *e, const char *name, char **json_out, fl_error *err) {
   fl_store *s;
   fl_run_row run = {0};
@@ -17,6 +31,7 @@ fl_code fl_read_breakpoint(fl_engine *e, const char *name, char **json_out, fl_e
     code = fl_fail(err, FL_E_STATE, "run %s is running: it has not stopped (`flowlua show %s`)",
                    run.id, run.id);
   if (!code) code = fl_read_store_breakpoint(s, &run, &text, err);
+  if (!code) add_part_of(e, &run, &text);
   if (!code && !(*json_out = fl_buf_take(&text)))
     code = fl_fail(err, FL_E_LIMIT, "the answer is larger than %zu bytes", ANSWER_MAX);
   fl_buf_deinit(&text);

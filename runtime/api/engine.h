@@ -97,5 +97,9 @@ void *fl_processes_start_child(void *ud, fl_attempt *a, fl_command *command,
                                void (*done)(void *, const fl_child_result *), void *done_ud,
                                fl_error *err);
 void fl_processes_cancel_child(void *ud, void *child, int64_t grace_ms);
+// root.c
+/// The run that is resumed for this one (itself, when nothing called it), and what a patch of it
+/// puts before the names of this one's nodes: "call/"; free() it.
+char *fl_engine_find_root(fl_engine *e, const fl_run_row *run, char root_out[FL_RUN_ID_SIZE]);
 // native.c
 fl_executor fl_native_get_executor(fl_engine *e);

@@ -86,51 +86,14 @@ static fl_code make_request(fl_patching *p, const fl_patch *patch, json_t *reque
 
 // ------------------------------------------------------------------------------------- states
 
-typedef struct call_name {
-  uint32_t number;
-  char *name;
-} call_name;
-
-static bool see_node(void *ud, const fl_definition_node_row *row) {
-  call_name *c = ud;
-  if (row->node == c->number) c->name = fl_strdup(row->name);
-  return !c->name;
-}
-
-static bool see_instance(void *ud, const fl_instance_row *row) {
-  call_name *c = ud;
-  if (row->node == c->number) c->name = fl_strdup(row->name);
-  return !c->name;
-}
-
 // Says which run to resume instead, and what a patch of it calls the nodes of this one.
 static fl_code fail_part(fl_patching *p, fl_error *err) {
-  fl_store *store = p->engine->store;
-  fl_run_row row = {0}, parent = {0};
-  fl_error ignored;
-  char *path = fl_strdup(""), id[FL_RUN_ID_SIZE];
-  snprintf(id, sizeof id, "%s", p->row.id);
-  int64_t up = p->row.parent_run;
-  call_name c = {.number = p->row.parent_node};
-  while (up && !fl_store_get_run(store, up, &parent, &ignored)) {
-    fl_code rc = fl_store_each_definition_node(store, parent.definition, see_node, &c, &ignored);
-    if (!rc && !c.name) rc = fl_store_each_instance(store, parent.row, see_instance, &c, &ignored);
-    fl_buf longer;
-    fl_buf_init(&longer, 1u << 20);
-    fl_buf_addf(&longer, "%s/%s", rc || !c.name ? "?" : c.name, path);
-    free(path);
-    free(c.name);
-    path = fl_buf_take(&longer);
-    fl_run_row_deinit(&row);
-    row = parent;
-    up = row.parent_run;
-    c = (call_name){.number = row.parent_node};
-  }
+  char root[FL_RUN_ID_SIZE];
+  char *path = fl_engine_find_root(p->engine, &p->row, root);
   fl_fail(err, FL_E_STATE,
           "run %s is part of run %s: resume that one; its name there for a node of "
           "this one is %sNODE",
-          id, row.id, path);
-  fl_run_row_deinit(&row);
+          p->row.id, root, path);
   free(path);
   return err->code;
 }

@@ -19,7 +19,8 @@ typedef struct view {
   fl_engine *engine;
   json_t *all, *run;
   const char *id;
-  bool line_open; // of a log
+  const char *root, *path; // the run that is resumed, and what it puts before names of nodes
+  bool line_open;          // of a log
   size_t log_size;
 } view;
 
@@ -83,6 +84,11 @@ static void print_run(const view *v) {
   if (resumes) fl_cli_printf(", resumed %lld time%s", (long long)resumes, resumes > 1 ? "s" : "");
   if (fork) fl_cli_printf(", forked from %s", fork);
   fl_cli_printf("\n");
+  if (*v->path) {
+    fl_cli_printf("part of run %s, where its node NODE is ", v->root);
+    fl_cli_print_clean(v->path, false);
+    fl_cli_printf("NODE\n");
+  }
   if (json_is_object(origin)) {
     fl_cli_printf("taken in from ");
     fl_cli_print_clean(text_of(origin, "host"), false);
@@ -233,9 +239,9 @@ static void print_changes(const view *v) {
   fl_cli_text_deinit(&text);
 }
 
-static void print_command(const view *v, const char *verb, const char *node, const char *more,
-                          const char *what) {
-  char *command = fl_cli_command(v->cli, verb, v->id, node);
+static void print_command(const view *v, const char *verb, const char *run, const char *node,
+                          const char *more, const char *what) {
+  char *command = fl_cli_command(v->cli, verb, run, node);
   fl_cli_printf("  ");
   print_styled(FL_STYLE_CYAN, command);
   fl_cli_printf("%s%s\n      %s\n", *more ? " " : "", more, what);
@@ -256,34 +262,53 @@ static const char *find_declared(const view *v, const char *otherwise) {
 static void print_accept(const view *v) {
   const json_t *proposal = find_proposal(v);
   char more[48];
-  if (!proposal) return;
+  if (!proposal || *v->path) return;
   snprintf(more, sizeof more, "--accept %lld", (long long)number_of(proposal, "number"));
-  print_command(v, "resume", NULL, more, "with the change that is proposed");
+  print_command(v, "resume", v->root, NULL, more, "with the change that is proposed");
+}
+
+// What can be changed: of a part, by the names that the whole has for it.
+static void print_changing(const view *v, const char *node) {
+  fl_cli_text skip = {0}, path = {0}, option = {0};
+  fl_cli_text_addf(&path, "%s%s.OPTION=VALUE", v->path, find_declared(v, node));
+  fl_cli_text_add_str(&option, "--option ");
+  fl_cli_text_quote(&option, fl_cli_text_cstr(&path));
+  fl_cli_text_deinit(&path);
+  fl_cli_text_addf(&path, "%s%s", v->path, find_declared(v, node));
+  if (*v->path)
+    print_command(v, "resume", v->root, NULL, fl_cli_text_cstr(&option),
+                  "with an option of it changed; --script FILE: a mended script");
+  else
+    print_command(v, "resume", v->root, NULL, "--set NAME=VALUE",
+                  "with a var changed; --param NAME=VALUE, --script FILE: a mended script");
+  fl_cli_text_add_str(&skip, "--skip ");
+  fl_cli_text_quote(&skip, fl_cli_text_cstr(&path));
+  print_command(v, "resume", v->root, NULL, fl_cli_text_cstr(&skip), "without it");
+  fl_cli_text_deinit(&skip);
+  fl_cli_text_deinit(&path);
+  fl_cli_text_deinit(&option);
 }
 
 static void print_commands(const view *v) {
   const json_t *first = json_array_get(json_object_get(v->all, "failed"), 0);
-  const char *node = text_of(first, "node");
+  const char *node = text_of(first, "node"), *run = text_of(first, "run");
   print_title("what helps");
   fl_cli_printf("\n");
+  if (run)
+    print_command(v, "breakpoint", run, NULL, "", "where its sub-flow stopped, and why");
+  else if (node)
+    print_command(v, "logs", v->id, node, "", "all that it printed");
   if (node) {
-    fl_cli_text skip = {0};
-    print_command(v, "logs", node, "", "all that it printed");
-    print_command(v, "context", node, "", "what it was given");
-    print_command(v, "resume", NULL, "--plan", "what a resume would run, and why");
-    print_command(v, "resume", NULL, "", "try again from here");
+    print_command(v, "context", v->id, node, "", "what it was given");
+    print_command(v, "resume", v->root, NULL, "--plan", "what a resume would run, and why");
+    print_command(v, "resume", v->root, NULL, "", "try again from here");
     print_accept(v);
-    print_command(v, "resume", NULL, "--set NAME=VALUE",
-                  "with a var changed; --param NAME=VALUE, --script FILE: a mended script");
-    fl_cli_text_add_str(&skip, "--skip ");
-    fl_cli_text_quote(&skip, find_declared(v, node));
-    print_command(v, "resume", NULL, fl_cli_text_cstr(&skip), "without it");
-    fl_cli_text_deinit(&skip);
+    print_changing(v, node);
   } else {
-    print_command(v, "resume", NULL, "--plan", "what a resume would run, and why");
-    print_command(v, "resume", NULL, "", "go on from here");
+    print_command(v, "resume", v->root, NULL, "--plan", "what a resume would run, and why");
+    print_command(v, "resume", v->root, NULL, "", "go on from here");
   }
-  print_command(v, "breakpoint export", NULL, "FILE",
+  print_command(v, "breakpoint export", v->root, NULL, "FILE",
                 "carry it to another host: flowlua resume FILE");
 }
 
@@ -326,6 +351,9 @@ static int show_breakpoint(const fl_cli *cli, fl_engine *engine) {
     view v = {.cli = cli, .engine = engine, .all = json_loads(text, 0, NULL)};
     v.run = json_object_get(v.all, "run");
     v.id = text_of(v.run, "id");
+    const json_t *part = json_object_get(v.all, "part_of");
+    v.root = json_is_object(part) ? text_of(part, "run") : v.id;
+    v.path = json_is_object(part) ? text_of(part, "path") : "";
     if (v.id) print_breakpoint(&v);
     json_decref(v.all);
   }

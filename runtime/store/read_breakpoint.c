@@ -236,7 +236,8 @@ static fl_code add_failed(breakpoint *b, fl_error *err) {
   fl_code code = fl_store_prepare_own(
       b->store,
       "SELECT coalesce(n.name,i.name),b.number,b.at_ms,coalesce(a.error,d.detail),a.exit_code,"
-      "a.signal,coalesce(a.end_reason,d.reason,0) FROM breakpoint b"
+      "a.signal,coalesce(a.end_reason,d.reason,0),(SELECT id FROM run WHERE row=a.child_run)"
+      " FROM breakpoint b"
       " LEFT JOIN definition_node n ON n.definition=?3 AND n.node=b.node"
       " LEFT JOIN instance i ON i.run=b.run AND i.node=b.node"
       " LEFT JOIN attempt a ON a.run=b.run AND a.node=b.node AND a.number=b.number"
@@ -263,6 +264,7 @@ static fl_code add_failed(breakpoint *b, fl_error *err) {
     add_int_or_null(out, ",\"signal\":", sqlite3_column_int64(st, 5), 0);
     add_named(out, ",\"reason\":", reason ? fl_reason_name(reason) : NULL);
     add_named(out, ",\"text\":", reason ? fl_reason_text(reason) : NULL);
+    add_named(out, ",\"run\":", (const char *)sqlite3_column_text(st, 7));
     fl_buf_add_char(out, '}');
   }
   sqlite3_finalize(st);
