@@ -14,6 +14,13 @@ static fl_code prepare(fl_patching *p, fl_resume_spec *spec, fl_error *err) {
   return rc;
 }
 
+// Where nodes ran so far, when a mended script takes them elsewhere; else NULL.
+static const char *get_left_folder(const fl_patching *p) {
+  if (p->script == p->before_script) return NULL;
+  const char *was = fl_script_get_snapshot(p->before_script)->dir;
+  return strcmp(was, fl_script_get_snapshot(p->script)->dir) ? was : NULL;
+}
+
 fl_code fl_run_resume(fl_engine *e, const char *run_id, const fl_patch *patch, fl_error *err) {
   fl_patching p;
   fl_run *run;
@@ -23,6 +30,10 @@ fl_code fl_run_resume(fl_engine *e, const char *run_id, const fl_patch *patch, f
     fl_store_set_durability(e->store, p.flow->durability);
   bool dead = rc || fl_owner_was(e, p.row.owner) || !fl_owner_is_alive(p.row.owner);
   if (!rc) rc = fl_scheduler_resume_run(e->scheduler, &p.row, dead, &p.spec, &run, err);
+  const char *left = rc ? NULL : get_left_folder(&p);
+  if (left)
+    fl_scheduler_notice(e->scheduler, run, "nodes run in %s from now on, not in %s",
+                        fl_script_get_snapshot(p.script)->dir, left);
   if (rc == FL_E_BUSY && p.spec.flow) rc = fl_owner_name_busy(e, p.row.id, err);
   const char *engine = !rc && dead ? strchr(p.row.owner, '#') : NULL;
   if (engine) fl_notify_forget(e->state_dir, engine + 1);
@@ -121,6 +132,11 @@ fl_code fl_run_resume_plan(fl_engine *e, const char *run_id, const fl_patch *pat
   if (!rc) rc = fl_scheduler_plan_resume(e->scheduler, &p.row, &p.spec, add_step, &plan, err);
   json_object_set_new(out, "run", json_string(p.row.id));
   if (p.json) json_object_set(out, "patch", p.json);
+  const char *left = rc ? NULL : get_left_folder(&p);
+  if (left)
+    json_object_set_new(
+        out, "folder",
+        json_pack("{s:s,s:s}", "from", left, "to", fl_script_get_snapshot(p.script)->dir));
   json_object_set_new(out, "nodes", plan.nodes);
   json_object_set_new(out, "removed", plan.removed);
   if (!rc) *json_out = json_dumps(out, JSON_COMPACT);

@@ -155,6 +155,16 @@ static void print_removed(const json_t *plan) {
       "removed: %s is not in the script any more; its history is kept\n", json_string_value(name));
 }
 
+static void print_folder(const json_t *plan) {
+  const json_t *folder = json_object_get(plan, "folder");
+  if (!folder) return;
+  fl_cli_printf("nodes run in ");
+  fl_cli_print_clean(json_string_value(json_object_get(folder, "to")), false);
+  fl_cli_printf(" from now on, not in ");
+  fl_cli_print_clean(json_string_value(json_object_get(folder, "from")), false);
+  fl_cli_printf("\n");
+}
+
 static void print_plan(const char *text) {
   json_t *plan = json_loads(text, 0, NULL), *node;
   size_t i, runs = 0, changed = 0;
@@ -173,6 +183,7 @@ static void print_plan(const char *text) {
   size_t count = json_array_size(json_object_get(plan, "nodes"));
   fl_cli_table_print(table);
   print_removed(plan);
+  print_folder(plan);
   const char *run_id = json_string_value(json_object_get(plan, "run"));
   fl_cli_printf("run %s: %zu of %zu nodes would run\n", run_id ? run_id : "", runs, count);
   if (changed)

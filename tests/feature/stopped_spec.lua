@@ -57,3 +57,41 @@ describe("breakpoint of a sub-flow's run", function()
     assert.equal(middle, one.failed[1].run)
   end)
 end)
+
+describe("a mended script in another folder", function()
+  before_each(function() box = support.box() end)
+  after_each(function() box:close() end)
+
+  local failing = [[
+    local flow = require "flow"
+    local f = flow.dag "f"
+    f.a = flow.shell { "pwd; exit 1" }
+    return f
+  ]]
+
+  it("is told to move the nodes there, in the plan and at the resume", function()
+    box:write("flow.lua", failing)
+    runs({ "flow.lua", "--quiet" }, 1)
+    assert.equal(0, box:sh("mkdir fix && sed 's/exit 1/exit 2/' flow.lua > fix/flow.lua").code)
+    local says = ("nodes run in %s/fix from now on, not in %s"):format(box.path, box.path)
+    assert.matches(says, runs({ "resume", "--script", "fix/flow.lua", "--plan" }, 0).out, 1, true)
+    local plan = support.decode(
+      runs({ "resume", "--script", "fix/flow.lua", "--plan", "--json" }, 0).out)
+    assert.same({ from = box.path, to = box.path .. "/fix" }, plan.folder)
+    local done = runs({ "resume", "--script", "fix/flow.lua", "--no-progress" }, 1)
+    assert.matches(says, done.out .. done.err, 1, true)
+    assert.equal(box.path .. "/fix\n", runs({ "logs", "last", "a", "--attempt", "2" }, 0).out)
+    done = runs({ "resume", "--no-progress" }, 1)
+    assert.is_nil((done.out .. done.err):find("from now on", 1, true))
+  end)
+
+  it("is no matter where the folder is the same", function()
+    box:write("flow.lua", failing)
+    runs({ "flow.lua", "--quiet" }, 1)
+    box:write("other.lua", failing)
+    local done = runs({ "resume", "--script", "other.lua", "--no-progress" }, 1)
+    assert.is_nil((done.out .. done.err):find("from now on", 1, true))
+    assert.is_nil(runs({ "resume", "--script", "other.lua", "--plan" }, 0).out
+      :find("from now on", 1, true))
+  end)
+end)
