@@ -82,8 +82,10 @@ static fl_code load_stored(fl_engine *e, const fl_run_row *row, const char *over
                            fl_script **out, fl_error *err) {
   fl_snapshot snapshot = {0};
   fl_code rc = fl_store_get_script(e->store, row->script, &snapshot, err);
-  if (!rc && !snapshot.count)
-    rc = fl_fail(err, FL_E_CORRUPT, "the script of run %s is not in the store", row->id);
+  if (rc == FL_E_NOT_FOUND) {
+    fl_wrap(err, "the script that run %s used is not in the store any more", row->id);
+    err->code = rc = FL_E_CORRUPT;
+  }
   if (!rc) {
     fl_buf path;
     fl_buf_init(&path, 8192);

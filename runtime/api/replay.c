@@ -1,36 +1,31 @@
 // Repeats a run: loads the script of then from the store, and records a run that is linked to it.
 #include "api/engine.h"
 
-// "dir/file" of a snapshot's own script.
-static char *script_path(const fl_snapshot *snapshot) {
-  fl_buf path;
-  fl_buf_init(&path, 8192);
-  fl_buf_addf(&path, "%s/%s", snapshot->dir, snapshot->sources[0].path);
-  return fl_buf_take(&path);
+// The file of today: the one that is given, else where the run's script was.
+static fl_code load_current(fl_engine *e, const fl_run_row *row, const char *given, fl_script **out,
+                            fl_error *err) {
+  char *path = NULL;
+  fl_code rc = given ? FL_OK : fl_store_get_script_path(e->store, row->script, &path, err);
+  if (!rc && !given && !path)
+    rc = fl_fail(err, FL_E_CORRUPT,
+                 "the script that run %s used is not in the store any more, nor where it was: give "
+                 "it (`flowlua replay %s --script FILE`)",
+                 row->id, row->id);
+  if (!rc) rc = fl_engine_load(e, given ? given : path, NULL, NULL, out, err);
+  free(path);
+  return rc;
 }
 
 // The script as the run had it, with the options that patches gave its nodes; or the file of today.
-static fl_code load_script(fl_engine *e, const fl_run_row *row, bool current, fl_script **out,
-                           fl_error *err) {
-  fl_snapshot snapshot = {0};
+static fl_code load_script(fl_engine *e, const fl_run_row *row, const fl_replay_options *o,
+                           fl_script **out, fl_error *err) {
   fl_flow *flow;
-  fl_code rc = fl_store_get_script(e->store, row->script, &snapshot, err);
-  if (!rc && !snapshot.count) rc = fl_fail(err, FL_E_CORRUPT, "it has no files");
-  if (rc) {
-    if (rc == FL_E_NOT_FOUND) err->code = FL_E_CORRUPT;
-    return fl_wrap(err, "the script that run %s used is not in the store any more", row->id);
-  }
-  char *path = script_path(&snapshot);
-  if (current)
-    rc = fl_engine_load(e, path, NULL, NULL, out, err);
-  else
-    rc = fl_engine_load_run(e, row, out, &flow, err);
+  if (o->current_script || o->script) return load_current(e, row, o->script, out, err);
+  fl_code rc = fl_engine_load_run(e, row, out, &flow, err);
   // Named again by the run that is to come: what was swept meanwhile is put anew, and a mended
   // run's nodes have numbers that are only its own.
   if (!rc) fl_script_get_snapshot(*out)->store_id = 0;
-  if (!rc && !current) flow->definition_store_id = 0;
-  free(path);
-  fl_snapshot_deinit(&snapshot);
+  if (!rc) flow->definition_store_id = 0;
   return rc;
 }
 
@@ -71,7 +66,7 @@ static fl_code start(fl_engine *e, fl_script *script, const fl_run_row *row,
   if (!flow)
     return fl_fail(err, FL_E_USAGE, "%s does not define flow '%s'", fl_script_get_path(script),
                    row->flow);
-  fl_code rc = make_params(e, script, flow, row, o->current_script, &params, err);
+  fl_code rc = make_params(e, script, flow, row, o->current_script || o->script, &params, err);
   if (rc) return rc;
   if (e->config.durability == FL_DURABILITY_DEFAULT && flow->durability)
     fl_store_set_durability(e->store, flow->durability);
@@ -114,7 +109,7 @@ fl_code fl_run_replay(fl_engine *e, const char *run, const fl_replay_options *op
                  row.id, fl_run_state_text(row.state));
   // What it saw is to be given again: it must be what it was.
   if (!rc) rc = fl_store_check_run(store, row.row, err);
-  if (!rc) rc = load_script(e, &row, o.current_script, &script, err);
+  if (!rc) rc = load_script(e, &row, &o, &script, err);
   if (!rc) rc = start(e, script, &row, &o, run_id_out, err);
   fl_run_row_deinit(&row);
   return rc;

@@ -10,6 +10,7 @@ static const fl_cli_option options[] = {
      NULL},
     {"live", NULL, "let nodes see what their parents give now, not what they saw then", NULL},
     {"current-script", NULL, "use the script file of today, not the one the run used", NULL},
+    {"script", "FILE", "use this script file instead of the one the run used", NULL},
     FL_CLI_WATCH_OPTIONS,
     {NULL, NULL, NULL, NULL},
 };
@@ -112,7 +113,8 @@ static int start_and_follow(fl_cli_watch *w, fl_engine *engine) {
   char then[32], run_id[32];
   fl_replay_options o = {.size = sizeof o,
                          .live = fl_cli_has(w->cli, "live"),
-                         .current_script = fl_cli_has(w->cli, "current-script")};
+                         .current_script = fl_cli_has(w->cli, "current-script"),
+                         .script = fl_cli_get(w->cli, "script")};
   int code = find_run(w->cli, engine, then);
   if (code != FL_EXIT_OK) return code;
   w->started_ms = fl_cli_monotonic_ms();

@@ -252,6 +252,7 @@ typedef struct fl_replay_options {
   size_t size;
   bool live;           // nodes see what their parents give now, not what they saw then
   bool current_script; // the script file as it is today, not as the run used it
+  const char *script;  // this script file instead, NULL: none
 } fl_replay_options;
 
 /// Records a new run that repeats `run`, and queues it: the script and modules of then, the same

@@ -131,6 +131,21 @@ static fl_code copy_scripts(fl_copy *c, fl_error *err) {
   return code;
 }
 
+// What an import would refuse is not written.
+static fl_code check_scripts(fl_copy *c, const fl_run_row *run, fl_error *err) {
+  fl_code code = FL_OK;
+  for (size_t i = 0; i < c->scripts.count && !code; i++) {
+    fl_snapshot snapshot;
+    code = fl_store_get_script(c->store, c->scripts.from[i], &snapshot, err);
+    if (!code) fl_snapshot_deinit(&snapshot);
+  }
+  if (code == FL_E_NOT_FOUND) {
+    fl_wrap(err, "the script that run %s used is not in the store any more", run->id);
+    err->code = code = FL_E_CORRUPT;
+  }
+  return code;
+}
+
 static fl_code put_origin(fl_copy *c, int64_t run, const char *host, int64_t now_ms,
                           fl_error *err) {
   sqlite3_stmt *st = NULL;
@@ -161,6 +176,7 @@ fl_code fl_store_export(fl_store *s, const fl_run_row *run, const char *host, in
   if (!code) code = fl_copy_runs(&c, err);
   if (!code) code = copy_values(&c, err);
   if (!code) code = copy_scripts(&c, err);
+  if (!code) code = check_scripts(&c, run, err);
   if (!code) code = put_origin(&c, run->row, host, now_ms, err);
   fl_read_end(s, &fresh);
   if (!code && (rc = exec(c.target, "COMMIT"))) code = fl_copy_fail(&c, c.target, rc, err);

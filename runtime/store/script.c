@@ -147,6 +147,9 @@ static fl_code read_script(fl_store *s, int64_t id, fl_snapshot *out, fl_error *
   }
   sqlite3_finalize(st);
   if (!code) code = read_sources(s, id, out, err);
+  if (!code && !out->count)
+    code = fl_fail(err, FL_E_NOT_FOUND, "there are no files of script %lld in '%s'", (long long)id,
+                   s->path);
   if (code) return code;
   fl_snapshot_digest(out);
   if (!memcmp(out->digest, digest, sizeof digest)) return FL_OK;
@@ -161,5 +164,21 @@ fl_code fl_store_get_script(fl_store *s, int64_t id, fl_snapshot *out, fl_error 
   code = read_script(s, id, out, err);
   fl_store_read_end(s);
   if (code) fl_snapshot_deinit(out);
+  return code;
+}
+
+fl_code fl_store_get_script_path(fl_store *s, int64_t id, char **out, fl_error *err) {
+  sqlite3_stmt *st;
+  bool row = false;
+  *out = NULL;
+  fl_code code = fl_store_prepare_own(s,
+                                      "SELECT s.dir||'/'||p.path FROM script s JOIN script_source p"
+                                      " ON p.script=s.id AND p.position=0 WHERE s.id=?1",
+                                      &st, err);
+  if (code) return code;
+  sqlite3_bind_int64(st, 1, id);
+  code = fl_store_read(s, st, &row, err);
+  if (!code && row) *out = fl_store_column_dup(st, 0);
+  sqlite3_finalize(st);
   return code;
 }

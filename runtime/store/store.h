@@ -88,7 +88,10 @@ typedef struct fl_snapshot {
 void fl_snapshot_digest(fl_snapshot *snapshot);
 void fl_snapshot_deinit(fl_snapshot *snapshot);
 FL_MUST fl_code fl_store_put_script(fl_store *s, fl_snapshot *snapshot, fl_error *err);
+/// FL_E_NOT_FOUND: it is gone, FL_E_CORRUPT: it is another than was stored.
 FL_MUST fl_code fl_store_get_script(fl_store *s, int64_t id, fl_snapshot *out, fl_error *err);
+/// Where its main file was, as far as that is known still; NULL: not. free() it.
+FL_MUST fl_code fl_store_get_script_path(fl_store *s, int64_t id, char **out, fl_error *err);
 
 /// The graph of a flow as its runs share it. `digest` is over flow key, script digest and nodes.
 typedef struct fl_definition_row {

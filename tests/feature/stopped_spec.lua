@@ -95,3 +95,111 @@ describe("a mended script in another folder", function()
       :find("from now on", 1, true))
   end)
 end)
+
+describe("a run whose script is gone from the store", function()
+  before_each(function()
+    box = support.box()
+    box:write("flow.lua", [[
+      local flow = require "flow"
+      local f = flow.dag "f"
+      f.a = flow.lua { inline = true, run = function(ctx)
+        if not io.open(ctx:path "ok") then error "no" end end }
+      return f
+    ]])
+    runs({ "flow.lua", "--quiet" }, 1)
+  end)
+  after_each(function() box:close() end)
+
+  local function lose(what)
+    assert.equal(0, box:sh(("sqlite3 %s/flowlua.db '%s'"):format(box.state, what)).code)
+  end
+
+  it("says that it is gone, and speaks of no damage", function()
+    lose "delete from script_source"
+    for _, args in ipairs { { "resume" }, { "resume", "--script", "flow.lua" }, { "replay", "last" },
+      { "replay", "last", "--current-script" } } do
+      local said = runs(args, 3).err
+      assert.matches("the script that run %S+ used is not in the store any more", said)
+      assert.is_nil(said:find "damaged")
+    end
+  end)
+
+  it("can be repeated with a script that is given, or found where it was", function()
+    lose "delete from script_source where position > 0; update script set digest = zeroblob(32)"
+    assert.matches("damaged", runs({ "replay", "last" }, 3).err)
+    box:write("ok", "")
+    runs({ "replay", "last", "--current-script", "--no-progress" }, 0)
+    local first = box:sql_value "select id from v_run order by created_at limit 1"
+    lose(("delete from script_source where script = (select script from run where id = \"%s\")")
+      :format(first))
+    assert.matches("flowlua replay " .. first .. " --script FILE",
+      runs({ "replay", first, "--current-script" }, 3).err, 1, true)
+    runs({ "replay", first, "--script", "flow.lua", "--quiet" }, 0)
+    assert.matches("cannot .*nowhere.lua",
+      runs({ "replay", first, "--script", "nowhere.lua" }, 2).err)
+  end)
+
+  it("is not exported", function()
+    lose "delete from script_source"
+    local said = runs({ "breakpoint", "export", "last", "x.fl" }, 3).err
+    assert.matches("is not in the store any more", said)
+    assert.is_false(box:exists "x.fl")
+  end)
+end)
+
+describe("an exported run", function()
+  before_each(function()
+    box = support.box()
+    box:write("flow.lua", [[
+      local flow = require "flow"
+      local f = flow.dag "f"
+      f.a = flow.shell { "echo said; exit 1" }
+      return f
+    ]])
+    runs({ "flow.lua", "--quiet" }, 1)
+  end)
+  after_each(function() box:close() end)
+
+  local function flip(name, at)
+    local text = box:read(name)
+    local byte = string.char((text:byte(at) + 1) % 256)
+    box:write(name, text:sub(1, at - 1) .. byte .. text:sub(at + 1))
+  end
+
+  it("that is damaged leaves no state directory behind", function()
+    runs({ "breakpoint", "export", "last", "x.fl" }, 0)
+    local good = box:read "x.fl"
+    for _, at in ipairs { 1, 3, 30, #good - 40 } do
+      box:write("x.fl", good)
+      flip("x.fl", at)
+      for _, flag in ipairs { "--quiet", "--plan", "--set=x=1" } do
+        local said = runs({ "resume", "x.fl", "--state", "fl", flag }, 3).err
+        assert.matches(at < 13 and "is no exported run" or "x.fl", said)
+        assert.is_false(box:exists "fl/flowlua.db")
+        assert.equal("", box:sh("ls -d fl 2>/dev/null").out)
+      end
+    end
+    box:write("x.fl", good)
+    runs({ "resume", "x.fl", "--state", "fl", "--quiet" }, 1)
+  end)
+
+  it("does not go into the state directory", function()
+    local before = box:read(box.state:sub(#box.path + 2) .. "/flowlua.db")
+    for _, name in ipairs { "flowlua.db", "new.fl", "logs/x.fl" } do
+      local said = runs({ "breakpoint", "export", "last", box.state .. "/" .. name, "--force" }, 2)
+      assert.matches("is in the state directory", said.err)
+    end
+    assert.is_true(before == nil or before == box:read(box.state:sub(#box.path + 2) .. "/flowlua.db"))
+    runs({ "show", "last" }, 0)
+  end)
+
+  it("goes to stdout as -, and is told as JSON", function()
+    local done = box:sh(support.binary .. " breakpoint export last - > y.fl")
+    assert.equal(0, done.code, done.err)
+    assert.equal("", box:sh("ls ./- 2>/dev/null").out)
+    runs({ "resume", "y.fl", "--state", "fl", "--quiet" }, 1)
+    local said = support.decode(runs({ "breakpoint", "export", "last", "x.fl", "--json" }, 0).out)
+    assert.equal(box:show("last").run.id, said.run)
+    assert.equal("x.fl", said.file)
+  end)
+end)
