@@ -1,5 +1,6 @@
 // Runs that have stopped: what is known of them, their way to another state directory, their twins.
 #include "api/engine.h"
+#include <limits.h>
 #include <unistd.h>
 
 #define ANSWER_MAX ((size_t)1 << 30) // JSON past this is no help to anybody
@@ -56,11 +57,26 @@ static fl_code find_stopped(fl_engine *e, const char *name, fl_run_row *run, fl_
   return code;
 }
 
+// A file there would be taken for the store's own, or take its place.
+static fl_code check_target(const fl_engine *e, const char *path, fl_error *err) {
+  char state[PATH_MAX], folder[PATH_MAX];
+  const char *slash = strrchr(path, '/');
+  char *up = slash ? fl_strndup(path, (size_t)(slash - path) + 1) : fl_strdup(".");
+  bool known = realpath(e->state_dir, state) && realpath(up, folder);
+  free(up);
+  size_t size = known ? strlen(state) : 0;
+  if (!known || strncmp(folder, state, size) || (folder[size] && folder[size] != '/'))
+    return FL_OK; // what is wrong with it is told when it is written
+  return fl_fail(err, FL_E_USAGE, "'%s' is in the state directory '%s': choose another place", path,
+                 e->state_dir);
+}
+
 fl_code fl_run_export(fl_engine *e, const char *name, const char *path, bool overwrite,
                       fl_error *err) {
   char host[256] = "";
   fl_run_row run = {0};
   fl_code code = find_stopped(e, name, &run, err);
+  if (!code) code = check_target(e, path, err);
   if (gethostname(host, sizeof host - 1)) host[0] = '\0';
   if (!code && run.replay_of)
     code =

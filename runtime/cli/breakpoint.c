@@ -2,6 +2,7 @@
 // Written to be read by somebody who was woken up for it: what failed comes first, commands last.
 #include "cli.h"
 #include <jansson.h>
+#include <unistd.h>
 
 #define FAILED_MAX  10 // shown with their logs; of the rest the names
 #define NAMES_MAX   12
@@ -366,26 +367,73 @@ static bool count_live(void *ud, const fl_node_info *node) {
   return true;
 }
 
-static int export_run(const fl_cli *cli, fl_engine *engine) {
-  fl_error err = {0};
-  char id[32];
-  size_t live = 0;
-  const char *path = cli->words[2];
-  if (fl_run_find(engine, cli->words[1], id, &err) != FL_OK ||
-      fl_read_status(engine, id, NULL, count_live, &live, &err) != FL_OK ||
-      fl_run_export(engine, id, path, fl_cli_has(cli, "force"), &err) != FL_OK)
-    return fl_cli_fail(&err);
+static void tell_export(const fl_cli *cli, const char *id, const char *path, size_t live) {
   fl_cli_text quoted = {0};
-  fl_cli_text_quote(&quoted, path);
-  fl_cli_printf("run %s is in ", id);
-  fl_cli_print_clean(path, false);
-  fl_cli_printf(", without its logs: flowlua resume %s continues it elsewhere\n",
-                fl_cli_text_cstr(&quoted));
+  if (fl_cli_has(cli, "json")) {
+    fl_cli_text_add_str(&quoted, "{\"run\":");
+    fl_cli_text_json(&quoted, id);
+    fl_cli_text_add_str(&quoted, ",\"file\":");
+    fl_cli_text_json(&quoted, path);
+    fl_cli_text_addf(&quoted, ",\"live\":%zu}", live);
+    fl_cli_print_json(fl_cli_text_cstr(&quoted));
+  } else if (strcmp(path, "-") != 0) {
+    fl_cli_text_quote(&quoted, path);
+    fl_cli_printf("run %s is in ", id);
+    fl_cli_print_clean(path, false);
+    fl_cli_printf(", without its logs: flowlua resume %s continues it elsewhere\n",
+                  fl_cli_text_cstr(&quoted));
+  }
   fl_cli_text_deinit(&quoted);
   if (live)
     fl_cli_note("%zu node%s of it may still run here: to continue it elsewhere they start again; "
                 "`flowlua cancel %s` ends them",
                 live, live > 1 ? "s" : "", id);
+}
+
+// Whole or not at all: made as a file first.
+static fl_code export_to_stdout(fl_engine *engine, const char *id, fl_error *err) {
+  const char *folder = getenv("TMPDIR");
+  fl_cli_text path = {0};
+  char part[8192];
+  size_t n;
+  fl_cli_text_addf(&path, "%s/flowlua-XXXXXX", folder && *folder ? folder : "/tmp");
+  fl_cli_text_cstr(&path);
+  int fd = mkstemp(path.data);
+  fl_code code = fl_run_export(engine, id, path.data, true, err);
+  FILE *file = code == FL_OK ? fopen(path.data, "rb") : NULL;
+  while (file && (n = fread(part, 1, sizeof part, file)) > 0) {
+    fl_cli_text_add(fl_cli_out(), part, n);
+    fl_cli_flush_some();
+  }
+  if (file) fclose(file);
+  if (fd >= 0) close(fd);
+  unlink(path.data);
+  fl_cli_text_deinit(&path);
+  return code;
+}
+
+static int export_run(const fl_cli *cli, fl_engine *engine) {
+  fl_error err = {0};
+  char id[32];
+  size_t live = 0;
+  const char *path = cli->words[2];
+  bool out = strcmp(path, "-") == 0;
+  if (out && (fl_cli_has(cli, "json") || fl_cli_out_is_terminal()))
+    return fl_cli_usage("the run would go to stdout: %s",
+                        fl_cli_has(cli, "json") ? "--json cannot, too"
+                                                : "redirect it to a file, or name one");
+  fl_code code = fl_run_find(engine, cli->words[1], id, &err);
+  if (code == FL_OK) code = fl_read_status(engine, id, NULL, count_live, &live, &err);
+  if (code == FL_OK)
+    code = out ? export_to_stdout(engine, id, &err)
+               : fl_run_export(engine, id, path, fl_cli_has(cli, "force"), &err);
+  if (code != FL_OK) return fl_cli_fail(&err);
+  fl_cli_flush();
+  if (out && fl_cli_out_is_gone()) {
+    fl_cli_usage("the run was not written to stdout as a whole");
+    return FL_EXIT_SYSTEM;
+  }
+  tell_export(cli, id, path, live);
   return FL_EXIT_OK;
 }
 

@@ -143,6 +143,8 @@ typedef struct fl_cli_engine {
 
 /// The state directory by --state, $FLOWLUA_STATE, default.
 const char *fl_cli_state_dir(const fl_cli *cli);
+/// Whether there is a store in it.
+bool fl_cli_has_state(const fl_cli *cli);
 /// Opens with the global options and `config`'s own fields (NULL: none). Returns FL_EXIT_OK, or the
 /// exit code after a message was printed.
 FL_MUST int fl_cli_engine_open(const fl_cli *cli, fl_cli_access how, const fl_config *config,

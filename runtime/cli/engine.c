@@ -57,8 +57,7 @@ static fl_code open_engine(const fl_cli *cli, fl_cli_access how, const fl_config
   return fl_engine_open(&c, &out->engine, err);
 }
 
-// What is to be changed must be there: a mistyped --state makes no new one.
-static bool has_store(const fl_cli *cli) {
+bool fl_cli_has_state(const fl_cli *cli) {
   fl_cli_text path = {0};
   fl_cli_text_addf(&path, "%s/flowlua.db", fl_cli_state_dir(cli));
   bool there = access(fl_cli_text_cstr(&path), F_OK) == 0;
@@ -70,7 +69,9 @@ int fl_cli_engine_open(const fl_cli *cli, fl_cli_access how, const fl_config *co
                        fl_cli_engine *out) {
   fl_error err = {0};
   *out = (fl_cli_engine){0};
-  if (how == FL_CLI_CHANGE && !has_store(cli)) how = FL_CLI_READ; // says that it is not there
+  // What is to be changed must be there: a mistyped --state makes no new one.
+  if (how == FL_CLI_CHANGE && !fl_cli_has_state(cli))
+    how = FL_CLI_READ; // says that it is not there
   if (open_engine(cli, how, config, out, &err) == FL_OK) return FL_EXIT_OK;
   fl_cli_engine_close(out);
   return fl_cli_fail(&err);

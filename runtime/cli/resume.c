@@ -262,21 +262,29 @@ static int resume_and_follow(const fl_cli *cli, fl_cli_watch *w, fl_engine *engi
   return code != FL_EXIT_OK ? code : fl_cli_watch_finish(w, engine);
 }
 
-// A run is taken in only when what is asked of it is sound: looked at in a state of its own first.
-// False: a message was printed.
-static bool would_resume(const fl_cli *cli, const fl_config *config, const fl_patch *patch) {
+// A run is taken in only when its file is whole and what is asked of it is sound: looked at in a
+// state of its own first, so that a wrong one leaves nothing behind.
+static int would_resume(const fl_cli *cli, const fl_config *config, const fl_patch *patch) {
   fl_cli_engine scratch = {0};
   fl_error err = {0};
   char id[32], *plan = NULL;
-  if (is_empty(patch)) return true;
-  if (fl_cli_engine_open(cli, FL_CLI_SCRATCH, config, &scratch) != FL_EXIT_OK) return false;
-  // What is wrong with the file itself is told when it is taken in.
-  bool sound = fl_run_import(scratch.engine, cli->words[0], id, &err) != FL_OK ||
-               fl_run_resume_plan(scratch.engine, id, patch, &plan, &err) == FL_OK;
-  if (!sound) (void)fl_cli_fail(&err);
+  if (is_empty(patch) && fl_cli_has_state(cli)) return FL_EXIT_OK;
+  int code = fl_cli_engine_open(cli, FL_CLI_SCRATCH, config, &scratch);
+  if (code != FL_EXIT_OK) return code;
+  if (fl_run_import(scratch.engine, cli->words[0], id, &err) != FL_OK ||
+      (!is_empty(patch) && fl_run_resume_plan(scratch.engine, id, patch, &plan, &err) != FL_OK))
+    code = fl_cli_fail(&err);
   fl_free(plan);
   fl_cli_engine_close(&scratch);
-  return sound;
+  return code;
+}
+
+// An exported run; or, where there are no runs yet, what can only be one.
+static bool names_file(const fl_cli *cli) {
+  struct stat info;
+  if (cli->word_count == 0) return false;
+  if (fl_cli_is_export(cli->words[0])) return true;
+  return !fl_cli_has_state(cli) && !stat(cli->words[0], &info) && S_ISREG(info.st_mode);
 }
 
 static int resume_run(const fl_cli *cli) {
@@ -287,7 +295,7 @@ static int resume_run(const fl_cli *cli) {
   fl_pool_size *pools = NULL;
   fl_error err = {0};
   bool plan = fl_cli_has(cli, "plan"), succeeded = false;
-  bool file = cli->word_count > 0 && fl_cli_is_export(cli->words[0]);
+  bool file = names_file(cli);
   int code = FL_EXIT_USAGE;
   if (fl_cli_detach_wanted(cli)) return fl_cli_detach(cli);
   fl_cli_watch_init(&watch, cli);
@@ -295,8 +303,8 @@ static int resume_run(const fl_cli *cli) {
   fl_cli_access access = plan   ? (file ? FL_CLI_SCRATCH : FL_CLI_READ)
                          : file ? FL_CLI_WRITE
                                 : FL_CLI_CHANGE;
-  if (file && !plan && !would_resume(cli, &config, &request.patch)) goto out;
-  code = fl_cli_engine_open(cli, access, &config, &engine);
+  code = file && !plan ? would_resume(cli, &config, &request.patch) : FL_EXIT_OK;
+  if (code == FL_EXIT_OK) code = fl_cli_engine_open(cli, access, &config, &engine);
   if (code != FL_EXIT_OK) goto out;
   if (choose_run(cli, &watch, engine.engine, &err) != FL_OK ||
       fl_read_status(engine.engine, watch.run_id, take_succeeded, NULL, &succeeded, &err) != FL_OK)
