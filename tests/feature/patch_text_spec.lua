@@ -219,3 +219,17 @@ describe("an empty text in a resume", function()
     refused("--rerun: ", "--rerun", "a,")
   end)
 end)
+
+describe("a resume of a run that has succeeded", function()
+  before_each(function() box = support.box() end)
+  after_each(function() box:close() end)
+
+  it("says which changes would make it go on", function()
+    assert.equal(0, run(script 'f.a = flow.shell { "true" }').code)
+    assert.equal(0, resume().code)
+    for _, flag in ipairs { "--succeed=a", "--skip=a", "--set=x=1" } do
+      refused("has succeeded: nothing to resume; a rerun of nodes, other outputs, options or a "
+        .. "mended script would make it go on (--rerun, --output, --option, --script)", flag)
+    end
+  end)
+end)
