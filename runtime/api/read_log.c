@@ -153,6 +153,7 @@ typedef struct log_request {
   const char *run_id;
   const fl_log_options *options;
   void (*on_node)(void *ud, const char *node, uint32_t attempt);
+  size_t *removed;
   log_write write;
   void *ud;
   int64_t *position; // of the one node asked for, or NULL
@@ -171,6 +172,7 @@ static void read_place(log_request *r, const fl_log_entry *e, const fl_log_place
   }
   if (r->on_node) r->on_node(r->ud, e->node, e->number);
   int64_t to = fl_log_read(dir, log->path, log->offset, log->size, from, filter_write, &filter);
+  if (r->removed && log->size > 0 && to == 0) ++*r->removed;
   if (e->ended || !r->position)
     write_held(&filter);
   else
@@ -205,6 +207,8 @@ fl_code fl_read_logs(fl_engine *engine, const char *run, const fl_log_options *o
   // A caller of an older header has a shorter struct.
   if (options->size >= offsetof(fl_log_options, on_node) + sizeof options->on_node)
     request.on_node = options->on_node;
+  if (options->size >= offsetof(fl_log_options, removed) + sizeof options->removed)
+    request.removed = options->removed;
   fl_code code = fl_engine_need_store(engine, &request.store, err);
   if (code == FL_OK) code = fl_store_find_run(request.store, run, &row, err);
   request.run_id = row.id;

@@ -131,8 +131,12 @@ static bool prints(const view *v, const char *name) {
 static void print_log(view *v, const char *node, uint32_t attempt) {
   fl_error err = {0};
   int64_t position = 0;
-  fl_log_options log = {
-      .size = sizeof log, .node = node, .attempt = attempt, .tail_lines = LOG_LINES};
+  size_t removed = 0;
+  fl_log_options log = {.size = sizeof log,
+                        .node = node,
+                        .attempt = attempt,
+                        .tail_lines = LOG_LINES,
+                        .removed = &removed};
   v->log_size = 0;
   if (fl_read_logs(v->engine, v->id, &log, &position, write_log, v, &err) != FL_OK)
     fl_cli_note("flowlua: %s", err.message);
@@ -143,7 +147,7 @@ static void print_log(view *v, const char *node, uint32_t attempt) {
   if (json_is_object(origin))
     fl_cli_printf("    (what it printed stayed where it ran, on %s)\n", text_of(origin, "host"));
   else
-    fl_cli_printf("    (it printed nothing)\n");
+    fl_cli_printf("    (%s)\n", removed ? "what it printed was removed" : "it printed nothing");
 }
 
 static void print_failure(view *v, const json_t *failure) {

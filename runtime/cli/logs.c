@@ -42,6 +42,7 @@ typedef struct log_view {
   size_t count, capacity;
   uint32_t *by_index; // of nodes: number of the stream, from 1
   size_t index_count;
+  size_t removed; // attempts whose text is not there any more
 } log_view;
 
 // ------------------------------------------------------------------------------------- writing
@@ -121,7 +122,8 @@ static fl_code read_stream(log_view *view, log_stream *s, fl_error *err) {
                         .attempt = s->attempt,
                         .tail_lines = s->begun ? -1 : view->tail,
                         .raw = view->raw,
-                        .on_node = begin_node};
+                        .on_node = begin_node,
+                        .removed = &view->removed};
   s->begun = true;
   return fl_read_logs(view->engine, view->run_id, &log, &s->position, write_piece, view, err);
 }
@@ -205,7 +207,8 @@ static fl_code print_all(log_view *view, fl_error *err) {
                         .attempt = view->attempt,
                         .tail_lines = view->tail,
                         .raw = view->raw,
-                        .on_node = begin_node};
+                        .on_node = begin_node,
+                        .removed = &view->removed};
   int64_t position = 0;
   return fl_read_logs(view->engine, view->run_id, &log, &position, write_piece, view, err);
 }
@@ -238,6 +241,9 @@ static int show_logs(log_view *view) {
     code = view->wanted ? print_wanted(view, &err) : print_all(view, &err);
   if (view->line.size > 0) print_json_line(view);
   if (view->prefixed) end_line(view);
+  if (view->removed)
+    fl_cli_note("what %zu attempt%s printed was removed", view->removed,
+                view->removed > 1 ? "s" : "");
   if (code != FL_OK) return fl_cli_fail(&err);
   if (view->wanted && !view->found)
     return fl_cli_usage("run %s has no node '%s'", view->run_id, view->wanted);

@@ -363,6 +363,7 @@ typedef struct fl_log_options {
   int64_t tail_lines; // -1: all
   bool raw;           // bytes as they were; else UTF-8 with terminal escapes made visible
   void (*on_node)(void *ud, const char *node, uint32_t attempt); // before its first piece; or NULL
+  size_t *removed; // or NULL: raised for each attempt whose text is not there any more
 } fl_log_options;
 
 /// Writes log text through `write`; returns the position to pass as `*position` for what came since

@@ -203,3 +203,30 @@ describe("an exported run", function()
     assert.equal("x.fl", said.file)
   end)
 end)
+
+describe("logs that were removed", function()
+  before_each(function() box = support.box() end)
+  after_each(function() box:close() end)
+
+  it("are told as removed", function()
+    box:write("flow.lua", [[
+      local flow = require "flow"
+      local f = flow.dag "f"
+      f.a = flow.shell { "echo said; exit 1" }
+      f.quiet = flow.shell { "exit 1" }
+      return f
+    ]])
+    runs({ "flow.lua", "--quiet" }, 1)
+    assert.equal(0, box:sh("rm -r " .. box.state .. "/logs").code)
+    local said = runs({ "breakpoint", "last" }, 0).out
+    assert.matches("a, attempt 1: [^\n]*\n    %(what it printed was removed%)", said)
+    assert.matches("quiet, attempt 1: [^\n]*\n    %(it printed nothing%)", said)
+    for _, args in ipairs { { "logs", "last", "a" }, { "logs", "last" },
+      { "logs", "last", "--json" } } do
+      local done = runs(args, 0)
+      assert.equal("", done.out)
+      assert.matches("what 1 attempt printed was removed", done.err)
+    end
+    assert.equal("", runs({ "logs", "last", "quiet" }, 0).err)
+  end)
+end)
