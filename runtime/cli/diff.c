@@ -71,11 +71,23 @@ static void print_table(const json_t *nodes) {
   fl_cli_table_print(table);
 }
 
+// Whether there are values to show: attempts that differ are in the table.
+static bool has_values(const json_t *node) {
+  static const char *const parts[] = {"inputs", "vars_in", "outputs", "vars"};
+  const json_t *differs = json_object_get(node, "differs"), *part;
+  size_t i;
+  json_array_foreach(differs, i, part) {
+    for (size_t k = 0; k < sizeof parts / sizeof *parts; k++)
+      if (!strcmp(json_string_value(part), parts[k])) return true;
+  }
+  return false;
+}
+
 static void print_values(const json_t *nodes) {
   const json_t *node;
   size_t i;
   json_array_foreach(nodes, i, node) {
-    if (is_quiet(node) || !json_object_get(node, "outputs")) continue;
+    if (is_quiet(node) || !json_object_get(node, "outputs") || !has_values(node)) continue;
     fl_cli_printf("%s", fl_cli_style_text(FL_STYLE_BOLD));
     fl_cli_print_clean(fl_cli_json_text(node, "name"), false);
     fl_cli_printf("%s\n", fl_cli_style_text(FL_STYLE_NONE));
