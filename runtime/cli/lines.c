@@ -103,7 +103,7 @@ static void add_duration(fl_cli_text *t, int64_t ms) {
   fl_cli_text_addf(t, " %s", text);
 }
 
-static void add_run_line(fl_cli_text *t, const fl_cli_watch *w, const fl_event *e) {
+static void add_run_line(fl_cli_text *t, const fl_event *e) {
   bool started = e->kind == FL_EVENT_RUN_STARTED;
   fl_cli_text_addf(t, "run %s of ", e->run_id ? e->run_id : "");
   if (e->flow) fl_cli_text_clean(t, e->flow, strlen(e->flow), false);
@@ -113,7 +113,7 @@ static void add_run_line(fl_cli_text *t, const fl_cli_watch *w, const fl_event *
     if (e->error) add_error(t, e);
     return;
   }
-  fl_cli_text_add_str(t, w->resumed && is_own(w, e) ? " resumed" : " started");
+  fl_cli_text_add_str(t, e->epoch > 1 ? " resumed" : " started");
   if (e->nodes_total)
     fl_cli_text_addf(t, ", %u node%s", e->nodes_total, e->nodes_total == 1 ? "" : "s");
 }
@@ -155,7 +155,7 @@ static void add_plain(fl_cli_text *t, const fl_cli_watch *w, const fl_event *e) 
   fl_cli_text_addf(t, "%s%s%s ", fl_cli_style_text(FL_STYLE_DIM), clock,
                    fl_cli_style_text(FL_STYLE_NONE));
   if (e->kind == FL_EVENT_RUN_STARTED || e->kind == FL_EVENT_RUN_FINISHED) {
-    add_run_line(t, w, e);
+    add_run_line(t, e);
   } else if (e->kind == FL_EVENT_NOTICE) {
     const char *text = e->error ? e->error : e->reason;
     if (e->node) fl_cli_lines_add_name(t, w, e), fl_cli_text_add_str(t, ": ");

@@ -25,6 +25,7 @@ void fl_event_run(fl_run *run, fl_event_kind kind, const char *status, int64_t d
   fl_pending_event *p = add(run, kind);
   p->event.status = status;
   p->event.duration_ms = duration_ms;
+  p->event.epoch = run->row.epoch;
   if (run->error && kind == FL_EVENT_RUN_FINISHED) p->error = fl_strdup(run->error);
 }
 

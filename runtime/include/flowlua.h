@@ -86,6 +86,7 @@ typedef struct fl_event {
   int signal;
   double progress_done, progress_total; // FL_EVENT_NODE_PROGRESS
   uint32_t nodes_total;                 // nodes of the run known so far
+  uint32_t epoch;                       // of the run: above 1 it was resumed
 } fl_event;
 
 typedef void (*fl_event_fn)(void *ud, const fl_event *event);
