@@ -125,6 +125,13 @@ static void replace(char **text, const char *with) {
   if (!*text) abort();
 }
 
+// The run goes on by itself after its end: like the time it took, what is counted is this resume's.
+static void begin_again(fl_cli_watch *w) {
+  w->status[0] = '\0';
+  memset(w->counts, 0, sizeof w->counts);
+  w->failed = 0;
+}
+
 void fl_cli_watch_event(void *ud, const fl_event *event) {
   fl_cli_watch *w = ud;
   // The first run of this engine is the one that was asked for; others are its sub-flows.
@@ -134,7 +141,7 @@ void fl_cli_watch_event(void *ud, const fl_event *event) {
     w->recorded = true;
     replace(&w->flow, event->flow);
     if (event->nodes_total > w->total) w->total = event->nodes_total;
-    if (event->kind == FL_EVENT_RUN_STARTED) w->status[0] = '\0';
+    if (event->kind == FL_EVENT_RUN_STARTED && w->status[0]) begin_again(w);
     if (event->kind == FL_EVENT_RUN_FINISHED) {
       snprintf(w->status, sizeof w->status, "%s", event->status ? event->status : "");
       w->run_ms = event->duration_ms;
