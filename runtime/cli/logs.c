@@ -42,6 +42,7 @@ typedef struct log_view {
   size_t count, capacity;
   uint32_t *by_index; // of nodes: number of the stream, from 1
   size_t index_count;
+  bool gone;      // what is wanted is in the script no more
   size_t removed; // attempts whose text is not there any more
 } log_view;
 
@@ -219,6 +220,12 @@ static fl_code print_wanted(log_view *view, fl_error *err) {
   view->prefixed = view->count > 1 && !view->raw && !view->json;
   for (size_t i = 0; i < view->count && code == FL_OK; i++)
     code = read_stream(view, &view->streams[i], err);
+  if (code != FL_OK || view->found) return code;
+  // One that a mended script has no more is known still; or it is said what became of it.
+  log_stream gone = {.name = (char *)(uintptr_t)view->wanted, .attempt = view->attempt};
+  code = read_stream(view, &gone, err);
+  view->found = code == FL_OK;
+  view->gone = view->found;
   return code;
 }
 
@@ -247,7 +254,7 @@ static int show_logs(log_view *view) {
   if (code != FL_OK) return fl_cli_fail(&err);
   if (view->wanted && !view->found)
     return fl_cli_usage("run %s has no node '%s'", view->run_id, view->wanted);
-  if (view->wanted && view->count == 0)
+  if (view->wanted && view->count == 0 && !view->gone)
     fl_cli_note("node '%s' has %s", view->wanted,
                 view->attempt ? "no such attempt" : "not run in this run");
   return FL_EXIT_OK;

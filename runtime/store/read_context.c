@@ -289,7 +289,7 @@ fl_code fl_read_store_context(fl_store *s, const fl_run_row *run, const char *no
   if (!code) c.node = fl_read_side_find(&c.side, node);
   // A node that a mended script has no more is found too.
   if (!code && !c.node) c.node = fl_read_nodes_find(&c.side.nodes, node);
-  if (!code && !c.node) code = fl_read_fail_node(&c.side.run, node, err);
+  if (!code && !c.node) code = fl_read_fail_node(s, &c.side.run, node, err);
   if (!code && c.node) code = load_checkpoint(&c, err);
   if (!code && c.node) code = load_attempts(&c, attempt, err);
   if (!code && c.node) code = write_context(&c, err);

@@ -214,7 +214,8 @@ static fl_code write_explain(explain *e, const char *name, fl_error *err) {
   fl_buf_add_str(e->out, ",\"nodes\":[");
   if (name) {
     node = fl_read_nodes_find(&e->nodes, name);
-    code = node ? add_node(e, node, true, &written, err) : fl_read_fail_node(&e->run, name, err);
+    code = node ? add_node(e, node, true, &written, err)
+                : fl_read_fail_node(e->store, &e->run, name, err);
   } else {
     while (!code && !e->out->failed && (node = fl_read_order_next(&e->nodes, &order)))
       code = add_node(e, node, false, &written, err);

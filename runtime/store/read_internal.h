@@ -162,5 +162,8 @@ FL_MUST fl_code fl_read_finish(fl_store *s, const fl_buf *out, fl_error *err);
 /// of one moment. fl_read_end() in any case.
 FL_MUST fl_code fl_read_begin(fl_store *s, const fl_run_row *run, fl_run_row *fresh, fl_error *err);
 void fl_read_end(fl_store *s, fl_run_row *fresh);
-/// FL_E_NOT_FOUND: the run has no such node.
-fl_code fl_read_fail_node(const fl_run_row *run, const char *name, fl_error *err);
+/// FL_E_NOT_FOUND: the run has no such node, or has it by another name now.
+fl_code fl_read_fail_node(fl_store *s, const fl_run_row *run, const char *name, fl_error *err);
+/// The number of a node or an item by its name, without loading the others.
+FL_MUST fl_code fl_read_find_node(fl_store *s, const fl_run_row *run, const char *name,
+                                  uint32_t *node, fl_error *err);

@@ -6,8 +6,8 @@
   "(SELECT name FROM instance WHERE run=a.run AND node=a.node),'')"
 
 // By name without loading the others: followers ask again and again.
-static fl_code find_node(fl_store *s, const fl_run_row *run, const char *name, uint32_t *node,
-                         fl_error *err) {
+fl_code fl_read_find_node(fl_store *s, const fl_run_row *run, const char *name, uint32_t *node,
+                          fl_error *err) {
   sqlite3_stmt *st;
   bool row = false;
   fl_code code = fl_store_prepare_own(s,
@@ -21,7 +21,7 @@ static fl_code find_node(fl_store *s, const fl_run_row *run, const char *name, u
   fl_store_bind_text(st, 3, name);
   code = fl_store_read(s, st, &row, err);
   if (!code && row) *node = (uint32_t)sqlite3_column_int64(st, 0);
-  if (!code && !row) code = fl_read_fail_node(run, name, err);
+  if (!code && !row) code = fl_read_fail_node(s, run, name, err);
   sqlite3_finalize(st);
   return code;
 }
@@ -70,7 +70,7 @@ fl_code fl_read_store_logs(fl_store *s, const fl_run_row *run, const char *node,
   fl_run_row fresh;
   uint32_t index = 0;
   fl_code code = fl_read_begin(s, run, &fresh, err);
-  if (!code && node) code = find_node(s, &fresh, node, &index, err);
+  if (!code && node) code = fl_read_find_node(s, &fresh, node, &index, err);
   if (!code) code = each_log(s, &fresh, node ? (int64_t)index : -1, attempt, each, ud, err);
   fl_read_end(s, &fresh);
   return code;

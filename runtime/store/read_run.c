@@ -332,8 +332,40 @@ void fl_read_end(fl_store *s, fl_run_row *fresh) {
   fl_store_read_end(s);
 }
 
-fl_code fl_read_fail_node(const fl_run_row *run, const char *name, fl_error *err) {
-  return fl_fail(err, FL_E_NOT_FOUND, "run '%s' has no node '%s'", run->id, name);
+typedef struct renaming {
+  fl_store *store;
+  char *name; // what the node is called at last
+  bool is_other;
+} renaming;
+
+static bool see_renaming(void *ud, const fl_epoch_row *row) {
+  renaming *r = ud;
+  fl_value *patch = NULL;
+  fl_error ignored;
+  if (!row->patch || fl_store_get_value(r->store, row->patch, &patch, &ignored)) return true;
+  json_t *json = fl_value_to_json(patch);
+  json_t *name = json_object_get(json_object_get(json, "rename"), r->name);
+  if (json_is_string(name)) {
+    free(r->name);
+    r->name = fl_strdup(json_string_value(name));
+    r->is_other = true;
+  }
+  json_decref(json);
+  fl_value_unref(patch);
+  return true;
+}
+
+fl_code fl_read_fail_node(fl_store *s, const fl_run_row *run, const char *name, fl_error *err) {
+  renaming r = {.store = s, .name = fl_strdup(name)};
+  fl_error ignored;
+  (void)!fl_store_each_epoch(s, run->row, see_renaming, &r, &ignored);
+  if (r.is_other)
+    fl_fail(err, FL_E_NOT_FOUND, "run '%s' has no node '%s' any more: it is '%s' now", run->id,
+            name, r.name);
+  else
+    fl_fail(err, FL_E_NOT_FOUND, "run '%s' has no node '%s'", run->id, name);
+  free(r.name);
+  return FL_E_NOT_FOUND;
 }
 
 fl_code fl_read_store_run(fl_store *s, const fl_run_row *run, fl_buf *out, fl_error *err) {

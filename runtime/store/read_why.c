@@ -34,6 +34,8 @@ fl_code fl_read_store_find_before(fl_store *s, const fl_run_row *run, const char
   code = fl_store_read(s, st, &row, err);
   if (!code && row) fl_store_run_from(st, out);
   sqlite3_finalize(st);
+  uint32_t ignored;
+  if (!code && !row) code = fl_read_find_node(s, run, node, &ignored, err);
   if (code || row) return code;
   return fl_fail(err, FL_E_NOT_FOUND,
                  "node '%s' has succeeded in no run of flow '%s' before %s: there is nothing to "
@@ -49,7 +51,7 @@ static fl_code open_sight(sight *s, fl_store *store, int64_t run, const char *no
   fl_code code = fl_read_side_open(&s->side, store, run, err);
   if (code) return code;
   s->node = fl_read_side_find(&s->side, node);
-  if (!s->node) return fl_read_fail_node(&s->side.run, node, err);
+  if (!s->node) return fl_read_fail_node(store, &s->side.run, node, err);
   code = fl_store_prepare_own(store,
                               "SELECT " FL_ATTEMPT_COLUMNS " FROM attempt WHERE run=?1 AND node=?2"
                               " ORDER BY coalesce(synthetic,0), state=2 AND ?3 DESC, number DESC"

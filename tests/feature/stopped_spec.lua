@@ -230,3 +230,85 @@ describe("logs that were removed", function()
     assert.equal("", runs({ "logs", "last", "quiet" }, 0).err)
   end)
 end)
+
+describe("a node that a mended script has no more, or by another name", function()
+  before_each(function() box = support.box() end)
+  after_each(function() box:close() end)
+
+  it("is still known, or said to have another", function()
+    box:write("flow.lua", [[
+      local flow = require "flow"
+      local f = flow.dag "f"
+      f.old = flow.shell { "echo old words" }
+      f.away = flow.shell { "echo words of away" }
+      f.last = flow.shell { "exit 1", after = { "old", "away" } }
+      return f
+    ]])
+    runs({ "flow.lua", "--quiet" }, 1)
+    box:write("n.lua", [[
+      local flow = require "flow"
+      local f = flow.dag "f"
+      f.new = flow.shell { "echo old words" }
+      f.last = flow.shell { "exit 0", after = { "new" } }
+      return f
+    ]])
+    local done = runs({ "resume", "--script", "n.lua", "--rename", "old=new", "--no-progress" }, 0)
+    assert.matches("run %S+ of f resumed", done.out)
+    assert.equal("words of away\n", runs({ "logs", "last", "away" }, 0).out)
+    assert.equal("", runs({ "logs", "last", "away" }, 0).err)
+    for _, verb in ipairs { "logs", "context", "explain" } do
+      assert.matches("has no node 'old' any more: it is 'new' now",
+        runs({ verb, "last", "old" }, 2).err)
+      assert.matches("has no node 'zz'$", runs({ verb, "last", "zz" }, 2).err:gsub("%s+$", ""))
+    end
+    assert.matches("has no node 'zz'", runs({ "why", "last", "zz" }, 2).err)
+    assert.matches("has succeeded in no run", runs({ "why", "last", "last" }, 2).err)
+  end)
+end)
+
+describe("what an engine tells of resumes", function()
+  before_each(function() box = support.box() end)
+  after_each(function() box:close() end)
+
+  it("says resumed of sub-flows too, and of those that come by themselves", function()
+    box:write("flow.lua", [[
+      local flow = require "flow"
+      local sub = flow.dag "sub"
+      sub.s = flow.shell { "test -e ok" }
+      local f = flow.dag("f", { auto = { fields = { "vars" } }, on_breakpoint = function(bp)
+        return { vars = { x = 1 } } end })
+      f.good = flow.shell { "true" }
+      f.call = flow.call { flow = sub, after = "good" }
+      return { f, sub }
+    ]])
+    local out = runs({ "run", "flow.lua", "--flow", "f", "--no-progress" }, 1).out
+    local _, started = out:gsub("of f started", "")
+    local _, resumed = out:gsub("of f resumed", "")
+    local _, sub = out:gsub("of sub resumed", "")
+    assert.same({ 1, 1, 1 }, { started, resumed, sub })
+    assert.matches("run %S+ failed in %S+: 1 failed\n", out)
+    box:write("ok", "")
+    out = runs({ "resume", "--no-progress" }, 0).out
+    assert.matches("of sub resumed", out)
+  end)
+end)
+
+describe("diff", function()
+  before_each(function() box = support.box() end)
+  after_each(function() box:close() end)
+
+  it("has no heading for a node of which only attempts differ", function()
+    box:write("flow.lua", [[
+      local flow = require "flow"
+      local f = flow.dag "f"
+      f.flaky = flow.shell { "test -e ok || { touch ok; exit 1; }", retries = 1, retry_delay = 0 }
+      return f
+    ]])
+    runs({ "flow.lua", "--quiet" }, 0)
+    runs({ "flow.lua", "--quiet" }, 0)
+    local ids = box:sql "select id from v_run order by created_at"
+    local out = runs({ "diff", ids[1][1], ids[2][1] }, 0).out
+    assert.matches("flaky%s+equal", out)
+    assert.is_nil(out:find "\nflaky\n")
+  end)
+end)
