@@ -134,6 +134,12 @@ static void wait_more(fl_cli_watch *w, fl_engine *engine) {
     handle_signals(w, engine);
 }
 
+static void note_watch(const fl_cli_watch *w) {
+  char *command = fl_cli_command(w->cli, "show", w->run_id, NULL);
+  fl_cli_note("see: %s", command);
+  free(command);
+}
+
 static int drive(fl_cli_watch *w, fl_engine *engine, const char *command) {
   for (;;) {
     fl_error err = {0};
@@ -150,8 +156,12 @@ static int drive(fl_cli_watch *w, fl_engine *engine, const char *command) {
     if (code != FL_OK) {
       if (w->mode == FL_MODE_LIVE) fl_cli_live_write(w, false);
       int exit_code = fl_cli_fail(&err);
-      // A damaged store is no better the next time.
-      if (code != FL_E_CORRUPT && (w->recorded || w->resumed)) fl_cli_note("resume: %s", command);
+      // One that was taken over has nothing to resume: its run goes on, or has ended. A damaged store
+      // is no better the next time.
+      if (code == FL_E_FENCED)
+        note_watch(w);
+      else if (code != FL_E_CORRUPT && (w->recorded || w->resumed))
+        fl_cli_note("resume: %s", command);
       return exit_code;
     }
     // A step without an error has committed the run's beginning. Who asked for it is gone only

@@ -120,6 +120,8 @@ describe("An engine that was frozen for longer than its lease", function()
     local done = frozen:wait()
     assert.equal(3, done.code, done.out .. done.err)
     assert.matches("was taken over by another engine: this one writes nothing more", done.err)
+    assert.matches("see: flowlua show %S+\n$", done.err)
+    assert.is_nil(done.err:find("resume: ", 1, true))
   end
 
   it("finds that its run has ended, and writes and starts nothing", function()
