@@ -48,7 +48,7 @@ static void make_patch(sim_world *w, sim_patch *p) {
   if (p->any_skip) p->skip[skip] = 1;
 }
 
-// A rerun may start again, with nothing saved, once it is recorded; a little early is no harm.
+// A rerun may start again, with nothing saved, once it is recorded: that is when the engine steps.
 static void allow_reruns(sim_world *w, const sim_patch *p) {
   for (uint32_t i = 0; i < w->main.count && p->any_rerun; i++) {
     if (!p->rerun[i]) continue;
@@ -68,13 +68,14 @@ static void allow_reruns(sim_world *w, const sim_patch *p) {
 
 static fl_code resume(sim_engine *e, const fl_run_row *row, const sim_patch *p) {
   sim_world *w = e->world;
+  fl_code rc = sim_engine_resume(e, row, p);
+  if (rc) return rc; // nothing of the patch is recorded
   allow_reruns(w, p);
   for (uint32_t i = 0; i < w->main.count && p->any_skip; i++)
     if (p->skip[i])
       sim_find_node(w, w->run, fl_graph_get_name(w->main.graph, i))->succeeded = false;
-  fl_code rc = sim_engine_resume(e, row, p);
-  if (!rc && p->any_skip) w->skipping = true;
-  return rc;
+  w->skipping |= p->any_skip;
+  return FL_OK;
 }
 
 // What was skipped by hand runs now. A branch before it chooses again: that it would not have
