@@ -236,7 +236,10 @@ local function said_of(patch)
   local said = {}
   for _, key in ipairs(exclusive) do
     for at, v in next, type(patch[key]) == "table" and patch[key] or {} do
-      said[bare(lists[key] and v or at)] = key
+      local name = bare(lists[key] and v or at)
+      said[name] = key
+      local map = name:match "^(.+)%[%d+%]$"
+      if map then said[map] = "an item of it" end
     end
   end
   return said
@@ -299,12 +302,16 @@ local function own_changes(rule, failed, bp)
   patch.params = rule.params and changed(rule.params, function(name)
     return bp.run.params and bp.run.params[name]
   end)
-  if rule.skip then patch.skip = { failed.node } end
+  -- An item of a map is changed by itself; its options are those of the map.
+  if rule.skip then patch.skip = { failed.name } end
   if rule.succeed then
-    patch.succeed = { [failed.node] = rule.succeed == true and {} or rule.succeed }
+    patch.succeed = { [failed.name] = rule.succeed == true and {} or rule.succeed }
   end
   if rule.rerun then patch.rerun = as_list(rule.rerun) end
-  if rule.drop_checkpoint then patch.checkpoints = { [failed.node] = flow.null } end
+  local is_map_itself = failed.type == "map" and failed.name == failed.node -- only items have one
+  if rule.drop_checkpoint and not is_map_itself then
+    patch.checkpoints = { [failed.name] = flow.null }
+  end
   return patch
 end
 

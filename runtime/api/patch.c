@@ -116,10 +116,11 @@ static fl_code check_wanted(fl_patching *p, fl_error *err) {
     json_t *v = json_object_get(p->json, asks[i]);
     if (json_is_string(v) || json_object_size(v) || json_array_size(v)) return FL_OK;
   }
-  return fl_fail(err, FL_E_STATE,
-                 "run %s has succeeded: nothing to resume; a rerun of nodes, other outputs, options "
-                 "or a mended script would make it go on (--rerun, --output, --option, --script)",
-                 p->row.id);
+  return fl_fail(
+      err, FL_E_STATE,
+      "run %s has succeeded: nothing to resume; a rerun of nodes, other outputs, options "
+      "or a mended script would make it go on (--rerun, --output, --option, --script)",
+      p->row.id);
 }
 
 static void name_author(fl_patching *p, const char *given) {

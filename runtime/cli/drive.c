@@ -156,8 +156,8 @@ static int drive(fl_cli_watch *w, fl_engine *engine, const char *command) {
     if (code != FL_OK) {
       if (w->mode == FL_MODE_LIVE) fl_cli_live_write(w, false);
       int exit_code = fl_cli_fail(&err);
-      // One that was taken over has nothing to resume: its run goes on, or has ended. A damaged store
-      // is no better the next time.
+      // One that was taken over has nothing to resume: its run goes on, or has ended. A damaged
+      // store is no better the next time.
       if (code == FL_E_FENCED)
         note_watch(w);
       else if (code != FL_E_CORRUPT && (w->recorded || w->resumed))

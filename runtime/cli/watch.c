@@ -130,6 +130,8 @@ static void begin_again(fl_cli_watch *w) {
   w->status[0] = '\0';
   memset(w->counts, 0, sizeof w->counts);
   w->failed = 0;
+  free(w->error);
+  w->error = NULL;
 }
 
 void fl_cli_watch_event(void *ud, const fl_event *event) {

@@ -228,8 +228,8 @@ typedef struct fl_patch {
 FL_API FL_MUST fl_code fl_run_resume(fl_engine *engine, const char *run_id, const fl_patch *patch,
                                      fl_error *err);
 /// What a resume would do, as JSON: {"run":ID,"patch":{..},"nodes":[{"name","action":
-/// "run|keep|skip","status","reason","text","changed":BOOL}],"removed":[NAME...],"folder":{"from","to"}}.
-/// `folder`: a mended script takes nodes to another folder. `changed`: the
+/// "run|keep|skip","status","reason","text","changed":BOOL}],"removed":[NAME...],
+/// "folder":{"from","to"}}. `folder`: a mended script takes nodes to another folder. `changed`: the
 /// definition of a node that is kept is not the one that gave the result: the resume asks for
 /// `rerun` or `keep`.
 FL_API FL_MUST fl_code fl_run_resume_plan(fl_engine *engine, const char *run_id,

@@ -346,7 +346,22 @@ describe("flow.advise.rules", function()
     ]])
     local one = proposals()[1]
     assert.same({ each = { ["node.timeout"] = "1h" } }, one.patch.options)
-    assert.same({ each = support.null }, one.patch.checkpoints)
+    assert.same({ ["each[1]"] = support.null, ["each[2]"] = support.null }, one.patch.checkpoints)
+  end)
+
+  it("leave out an item of a map that fails, and no more", function()
+    run([[
+      local f = flow.dag("f", { auto = { fields = { "skip" } }, on_breakpoint = flow.advise.rules {
+        { skip = true } } })
+      f.each = flow.map { over = { 1, 2, 3 }, inline = true, run = function(ctx, item)
+        if item == 2 then error "two" end
+        return item
+      end }
+      f.last = flow.lua { inline = true, after = "each", run = function(ctx)
+        return { list = ctx.inputs.each } end }
+    ]])
+    assert.same({ "each[2]" }, proposals()[1].patch.skip)
+    assert.same({ 1, support.null, 3 }, box:show().node.last.outputs.list)
   end)
 
   it("are checked when the script is loaded", function()

@@ -116,8 +116,8 @@ describe("a run whose script is gone from the store", function()
 
   it("says that it is gone, and speaks of no damage", function()
     lose "delete from script_source"
-    for _, args in ipairs { { "resume" }, { "resume", "--script", "flow.lua" }, { "replay", "last" },
-      { "replay", "last", "--current-script" } } do
+    for _, args in ipairs { { "resume" }, { "resume", "--script", "flow.lua" },
+      { "replay", "last" }, { "replay", "last", "--current-script" } } do
       local said = runs(args, 3).err
       assert.matches("the script that run %S+ used is not in the store any more", said)
       assert.is_nil(said:find "damaged")
@@ -189,7 +189,8 @@ describe("an exported run", function()
       local said = runs({ "breakpoint", "export", "last", box.state .. "/" .. name, "--force" }, 2)
       assert.matches("is in the state directory", said.err)
     end
-    assert.is_true(before == nil or before == box:read(box.state:sub(#box.path + 2) .. "/flowlua.db"))
+    local db = box.state:sub(#box.path + 2) .. "/flowlua.db"
+    assert.is_true(before == nil or before == box:read(db))
     runs({ "show", "last" }, 0)
   end)
 

@@ -56,7 +56,8 @@ static void a_breakpoint_says_what_failed_and_what_a_resume_runs(void **state) {
   assert_string_equal(text_at(bp, "at"), "2023-11-14T22:13:20.140Z");
   assert_member(bp, "failed",
                 "[{\"node\":\"clean\",\"attempt\":1,\"at\":\"2023-11-14T22:13:20.140Z\",\"error\":"
-                "\"exit code 1\",\"exit_code\":1,\"signal\":null,\"reason\":null,\"text\":null}]");
+                "\"exit code 1\",\"exit_code\":1,\"signal\":null,\"reason\":null,\"text\":null,"
+                "\"run\":null}]");
   // What a node depends on comes first, whatever the order of the script; hooks run anyway.
   assert_member(bp, "queue", "[\"clean\",\"load\",\"after_load\"]");
   json_t *nodes = json_object_get(bp, "nodes");
