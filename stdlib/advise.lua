@@ -308,8 +308,9 @@ local function own_changes(rule, failed, bp)
     patch.succeed = { [failed.name] = rule.succeed == true and {} or rule.succeed }
   end
   if rule.rerun then patch.rerun = as_list(rule.rerun) end
-  local is_map_itself = failed.type == "map" and failed.name == failed.node -- only items have one
-  if rule.drop_checkpoint and not is_map_itself then
+  -- Of a map only its items have one, of a sub-flow its nodes.
+  local has_none = failed.type == "call" or failed.type == "map" and failed.name == failed.node
+  if rule.drop_checkpoint and not has_none then
     patch.checkpoints = { [failed.name] = flow.null }
   end
   return patch
