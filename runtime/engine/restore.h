@@ -69,6 +69,11 @@ void fl_restore_decide(fl_restore *r);
 FL_MUST fl_code fl_restore_find_changed(fl_restore *r, fl_error *err);
 /// The node runs again from nothing: its sub-flow's run is not entered.
 bool fl_restore_starts_anew(const fl_restore *r, uint32_t node);
+// resume_plan.c
+/// What a patch may not do, of `run_id` and the sub-flows it enters. A plan tells which definitions
+/// changed; a resume needs to be told what to do with them (`strict`): nothing is written before
+/// all of it is clear.
+FL_MUST fl_code fl_restore_check(fl_restore *r, const char *run_id, bool strict, fl_error *err);
 // restore.c
 /// Frees what is not the run; the run too unless it was taken (r->run = NULL).
 void fl_restore_close(fl_restore *r);

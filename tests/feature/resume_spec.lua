@@ -312,6 +312,27 @@ describe("resume after kill -9 of the engine", function()
     assert.matches("^%a+ %a+ after%-1$", trail())
   end)
 
+  it("tells in its plan what may still run, and moves none of it", function()
+    kill_when("begun", [[
+      f.a = flow.shell { "touch begun; until test -e go; do sleep 0.05; done; echo a >> trail" }
+      f.b = flow.shell { after = "a", "echo b >> trail" }
+    ]])
+    local told = box:run { "resume", "--plan" }
+    assert.equal(0, told.code, told.err)
+    assert.matches("a +run +it was running when its engine died: it is adopted if it still runs",
+      told.out)
+    for _, wish in ipairs { "--skip", "--rerun", "--succeed" } do
+      for _, verb in ipairs { "--plan", "--quiet" } do
+        local done = box:run { "resume", verb, wish, "a" }
+        assert.equal(2, done.code, done.out .. done.err)
+        assert.matches("node 'a' was running when the engine", done.err)
+      end
+    end
+    box:write("go", "")
+    resumes()
+    assert.equal("a b", trail())
+  end)
+
   it("runs again what was lost with the supervisor, and counts it as lost", function()
     kill_when("begun", [[
       f.done = flow.shell { "echo done >> trail" }
