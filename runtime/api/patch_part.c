@@ -16,17 +16,16 @@ typedef struct calls {
 
 static bool see_attempt(void *ud, const fl_attempt_row *row) {
   calls *c = ud;
-  called *last = c->count ? &c->list[c->count - 1] : NULL;
-  bool same = last && last->number == row->node;
-  if (same) last->succeeded = row->state == FL_ATTEMPT_SUCCEEDED;
-  if (!row->child_run) return true;
+  bool same = c->count && c->list[c->count - 1].number == row->node;
+  if (!same && !row->child_run) return true;
   if (!same && c->count == c->capacity) {
     c->capacity = c->capacity ? 2 * c->capacity : 64;
     c->list = fl_realloc(c->list, c->capacity * sizeof *c->list);
   }
-  if (!same) last = &c->list[c->count++];
-  *last = (called){
-      .number = row->node, .succeeded = row->state == FL_ATTEMPT_SUCCEEDED, .run = row->child_run};
+  if (!same) c->list[c->count++] = (called){.number = row->node};
+  called *call = &c->list[c->count - 1];
+  call->succeeded = row->state == FL_ATTEMPT_SUCCEEDED;
+  if (row->child_run) call->run = row->child_run;
   return true;
 }
 

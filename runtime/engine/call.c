@@ -84,16 +84,15 @@ static bool enter(fl_attempt *a, const fl_flow *sub, fl_value *params) {
     return true;
   }
   a->child_run = child;
-  if (prepare(a, &row, sub, params, &spec, &err))
-    fail(a, err.message);
-  else if (!fl_scheduler_commit(s))
-    ; // broken: nothing more is told
-  else if (fl_scheduler_resume_run(s, &row, true, &spec, &run, &err))
-    fail(a, err.message);
-  else if (fl_scheduler_begin(s) &&
-           fl_store_set_attempt_child(s->store, a->run->row.row, fl_run_get_number(a->run, a->node),
-                                      a->number, child, &err))
-    fl_scheduler_break(s, &err);
+  fl_code rc = prepare(a, &row, sub, params, &spec, &err);
+  if (!rc && fl_scheduler_commit(s)) {
+    rc = fl_scheduler_resume_run(s, &row, true, &spec, &run, &err);
+    if (!rc && fl_scheduler_begin(s) &&
+        fl_store_set_attempt_child(s->store, a->run->row.row, fl_run_get_number(a->run, a->node),
+                                   a->number, child, &err))
+      fl_scheduler_break(s, &err);
+  }
+  if (rc) fail(a, err.message);
   fl_run_row_deinit(&row);
   return true;
 }

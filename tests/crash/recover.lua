@@ -49,10 +49,13 @@ end
 ---@param b recover.Broken
 function recover.judge(b)
   local final = witness.read_store(b.dir, false)
+  -- An engine that went on by itself on a full disk let go of what it ran, as a dead one does.
+  local _, rooms = place.read(b.dir .. "/out"):gsub("there is room again", "")
+  local crashes = b.crashes + rooms
   witness.check_told(b.dir, final, { checkpoints = {}, steps = {} }, b.found)
   witness.check_equal(b.whole, final, b.found)
-  witness.check_attempts(b.whole, final, b.crashes, b.found)
-  witness.check_ledger(b.dir, b.whole, b.crashes, b.supervisor_too, b.found)
+  witness.check_attempts(b.whole, final, crashes, b.found)
+  witness.check_ledger(b.dir, b.whole, crashes, b.supervisor_too, b.found)
   witness.check_left(b.dir, b.found)
 end
 

@@ -112,7 +112,7 @@ f.c = flow.shell { "true", after = "b" }]],
     { "with a module that is nowhere", 'require "nowhere"',
       "flow.lua:1: module 'nowhere' not found" },
   }
-  for _, case in ipairs(cases) do
+  for _, case in ipairs(support.rows(cases)) do
     it(case[1], function()
       refused(case[2], case[3])
       -- check says the same without running.

@@ -185,7 +185,7 @@ describe("a run that broke", function()
   before_each(function() box = support.box() end)
   after_each(function() box:close() end)
 
-  for _, story in ipairs(stories) do
+  for _, story in ipairs(support.rows(stories)) do
     it("goes on after " .. story[1], function()
       for path, text in pairs(story.files or {}) do box:write(path, text) end
       local done = run(story[2])
@@ -506,7 +506,7 @@ describe("a patch in a file", function()
     { "Lua that gives a function", "return { vars = { x = function() end } }", "function",
       "patch.lua" },
   }
-  for _, one in ipairs(bad) do
+  for _, one in ipairs(support.rows(bad)) do
     it("is refused with " .. one[1], function() refuses(one[2], one[3], one[4]) end)
   end
 

@@ -55,6 +55,18 @@ support.binary = absolute(os.getenv("FLOWLUA_BIN") or support.root .. "/build/re
 --- Whether the binary is checked by AddressSanitizer: slower, and every allocation is larger.
 support.is_sanitized = os.getenv("FLOWLUA_SANITIZED") == "1"
 
+--- The rows of a table of cases. For a sanitizer one in three: it is after the code that they share,
+--- and takes several times as long.
+---@generic T
+---@param rows T[]
+---@return T[]
+function support.rows(rows)
+  if not support.is_sanitized then return rows end
+  local some = {}
+  for i = 1, #rows, 3 do some[#some + 1] = rows[i] end
+  return some
+end
+
 support.SIGHUP, support.SIGINT, support.SIGKILL, support.SIGTERM = 1, 2, 9, 15
 support.SIGSTOP, support.SIGCONT = 19, 18
 support.null = json.null
