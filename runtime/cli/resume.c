@@ -333,6 +333,7 @@ const fl_cli_verb fl_cli_verb_resume = {
     .options = options,
     .example = "flowlua resume --plan\n"
                "flowlua resume last-failed --set limit=100 --rerun clean+\n"
+               "flowlua resume --rerun 'each[37]' --output load/fetch.rows=12\n"
                "flowlua resume --detach\n"
                "flowlua resume stopped.flowlua --set limit=100",
     .run = resume_run,
