@@ -21,9 +21,16 @@ build.flags = flow.shell { [[
   cmp -s "$OUT/new" "$OUT/flags" || mv "$OUT/new" "$OUT/flags" # keeps its time when it is the same
 ]] }
 
-local COMPILE = '{{ params.cc }} -std=gnu11 -D_GNU_SOURCE -Iruntime -Iruntime/include '
-  .. '$(cat "$OUT/flags") -include runtime/base/banned.h -c %s -o "$OUT/%s.part" && '
+local COMPILE = '{{ params.cc }} -std=gnu11 -D_GNU_SOURCE -Iruntime -Iruntime/include -I"$OUT" '
+  .. [[-DFL_REFERENCE='"docs/reference.md"' $(cat "$OUT/flags") ]]
+  .. '-include runtime/base/banned.h -c %s -o "$OUT/%s.part" && '
   .. 'mv "$OUT/%s.part" "$OUT/%s.o"'
+
+-- The keys of a patch as C.
+build.patch_keys = flow.shell { after = "flags", [[
+  luajit runtime/api/patch_keys.lua "$OUT/patch_keys.new" "$PWD"
+  cmp -s "$OUT/patch_keys.new" "$OUT/patch_keys.h" || mv "$OUT/patch_keys.new" "$OUT/patch_keys.h"
+]] }
 
 -- The language as bytecode, in one generated C file.
 build.embedded = flow.shell { after = "flags", [[
@@ -34,18 +41,24 @@ build.embedded = flow.shell { after = "flags", [[
 
 local function changed(path) return (fs.stat(path) or { mtime = 0 }).mtime end
 
-local newest = 0 -- when the last header was changed
-for _, path in ipairs(fs.glob(root .. "/runtime/*/*.h")) do
-  newest = math.max(newest, changed(path))
+local function all(ending)
+  local list = fs.glob(root .. "/runtime/*/*" .. ending)
+  for _, path in ipairs(fs.glob(root .. "/runtime/*/*/*" .. ending)) do list[#list + 1] = path end
+  return list
 end
 
+-- When the last header was changed, or what becomes one, or is taken in.
+local newest = math.max(changed(root .. "/lua/flow/patch_keys.lua"),
+  changed(root .. "/docs/reference.md"))
+for _, path in ipairs(all ".h") do newest = math.max(newest, changed(path)) end
+
 local names, core = { "embedded" }, { "embedded" }
-for _, path in ipairs(fs.glob(root .. "/runtime/*/*.c")) do
+for _, path in ipairs(all ".c") do
   local name = path:match "runtime/(.*)%.c$":gsub("/", ".")
   if name ~= "store.image_main" then names[#names + 1] = name end
   if not name:find "^cli%." then core[#core + 1] = name end
   build[name] = flow.shell {
-    after = "flags",
+    after = { "flags", "patch_keys" },
     when = function(ctx)
       local out = fs.absolute(ctx.params.out, root) .. "/"
       return changed(out .. name .. ".o") < math.max(newest, changed(path), changed(out .. "flags"))

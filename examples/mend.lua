@@ -40,7 +40,7 @@ mend.fetch = flow.lua { run = function(ctx)
   return { files = files, rates = { EUR = 100, CHF = 104 } }
 end }
 
--- An instance a file: each is recorded and runs again by itself.
+-- An item a file: each is recorded and runs again by itself.
 mend.total = flow.map { after = "fetch", over = "{{ inputs.fetch.files }}",
   run = function(ctx, file)
     local sums, largest = {}, ctx.params.largest

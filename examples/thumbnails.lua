@@ -35,7 +35,7 @@ thumbnails.paint = flow.lua { run = function(ctx)
   return fs.glob(fs.join(dir, "picture-*.ppm"))
 end }
 
--- An instance a file: small[1], small[2], ... Each is recorded, retried and resumed by itself.
+-- An item a file: small[1], small[2], ... Each is recorded, retried and resumed by itself.
 thumbnails.small = flow.map {
   after = "paint", over = "{{ inputs.paint }}", retries = 1,
   node = flow.thumbnail {

@@ -8,7 +8,6 @@ local schema = require "flow.schema"
 local template = require "flow.template"
 local value = require "flow.value"
 
----@class flow
 local flow = {}
 
 --- JSON's null, where a table must say "nothing".
@@ -43,7 +42,14 @@ flow.duration = schema.duration
 ---@return number?
 flow.size = schema.size
 
-flow.version = "0.1.0"
+--- The next fires of a rule, or of a list of them, at or after `from`, as seconds since 1970.
+---@param rule table
+---@param from number? seconds since 1970 (default: now)
+---@param count integer? (default: 1)
+---@return number[]
+function flow.next(rule, from, count) return schedule.next(rule, from, count, place.at(1)) end
+
+flow.version = require "flow.core.version"
 
 -- Reading one of these, or a node type, notes the line: see flow.place.
 local makers = {}
@@ -64,8 +70,14 @@ function makers.every(count, unit, options)
   return schedule.every(count, unit, options, place.of_call(makers.every))
 end
 
+-- What of patches is for scripts and advisers.
+local public_patch = setmetatable({}, { __index = function(_, name)
+  return name == "merge" and require("flow.patch_merge").merge or nil
+end })
+
 return setmetatable(flow, {
   __index = function(_, name)
+    if name == "patch" then return public_patch end
     if name == "advise" then return require "stdlib.advise" end -- most scripts need none
     local found = makers[name] or registry.known(name) or registry.constructor(name, place.at(2))
     place.note() -- last: finding a type may load its file, which reads from `flow` itself

@@ -1,2 +1,2 @@
 -- The file operations that a pipeline needs. Types: flow/types/fs.lua
-return require "flow.core.fs"
+return require("flow.files").wrap(require "flow.core.fs")

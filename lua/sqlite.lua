@@ -25,4 +25,11 @@ function Database:transaction(fn, ...)
   return finish(self, pcall(fn, self, ...))
 end
 
-return { open = core.open, version = core.version }
+local files = require "flow.files"
+
+return {
+  open = function(path, ...)
+    return core.open(path ~= ":memory:" and path ~= "" and files.at(path) or path, ...)
+  end,
+  version = core.version,
+}

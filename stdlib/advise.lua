@@ -177,90 +177,6 @@ function advise.check(adviser, nodes)
   end
 end
 
--- ------------------------------------------------------------------------------------ patches
-
-local lists = { skip = true, rerun = true, keep = true }
-local deep = { options = true, outputs = true }
-local exclusive = { "skip", "succeed", "rerun", "keep", "outputs" } -- one of them a node
-
-local function as_list(v) return type(v) == "table" and v or { v } end
-
--- Names where outputs may be given, too.
-local function as_succeed(v)
-  if type(v) ~= "table" or #v == 0 then return v end
-  local map = {}
-  for _, name in ipairs(v) do map[name] = {} end
-  return map
-end
-
-local function add_list(list, more)
-  local there = {}
-  for _, name in ipairs(list) do there[name] = true end
-  for _, name in ipairs(as_list(more)) do
-    if not there[name] then list[#list + 1], there[name] = name, true end
-  end
-  return list
-end
-
-local function add_map(map, more, is_deep)
-  for name, v in next, more do
-    if is_deep and is_map(v) and (map[name] == nil or is_map(map[name])) then
-      map[name] = add_map(map[name] or {}, v)
-    elseif map[name] == nil then
-      map[name] = v
-    end
-  end
-  return map
-end
-
--- Adds the changes of `more` to `to`, of which nothing is shared; where both say something, `to`
--- holds. What has not the shape of a patch is passed on for whoever tells of it.
-local function add(to, more)
-  for key, v in next, more do
-    if key == "succeed" then v = as_succeed(v) end
-    if lists[key] then
-      to[key] = add_list(to[key] or {}, v)
-    elseif is_map(v) and (to[key] == nil or is_map(to[key])) then
-      to[key] = add_map(to[key] or {}, v, deep[key])
-    elseif to[key] == nil then
-      to[key] = v
-    end
-  end
-  return to
-end
-
-local function bare(name) return (tostring(name):gsub("%+$", "")) end
-
--- Which of the exclusive keys names a node.
-local function said_of(patch)
-  local said = {}
-  for _, key in ipairs(exclusive) do
-    for at, v in next, type(patch[key]) == "table" and patch[key] or {} do
-      local name = bare(lists[key] and v or at)
-      said[name] = key
-      local map = name:match "^(.+)%[%d+%]$"
-      if map then said[map] = "an item of it" end
-    end
-  end
-  return said
-end
-
--- Of one failure, what does not contradict what was said of the same nodes for an earlier one.
-local function without(patch, said)
-  for _, key in ipairs(exclusive) do
-    local given = patch[key]
-    if type(given) == "table" then
-      local rest = {}
-      for at, v in next, given do
-        local other = said[bare(lists[key] and v or at)]
-        if not other or other == key then rest[lists[key] and #rest + 1 or at] = v end
-      end
-      patch[key] = next(rest) ~= nil and rest or nil
-    end
-  end
-  return patch
-end
-
 -- ------------------------------------------------------------------------------------ rules
 
 local function matches(rule, failed, bp)
@@ -307,7 +223,7 @@ local function own_changes(rule, failed, bp)
   if rule.succeed then
     patch.succeed = { [failed.name] = rule.succeed == true and {} or rule.succeed }
   end
-  if rule.rerun then patch.rerun = as_list(rule.rerun) end
+  if rule.rerun then patch.rerun = type(rule.rerun) == "table" and rule.rerun or { rule.rerun } end
   -- Of a map only its items have one, of a sub-flow its nodes.
   local has_none = failed.type == "call" or failed.type == "map" and failed.name == failed.node
   if rule.drop_checkpoint and not has_none then
@@ -318,14 +234,14 @@ end
 
 -- What the rule makes of a failure that it fits; nil: nothing.
 local function patch_of(rule, failed, bp)
-  local patch = add({}, own_changes(rule, failed, bp))
+  local patch = own_changes(rule, failed, bp)
   local given = rule.patch
   if type(given) == "function" then given = given(failed, bp) end
   if given ~= nil and given ~= false then
     if not is_map(given) then
       error("a rule's patch: expected a map of changes, got " .. describe(given), 0)
     end
-    add(patch, given)
+    patch = flow.patch.merge(patch, given)
   end
   local reason = rule.reason or patch.reason
   patch.reason = nil
@@ -343,12 +259,19 @@ end
 
 local function ask(rules, bp)
   local whole, names, reasons = {}, {}, {}
+  local function note(list, text)
+    for _, there in ipairs(list) do
+      if there == text then return end
+    end
+    list[#list + 1] = text
+  end
   for _, failed in ipairs(bp.failures) do
     local patch, name, reason = first_that_fits(rules, failed, bp)
-    if patch and next(without(patch, said_of(whole))) ~= nil then
-      add(whole, patch)
-      add_list(names, name)
-      if reason then add_list(reasons, reason) end
+    local added
+    if patch then whole, added = flow.patch.merge(whole, patch) end
+    if added then
+      note(names, name)
+      if reason then note(reasons, reason) end
     end
   end
   if next(whole) == nil then return nil end

@@ -138,8 +138,7 @@ end
 ---@return integer? automatic how many proposals of a run may be applied by themselves, 0: not this
 function adviser.ask(flow, info, find_flow, within)
   if not info.failed[1] then return nil end -- only the run's timeout was over
-  local ok, given, name = patch.limited("on_breakpoint", flow.options.on_breakpoint,
-    adviser.breakpoint(flow, info))
+  local ok, given, name = pcall(flow.options.on_breakpoint, adviser.breakpoint(flow, info))
   if not ok then error(given, 0) end
   if given == nil or given == false then return nil end
   patch.check_shape(given, "on_breakpoint")

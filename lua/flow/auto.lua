@@ -8,8 +8,10 @@ local suggest = require "flow.suggest"
 local auto = {}
 
 -- Besides options of nodes.
-local others = { "vars", "params", "skip", "rerun", "succeed", "outputs", "checkpoints", "keep",
-  "keep_checkpoint" }
+local others = {}
+for _, key in ipairs(require "flow.patch_keys") do
+  if key.auto then others[#others + 1] = key.name end
+end
 
 -- ------------------------------------------------------------------------------------ checking
 

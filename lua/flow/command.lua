@@ -2,6 +2,7 @@
 local fault = require "flow.fault"
 local known = require "flow.known"
 local options = require "flow.options"
+local quoting = require "flow.quoting"
 local render = require "flow.render"
 local schema = require "flow.schema"
 local suggest = require "flow.suggest"
@@ -9,7 +10,7 @@ local value = require "flow.value"
 
 local command = {}
 
-local find = string.find
+local find, sub = string.find, string.sub
 
 -- ------------------------------------------------------------------------------------ shell texts
 
@@ -50,10 +51,80 @@ function command.plain_words(text)
   return words
 end
 
-local function shell_argv(text)
+local WORD_MAX = 131071 -- bytes of one word that the system passes on (MAX_ARG_STRLEN)
+local EVAL_SIZE = 65536
+
+-- How a shell gets a text that no word can hold: from its standard input, which it then gives up;
+-- where that is taken, in pieces.
+local function long_argv(argv, text, spec)
+  if not spec.stdin then
+    spec.stdin = "exec 3<&-; " .. text -- on the first line, so that lines keep their numbers
+    argv[#argv + 1] = "exec 3<&0 </dev/null; . /dev/fd/3"
+    return
+  end
+  local pieces, names = {}, {}
+  for from = 1, #text, EVAL_SIZE do
+    pieces[#pieces + 1] = sub(text, from, from + EVAL_SIZE - 1)
+    names[#names + 1] = "${" .. #pieces .. "}"
+  end
+  argv[#argv + 1] = 'eval "set --; ' .. table.concat(names) .. '"'
+  argv[#argv + 1] = argv[1]
+  for _, piece in ipairs(pieces) do argv[#argv + 1] = piece end
+end
+
+local function interpreter_words(given)
+  if type(given) ~= "string" then return given end
+  local words = {}
+  for word in given:gmatch "%S+" do words[#words + 1] = word end
+  return words
+end
+
+--- Whether a value can be quoted for what reads a text: a shell of the POSIX kind.
+---@param given string|string[]|nil nil: /bin/sh
+function command.can_quote(given)
+  if given == nil then return true end
+  local words = interpreter_words(given)
+  return quoting.is_shell(words[1] and find(words[1], "^[^ ]*env$") and words[2] or words[1])
+end
+
+-- Sets argv of `spec` to what reads `text`. A text that a shell would do nothing for but start it
+-- is started itself; where that fails, the shell says why (spec.is_text).
+local function set_shell(spec, text, given, strict)
   if not find(text, "%S") then error("expected a command, got an empty text", 0) end
   if find(text, "\0", 1, true) then error("a command cannot hold a zero byte", 0) end
-  return command.plain_words(text) or { "/bin/sh", "-c", text }
+  local plain = given == nil and command.plain_words(text)
+  if plain then
+    spec.argv, spec.is_text = plain, true
+    return
+  end
+  local argv = { "/bin/sh" }
+  local last
+  if given ~= nil then
+    local words = interpreter_words(given)
+    if #words == 0 then error("interpreter: expected a program, got nothing", 0) end
+    argv = {}
+    for i = 1, #words do argv[i] = words[i] end
+    last = argv[#argv]
+  end
+  spec.argv = argv
+  if not command.can_quote(given) or last == "-" or last == "-s" then
+    if spec.stdin then
+      error(("`stdin` cannot be given: %s reads the text from it"):format(argv[1]), 0)
+    end
+    spec.stdin = text
+    return
+  end
+  -- In front of what is given, which may take it back.
+  if strict then table.insert(argv, find(argv[1], "env$") and 3 or 2, "-e") end
+  argv[#argv + 1] = "-c"
+  if #text > WORD_MAX then return long_argv(argv, text, spec) end
+  argv[#argv + 1] = text
+end
+
+-- Texts of scripts of before go on after a line that fails.
+local function is_strict(ctx, given)
+  if given ~= nil then return given end
+  return ctx._flow.language ~= 0
 end
 
 local function word_text(word, i)
@@ -133,7 +204,7 @@ local function cwd_of(ctx, given)
   return absolute(ctx._flow.dir, cwd)
 end
 
---- `path` from the folder of a node's processes.
+--- `path` from the folder of a node's processes; nil: that folder.
 function command.path(ctx, path) return absolute(cwd_of(ctx), path) end
 
 --- The problem of a table of limits, or nil.
@@ -178,11 +249,10 @@ end
 
 -- ------------------------------------------------------------------------------------ whole
 
-local answer_fields = {
-  shell = true, capture = true, stdin = true, ok_codes = true, limits = true, env = true,
-    cwd = true,
-}
-local answer_names = { "shell", "capture", "stdin", "ok_codes", "limits", "env", "cwd" }
+local answer_names = { "shell", "strict", "interpreter", "capture", "stdin", "ok_codes", "limits",
+  "env", "cwd" }
+local answer_fields = {}
+for _, name in ipairs(answer_names) do answer_fields[name] = true end
 
 local function check_answer(answer)
   if type(answer) ~= "table" or known.node_type(answer) then
@@ -222,15 +292,20 @@ function command.of_node(ctx, answer)
   local capture = answer.capture or inherited(ctx, "capture")
   local stdin = answer.stdin
   if stdin == nil then stdin = stdin_of(ctx, node.stdin or outer and outer.stdin) end
-  return {
-    argv = answer.shell and shell_argv(answer.shell) or list_argv(answer),
+  local spec = {
     env = env_list(ctx, answer.env),
     cwd = cwd_of(ctx, answer.cwd),
     stdin = stdin,
     capture = capture ~= nil,
     ok_codes = answer.ok_codes or inherited(ctx, "ok_codes") or only_zero,
     limits = limits_of(answer.limits or inherited(ctx, "limits")),
-  }, capture
+  }
+  if answer.shell then
+    set_shell(spec, answer.shell, answer.interpreter, is_strict(ctx, answer.strict))
+  else
+    spec.argv = list_argv(answer)
+  end
+  return spec, capture
 end
 
 --- What ctx:exec is to start. Raises a string about wrong options.
@@ -255,8 +330,7 @@ function command.of_exec(ctx, given)
   if given.shell and given[1] ~= nil then
     error("ctx:exec: expected words or `shell`, got both", 0)
   end
-  return {
-    argv = given.shell and shell_argv(given.shell) or list_argv(given),
+  local spec = {
     env = env_list(ctx, given.env),
     cwd = cwd_of(ctx, given.cwd),
     stdin = given.stdin,
@@ -265,6 +339,13 @@ function command.of_exec(ctx, given)
     limits = limits_of(given.limits),
     timeout = given.timeout and schema.duration(given.timeout) or nil,
   }
+  if given.shell then
+    set_shell(spec, given.shell, given.interpreter, is_strict(ctx, given.strict))
+  else
+    spec.argv = list_argv(given)
+  end
+  spec.text = given.shell
+  return spec
 end
 
 -- ------------------------------------------------------------------------------------ output

@@ -1,28 +1,101 @@
 -- ctx: what the code of a node sees and may ask for. One table a task, filled in when it is read.
 --
 -- The same code serves a worker (where the backend's functions block) and an inline node (where
--- some of them yield). Other nodes may run while one waits, so whatever waits puts
--- `context.current` back.
+-- some of them yield). print(), io.write() and os.exit() of scripts know no ctx: whoever calls
+-- code of a script does it by context.call(), which says whose code it is. Other nodes may run
+-- while one waits: what waits is nobody's, until it goes on.
 local command = require "flow.command"
+local fault = require "flow.fault"
 local schema = require "flow.schema"
+local suggest = require "flow.suggest"
 local trace = require "flow.trace"
 local value = require "flow.value"
 
+-- Those of before a script is loaded: its own xpcall() makes a handler at each call, which each
+-- node would pay for.
+local xpcall, handler = xpcall, trace.handler
+
 local context = {}
 
----@type table? the ctx whose code runs now: where print() goes
-context.current = nil
+local current -- the ctx whose code runs now; nil: that of no node
 
 --- Where there is none: print() says nothing. A worker loads the script again, and what that prints
 --- was printed before.
 context.quiet = false
 
+--- True for a script that makes no flow: a Lua program, whose output and exit are its own.
+context.is_program = false
+
 local methods = {}
+
+--- Calls `fn(ctx, a, b, c, d)` protected, see trace.handler: what it prints is the ctx's. Without
+--- a ctx, that of no node.
+---@param ctx table?
+---@param fn function
+---@return boolean ok
+---@return any ... up to four that it returned, or the error
+function context.call(ctx, fn, a, b, c, d)
+  local outer = current
+  current = ctx
+  local ok, r1, r2, r3, r4 = xpcall(fn, handler, ctx, a, b, c, d)
+  current = outer
+  return ok, r1, r2, r3, r4
+end
 
 -- ------------------------------------------------------------------------------------ reading
 
 local function refuse(_, name)
   error(("ctx.params.%s: params are read only; keep values in ctx.vars"):format(tostring(name)), 2)
+end
+
+-- What a script of before read as nothing, see flow.language.
+local function is_lenient(ctx) return ctx._flow.language < 2 end
+
+-- The end of a message: what `name` may have meant, or all that there is.
+local function hint_of(name, names, none)
+  local hint = suggest.hint(name, names)
+  if hint ~= "" then return hint end
+  return names[1] and "; there is " .. table.concat(names, ", ") or none
+end
+
+local undeclared = setmetatable({}, { __mode = "k" }) -- flow -> metatable of its params
+
+-- A param that the flow does not declare is not read as nothing; one without a value is nil.
+local function params_mt(flow)
+  local found = undeclared[flow]
+  if found then return found end
+  found = { __index = function(_, name)
+    if type(name) ~= "string" or flow.params[name] then return nil end
+    local names = {}
+    for i, spec in ipairs(flow.params) do names[i] = spec.name end
+    error(("ctx.params.%s: flow %s has no such param%s"):format(name, flow.key,
+      hint_of(name, names, ": it has none")), 2)
+  end }
+  undeclared[flow] = found
+  return found
+end
+
+-- What of a node can be read is what it depends on. nil: that was skipped, or has failed.
+local function read_inputs(ctx, inputs)
+  if is_lenient(ctx) then return inputs end
+  return setmetatable(inputs, { __index = function(_, name)
+    if type(name) ~= "string" then return nil end
+    local graph, names, is_there = ctx._flow.graph, {}, false
+    for i, parent in ipairs(graph:parents(ctx._index)) do
+      names[i] = graph:name(parent)
+      is_there = is_there or names[i] == name
+    end
+    for _, left_out in ipairs(ctx.run.left_out or {}) do
+      if left_out == name then
+        error(("ctx.inputs.%s: node %s was not selected (--only, --from), so that it gave nothing")
+          :format(name, fault.describe(name)), 2)
+      end
+    end
+    if is_there then return nil end
+    error(("ctx.inputs.%s: %s %s%s"):format(name, fault.describe(name),
+      graph:find(name) and "is not in the `after` of this node" or "is no node",
+      hint_of(name, names, ": it depends on none")), 2)
+  end })
 end
 
 -- A view that refuses to be set. JSON and our pairs() see through it (__flow_value); tables inside
@@ -35,6 +108,7 @@ local function read_params(ctx, params)
       break
     end
   end
+  if not is_lenient(ctx) then setmetatable(params, params_mt(ctx._flow)) end
   return setmetatable({}, { __index = params, __newindex = refuse, __flow_value = params })
 end
 
@@ -54,10 +128,20 @@ mt.__index = function(ctx, name)
     local v = ctx._backend.get(ctx._task, name)
     if name == "params" then v = read_params(ctx, v) end
     if name == "vars" then v = read_vars(ctx, v) end
+    if name == "inputs" then v = read_inputs(ctx, v) end
     rawset(ctx, name, v)
     return v
   end
   if name == "tz" then return ctx._flow.info.tz end
+  if type(name) ~= "string" or name:sub(1, 1) == "_" or is_lenient(ctx) then return nil end
+  local functions, fields = context.names()
+  local hint = suggest.hint(name, fields)
+  if hint == "" then hint = suggest.hint(name, functions) end
+  if hint == "" then
+    hint = ("; there is %s, and the functions %s"):format(table.concat(fields, ", "),
+      table.concat(functions, ", "))
+  end
+  error(("ctx.%s: ctx has nothing of this name%s"):format(name, hint), 2)
 end
 
 local settable = { vars = true }
@@ -73,10 +157,11 @@ end
 
 --- A ctx for one task.
 ---@param flow table compiled flow
----@param node table the options of the node that runs (of a map's instance: the inner node's)
+---@param node table the options of the node that runs (of a map's item: the inner node's)
 ---@param outer table? the options of the map around it
-function context.new(flow, node, outer, task, backend)
-  local ctx = { _flow = flow, _node = node, _task = task, _backend = backend }
+---@param index integer of the node, or of the map around it
+function context.new(flow, node, outer, task, backend, index)
+  local ctx = { _flow = flow, _node = node, _task = task, _backend = backend, _index = index }
   if outer then ctx._outer = outer end
   return setmetatable(ctx, mt)
 end
@@ -136,38 +221,50 @@ end
 --- Writes a line into the node's log, like print; tables as JSON.
 function methods.log(ctx, ...) log_line(ctx, join(...)) end
 
---- print() of scripts: to the log of the node that runs, else to stdout.
+-- Where output goes that is no node's: stdout is for events.
+local function output() return context.is_program and io.stdout or io.stderr end
+
+--- print() of scripts: to the log of the node that runs, else to stderr.
 function context.print(...)
-  local ctx = context.current
+  local ctx = current
   if ctx then return log_line(ctx, join(...)) end
   if context.quiet then return end
   local parts = {}
   for i = 1, select("#", ...) do parts[i] = tostring((select(i, ...))) end
-  io.stdout:write(table.concat(parts, "\t"), "\n")
+  output():write(table.concat(parts, "\t"), "\n")
 end
 
---- io.write() of scripts: whole lines go to the log of the node that runs, else to stdout.
-function context.write(...)
-  local ctx = context.current
-  if not ctx then return context.quiet or io.stdout:write(...) end
+-- What is written to stdout: whole lines go to the log of the node that runs, else to stderr.
+local function write(...)
+  local ctx = current
+  if not ctx then return context.quiet or io.stderr:write(...) end
   local text = table.concat { ... }
   local lines, rest = text:match "^(.*)\n([^\n]*)$"
   if lines then log_line(ctx, lines) end
   rest = rest or (rawget(ctx, "_partial") or "") .. text
   rawset(ctx, "_partial", rest ~= "" and rest or nil)
-  return true
+end
+
+local stdout = io.stdout
+
+--- file:write() of scripts.
+function context.guard_write(own)
+  return function(file, ...)
+    if file ~= stdout or not current and context.is_program then return own(file, ...) end
+    write(...)
+    return file
+  end
 end
 
 --- Writes what io.write() left without an end of line.
 function context.flush(ctx) log_line(ctx, "") end
 
---- os.exit() of scripts: node code may not end the process that it runs in.
+--- os.exit() of scripts: their code may not end the process that it runs in.
 function context.guard_exit(exit)
   return function(...)
-    if context.current then
-      error("os.exit cannot be used in a node: return, or ctx:fail(why)", 2)
-    end
-    return exit(...)
+    if current then error("os.exit cannot be used in a node: return, or ctx:fail(why)", 2) end
+    if context.is_program then return exit(...) end
+    error("os.exit would end the command that reads this script: return, or call error(why)", 2)
   end
 end
 
@@ -199,11 +296,17 @@ function methods.skip(_, why) error(trace.signal("skip", why == nil and "" or sh
 
 -- ------------------------------------------------------------------------------------ keeping
 
--- Calls what may wait, and takes print() back afterwards.
-local function wait(ctx, fn, ...)
-  local a, b = fn(ctx._task, ...)
-  context.current = ctx
+-- Level 3 is the line that called a function of ctx.
+local function go_on(ctx, ok, a, b)
+  current = ctx
+  if not ok then error(a, type(a) == "string" and a:find "^ctx:%a+ cannot wait here" and 3 or 0) end
   return a, b
+end
+
+-- Calls what may wait.
+local function wait(ctx, fn, ...)
+  current = nil
+  return go_on(ctx, pcall(fn, ctx._task, ...))
 end
 
 --- Saves a value for the next attempt of this node, durably.
@@ -247,20 +350,12 @@ end
 
 -- ------------------------------------------------------------------------------------ children
 
----@class flow.ExecResult
----@field ok boolean it ended with one of ok_codes
----@field code integer? exit code
----@field signal integer? the signal that ended it
----@field stdout string? what it printed, when captured
----@field stderr string the end of what it wrote to stderr
----@field status "succeeded"|"failed"|"timed_out"|"cancelled"
----@field error string?
----@field outputs any what `capture` makes of stdout
+-- What ctx:exec gives: flow.ExecResult in flow/types/context.lua.
 local Result = {}
 context.Result = Result
 
 local function why_failed(result, spec)
-  local what = spec.argv[1] == "/bin/sh" and spec.argv[2] == "-c" and spec.argv[3] or spec.argv[1]
+  local what = spec.text or spec.argv[1]
   if #what > 100 then what = what:sub(1, 97) .. "..." end
   local reason = result.error
   if not reason or reason == "" then
@@ -272,6 +367,9 @@ local function why_failed(result, spec)
       reason = "exit code " .. tostring(result.code)
     end
   end
+  if spec.argv and #spec.argv == 1 and what:find " " and reason:find "^cannot run" then
+    reason = reason .. ("; one word each, or shell = %q"):format(what)
+  end
   local tail = result.stderr ~= "" and "\n" .. result.stderr or ""
   return ("%s: %s%s"):format(what, reason, tail)
 end
@@ -282,7 +380,10 @@ end
 ---@param given table
 ---@return flow.ExecResult
 function methods.exec(ctx, given)
-  if type(given) ~= "table" then error("ctx:exec: expected a table, got a " .. type(given), 2) end
+  if type(given) ~= "table" then
+    error("ctx:exec: expected { \"prog\", \"arg\", ... } or { shell = \"text\" }, got "
+      .. fault.describe(given), 2)
+  end
   local ok, spec = pcall(command.of_exec, ctx, given)
   if not ok then error(spec, 2) end
   local raw = wait(ctx, ctx._backend.exec, spec)
@@ -305,6 +406,28 @@ end
 function methods.path(ctx, path)
   if type(path) ~= "string" then error("ctx:path: expected a path, got a " .. type(path), 2) end
   return command.path(ctx, path)
+end
+
+--- The folder of the node whose code runs now in the engine, which is not in it; else nil.
+---@return string?
+function context.folder()
+  local ctx = current
+  if not ctx or not ctx._backend or not ctx._backend.owns or is_lenient(ctx) then return nil end
+  return command.path(ctx)
+end
+
+--- Has a worker execute `ctx` in its node's folder, if that is not the script's. Raises a problem.
+function context.enter(ctx)
+  local enter = ctx._backend.enter
+  if not enter or command.inherited(ctx, "cwd") == nil or is_lenient(ctx) then return end
+  local problem = enter(command.path(ctx))
+  if problem then error(trace.problem("cwd", problem), 0) end
+  rawset(ctx, "_entered", true)
+end
+
+--- Leaves that folder again.
+function context.leave(ctx)
+  if ctx._backend.enter(ctx._flow.dir) then ctx._backend.enter "/" end
 end
 
 -- ------------------------------------------------------------------------------------ replayable
@@ -365,11 +488,33 @@ end
 --- The clock; the loader puts one with fractions here.
 context.now = os.time
 
+-- `ctx.log("x")` gives the text where ctx should be.
+for name, fn in next, methods do
+  methods[name] = function(ctx, ...)
+    if getmetatable(ctx) ~= mt then
+      error(("ctx.%s: call it with a colon: ctx:%s(...)"):format(name, name), 2)
+    end
+    return fn(ctx, ...)
+  end
+end
+
+--- coroutine.yield() of scripts: nobody resumes what a node itself yields.
+function context.guard_yield(yield)
+  return function(...)
+    local owns = current and current._backend.owns
+    if owns and owns(current._task) then
+      error("coroutine.yield: nobody resumes a node's own code; ctx:sleep lets others go on", 2)
+    end
+    return yield(...)
+  end
+end
+
 --- Names of everything a ctx offers, for the reference: { methods }, { fields }.
 function context.names()
   local functions, fields = {}, {}
   for name in next, methods do functions[#functions + 1] = name end
   for name in next, readable do fields[#fields + 1] = name end
+  fields[#fields + 1] = "tz"
   table.sort(functions)
   table.sort(fields)
   return functions, fields

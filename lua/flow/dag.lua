@@ -5,6 +5,7 @@
 local auto = require "flow.auto"
 local fault = require "flow.fault"
 local known = require "flow.known"
+local language = require "flow.language"
 local place = require "flow.place"
 local registry = require "flow.registry"
 local schedule = require "flow.schedule"
@@ -12,6 +13,7 @@ local schema = require "flow.schema"
 local options = require "flow.options"
 local params = require "flow.params"
 local suggest = require "flow.suggest"
+local synonyms = require "flow.synonyms"
 local value = require "flow.value"
 
 local dag = {}
@@ -26,12 +28,22 @@ local dag = {}
 ---@field by_name table<string, table>
 ---@field params flow.Spec[]
 ---@field faults flow.Fault[]
+---@field missed { name: string, place: number? }[] reads of nodes that were not there
+---@field language integer by which rules it is read (see flow.language)
+---@field notices string[]? what is doubtful, once it has been checked
 ---@field built table? once the graph is there (flow.build)
 
 --- The flows of the script in the order in which they were made.
 dag.all = {}
 
-function dag.reset() dag.all = {} end
+--- Forgets them: a script is loaded, by the rules of `version` (see flow.language). `kept`: a run
+--- keeps it, which its schedule starts no more.
+---@param version integer?
+---@param kept boolean?
+function dag.reset(version, kept)
+  dag.all = {}
+  dag.language, dag.kept = version or language.current, kept or false
+end
 
 local find = string.find
 
@@ -96,6 +108,17 @@ local function declare(state, name, node)
   by_name[name] = node
 end
 
+-- Somebody reads a node that is not there: told once all names are known, unless they are.
+local function miss(state, name)
+  if type(name) ~= "string" or state.language < 2 then return nil end
+  if state.built then
+    error(fault.new(place.at(3), state.key .. "." .. name, "no node of this name"
+      .. suggest.hint(name, dag.nodes(state.object))).message, 0)
+  end
+  state.missed[#state.missed + 1] = { name = name, place = place.at(3) }
+  return nil
+end
+
 -- ------------------------------------------------------------------------------------ options
 
 local function check_pools(state)
@@ -115,10 +138,10 @@ local function check_defaults(state)
   for _, name in ipairs(names) do
     local path = state.key .. ".defaults." .. name
     local spec = options.node[name] or options.process[name]
-    if not spec or options.not_defaults[name] then
+    if not spec or spec.by_node then
       local usable = {}
-      for _, known_name in ipairs(options.node.names) do
-        if not options.not_defaults[known_name] then usable[#usable + 1] = known_name end
+      for _, one in ipairs(options.node) do
+        if not one.by_node then usable[#usable + 1] = one.name end
       end
       add_fault(state, state.place, path, spec and "cannot be a default: give it to each node"
         or "unknown option" .. suggest.hint(name, usable))
@@ -140,13 +163,17 @@ local function check_values(state)
       add_fault(state, state.place, state.key .. ".auto" .. path, text)
     end)
   end
-  if given.schedule ~= nil and not schedule.is(given.schedule) then
-    add_fault(state, state.place, state.key .. ".schedule",
-      fault.expected("flow.cron(...) or flow.every(...)", given.schedule))
+  if given.schedule ~= nil then
+    -- What was good when a run began stays good: today's clock, calendar and zones change nothing.
+    local now = not dag.kept and require("flow.core.time").now() or nil
+    state.rules = schedule.compile(given.schedule, given.tz, now, function(where, path, text)
+      if dag.kept then return end
+      add_fault(state, where or state.place, state.key .. ".schedule" .. path, text)
+    end)
   end
   local bad = given.vars ~= nil and value.problem(given.vars, state.key .. ".vars")
   if bad then add_fault(state, state.place, nil, bad) end
-  local declared, problem, path = params.declare(given.params)
+  local declared, problem, path = params.declare(given.params, state.language >= 2)
   if declared then
     state.params = declared
   else
@@ -163,7 +190,7 @@ local function check_options(state)
     local path, spec = state.key .. "." .. name, options.flow[name]
     if not spec then
       add_fault(state, state.place, path, "unknown option"
-        .. suggest.hint(name, options.flow.names))
+        .. synonyms.hint("flow", name, options.flow.names))
     else
       local ok, problem = schema.check(spec, state.options[name])
       if not ok then
@@ -191,15 +218,15 @@ function dag.new(key, given, where)
   end
   local state = {
     key = key, place = where, options = given or {}, names = {}, nodes = {}, places = {},
-    by_name = {}, params = {}, faults = {},
+    by_name = {}, params = {}, faults = {}, missed = {}, language = dag.language,
   }
   check_options(state)
   local object = setmetatable({}, {
     __index = function(_, name)
       local by_name = state.by_name
-      if by_name then return by_name[name] end
+      if by_name then return by_name[name] or miss(state, name) end
       local index = type(name) == "string" and state.built.graph:find(name)
-      return index and state.nodes[index + 1] or nil
+      return index and state.nodes[index + 1] or miss(state, name)
     end,
     __newindex = function(_, name, node) declare(state, name, node) end,
     __tostring = function() return "flow " .. key end,

@@ -1,13 +1,13 @@
 -- What a node does, as one text: equal texts mean the same definition, whatever its place, layout
 -- or comments. Functions count by their bytecode and by what they close over.
 local known = require "flow.known"
-local patch = require "flow.patch"
+local options = require "flow.options"
 local value = require "flow.value"
 
 local definition = {}
 
 local DEPTH_MAX = 16
-local add_value
+local add_value, add_options
 
 local function sorted_keys(t)
   local keys = {}
@@ -98,7 +98,7 @@ add_value = function(out, v, depth)
     out[#out + 1] = "flow " .. known.flows[v].key
   elseif known.node_type(v) then
     out[#out + 1] = "node " .. known.node_type(v).name
-    definition.add_options(out, v, depth + 1)
+    add_options(out, v, depth + 1)
   elseif kind == "table" and v ~= value.null and is_data(v) and not out.modules[v] then
     add_table(out, v, depth)
   else
@@ -106,13 +106,19 @@ add_value = function(out, v, depth)
   end
 end
 
---- Adds the options that say what a node does; when and how often it is tried is left out.
-function definition.add_options(out, node, depth)
+-- The options that say what a node does, sorted; when and how often it is tried is left out.
+local function defining_keys(node)
+  local checks, keys = known.node_type(node).checks, {}
   for _, key in ipairs(sorted_keys(node)) do
-    if not patch.scheduling[key] then
-      out[#out + 1] = tostring(key)
-      add_value(out, node[key], depth + 1)
-    end
+    if not (checks[key] and checks[key].mends) then keys[#keys + 1] = key end
+  end
+  return keys
+end
+
+add_options = function(out, node, depth)
+  for _, key in ipairs(defining_keys(node)) do
+    out[#out + 1] = tostring(key)
+    add_value(out, node[key], depth + 1)
   end
 end
 
@@ -130,22 +136,20 @@ local function loaded_modules(flow)
   return flow.modules
 end
 
-local inherited = { "env", "cwd", "capture", "stdin", "ok_codes", "limits" }
-
 --- The definition of a node of a built flow.
 ---@param flow table compiled
 ---@param node integer from 0
 ---@return string
 function definition.text(flow, node)
   local out = { seen = {}, count = 0, modules = loaded_modules(flow) }
-  local options = flow.nodes[node + 1]
-  local ty = known.node_type(options)
+  local given = flow.nodes[node + 1]
+  local ty = known.node_type(given)
   out[1] = ty.name
   if ty.hooks.run then add_value(out, ty.hooks.run, 1) end
   if ty.hooks.command then add_value(out, ty.hooks.command, 1) end
-  definition.add_options(out, options, 0)
-  for _, name in ipairs(inherited) do
-    if options[name] == nil and flow.defaults[name] ~= nil then
+  add_options(out, given, 0)
+  for _, name in ipairs(options.defining) do
+    if given[name] == nil and flow.defaults[name] ~= nil then
       out[#out + 1] = name
       add_value(out, flow.defaults[name], 0)
     end
@@ -162,18 +166,16 @@ function definition.parts(flow, node)
     add_value(out, v, 0)
     parts[name] = table.concat(out, "\n")
   end
-  local options = flow.nodes[node + 1]
-  local ty = known.node_type(options)
+  local given = flow.nodes[node + 1]
+  local ty = known.node_type(given)
   parts.type = ty.name
   if ty.hooks.run or ty.hooks.command then describe("the code of its type", ty.hooks) end
-  for key, v in next, options do
+  for _, key in ipairs(defining_keys(given)) do
     -- The positional entries are a node's main thing.
-    if not patch.scheduling[key] then
-      describe(type(key) == "number" and ("[%d]"):format(key) or tostring(key), v)
-    end
+    describe(type(key) == "number" and ("[%d]"):format(key) or tostring(key), given[key])
   end
-  for _, name in ipairs(inherited) do
-    if options[name] == nil and flow.defaults[name] ~= nil then
+  for _, name in ipairs(options.defining) do
+    if given[name] == nil and flow.defaults[name] ~= nil then
       describe(name, flow.defaults[name])
     end
   end

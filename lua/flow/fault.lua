@@ -24,6 +24,17 @@ function fault.raise(where, path, text) error(fault.new(where, path, text), 0) e
 
 function fault.is(value) return getmetatable(value) == Fault end
 
+local KEYS_MAX = 5
+
+local function describe_keys(map)
+  local keys = {}
+  for key in next, map do keys[#keys + 1] = tostring(key) end
+  table.sort(keys)
+  local more = #keys > KEYS_MAX and ", ..." or ""
+  return ("a map with the key%s %s%s"):format(#keys > 1 and "s" or "",
+    table.concat(keys, ", ", 1, math.min(#keys, KEYS_MAX)), more)
+end
+
 --- `value` as it stands in a message: "two" in quotes, numbers plain, the kind of anything else.
 ---@param value any
 ---@return string
@@ -46,7 +57,8 @@ function fault.describe(value)
     return "nothing"
   elseif kind == "table" then
     if next(value) == nil then return "an empty table" end
-    return #value > 0 and ("a list of %d"):format(#value) or "a table"
+    if #value > 0 then return ("a list of %d"):format(#value) end
+    return getmetatable(value) and "a table" or describe_keys(value)
   end
   return "a " .. kind
 end

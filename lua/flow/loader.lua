@@ -1,14 +1,16 @@
 -- Loads a script: runs it, checks the flows it returns, builds their graphs.
 local build = require "flow.build"
+local check = require "flow.check"
 local context = require "flow.context"
 local dag = require "flow.dag"
+local environment = require "flow.environment"
 local fault = require "flow.fault"
-local host = require "flow.host"
 local known = require "flow.known"
 local patch = require "flow.patch"
 local place = require "flow.place"
 local registry = require "flow.registry"
 local render = require "flow.render"
+local schema = require "flow.schema"
 local search = require "flow.search"
 local suggest = require "flow.suggest"
 local template = require "flow.template"
@@ -40,11 +42,8 @@ end
 
 -- PCRE2 and the clock are loaded when a script first needs them: most never do.
 local function connect_modules()
-  build.check_pattern = function(pattern)
+  check.pattern = function(pattern)
     return pcall(require("flow.core.re").find, "", pattern)
-  end
-  host.find_pattern = function(text, pattern)
-    return (require("flow.core.re").find(text, pattern)) ~= nil
   end
   context.now = function() return require("flow.core.time").now() end
   template.set_zone(function(time, zone) return require("flow.core.zone").offset(time, zone) end)
@@ -53,27 +52,23 @@ end
 local undo -- what unload() has to put back
 
 local function install(options, sources)
-  local own_print, own_pairs, own_arg, templates = print, pairs, arg, search.templates
-  local own_write, own_exit = io.write, os.exit
-  registry.reset(options.natives, function(name) return search.node_type(sources, name) end)
-  dag.reset()
-  host.use {}
+  local templates = search.templates
+  registry.reset(options.natives, function(name) return search.node_type(sources, name) end,
+    function() return search.node_names(sources) end)
+  dag.reset(options.language, options.sources ~= nil)
   share_modules()
   connect_modules()
-  local undo_search = search.install(sources)
-  _G.print, _G.pairs = context.print, template.pairs
-  context.quiet = options.worker or false
-  io.write, os.exit = context.write, context.guard_exit(own_exit)
   local args = { [0] = options.path }
   for i, text in ipairs(options.args or {}) do args[i] = text end
-  _G.arg = args
+  local undo_search = search.install(sources, environment.new(args))
+  local undo_environment = environment.install()
+  local quiet, is_program = context.quiet, context.is_program
+  context.quiet = options.worker or false
   undo = function()
+    undo_environment()
     undo_search()
     search.templates = templates
-    _G.print, _G.pairs, _G.arg = own_print, own_pairs, own_arg
-    io.write, os.exit = own_write, own_exit
-    context.quiet = false
-    host.use {}
+    context.quiet, context.is_program = quiet, is_program
   end
   return args
 end
@@ -97,12 +92,14 @@ local function on_error(err)
   return trace.handler(err)
 end
 
--- Of a script that broke off: a mistake in what it declared before comes first.
-local function raise_first(err)
-  local first
-  for _, state in ipairs(dag.all) do first = build.earlier(first, build.check(state, false)) end
-  if fault.is(err) and first and err.place then first = build.earlier(first, err) end
-  error(message_of(first or err), 0)
+-- Of a script that broke off: mistakes in what it declared before may be why.
+local function raise_all(err)
+  local faults = {}
+  for _, state in ipairs(dag.all) do
+    for _, one in ipairs(check.flow(state, false)) do faults[#faults + 1] = one end
+  end
+  if fault.is(err) then faults[#faults + 1] = err end
+  error(faults[1] and check.message(faults) or message_of(err), 0)
 end
 
 local function run_script(sources, options, args)
@@ -110,9 +107,14 @@ local function run_script(sources, options, args)
   if not text then error(("cannot read '%s'"):format(options.path), 0) end
   local chunk = search.load(text, options.path)
   sources:read_mentioned(text)
+  context.is_program = not sources:mentions "flow"
   local results = { xpcall(chunk, on_error, unpack(args)) }
-  if not results[1] then raise_first(results[2]) end
-  return results[2], table.maxn(results) > 1
+  if not results[1] then raise_all(results[2]) end
+  local count = table.maxn(results)
+  if count > 2 and known.is_flow(results[2]) then -- `return f, g`: the same as a list
+    return { unpack(results, 2, count) }, true
+  end
+  return results[2], count > 1
 end
 trace.boundary(run_script)
 
@@ -170,30 +172,77 @@ local function add_called(states)
       local ty = known.node_type(options)
       if ty.kind == "call" or ty.node_param then look(options) end
     end
+    for _, hook in ipairs(check.hook_names) do
+      if known.node_type(states[at].options[hook]) then look(states[at].options[hook]) end
+    end
     at = at + 1
   end
 end
 
--- A call of a flow by a key that no flow of the script has.
-local function call_fault(states)
-  local keys, is_key = {}, {}
-  for i, state in ipairs(states) do
-    keys[i] = state.key
-    is_key[state.key] = true
+-- What is wrong with the params that a call gives, as far as they stand there.
+local function check_call_params(called, given, tell)
+  local names = {}
+  for i, spec in ipairs(called.params) do names[i] = spec.name end
+  for _, name in ipairs(names) do
+    local spec = called.params[name]
+    if spec.required and spec.default == nil and (given == nil or given[name] == nil) then
+      tell("." .. name, ("expected %s, got nothing: flow %s requires it")
+        :format(schema.expected(spec), called.key))
+    end
   end
-  local first
-  for _, state in ipairs(states) do
-    for i, options in ipairs(state.nodes) do
-      local ty = known.node_type(options)
-      local key = ty.kind == "call" and ty.checks.flow and render.raw(ty.checks.flow, options)
-      if type(key) == "string" and not template.is(key) and not is_key[key] then
-        first = build.earlier(first, fault.new(state.places[i],
-          ("%s.%s.flow"):format(state.key, state.names[i]),
-          ('unknown flow "%s"%s'):format(key, suggest.hint(key, keys))))
+  for name, v in next, given or {} do
+    local spec = called.params[name]
+    if not spec then
+      local hint = suggest.hint(name, names)
+      if hint == "" then
+        hint = names[1] and "; it has " .. table.concat(names, ", ") or "; it has none"
+      end
+      tell("." .. tostring(name), ("flow %s has no such param%s"):format(called.key, hint))
+    elseif not value.text(v) or not template.is(value.text(v)) then
+      local ok, problem = schema.check(spec, v)
+      if not ok and type(v) ~= "table" then
+        tell("." .. name .. (problem.path or ""), schema.problem_text(problem))
       end
     end
   end
-  return first
+end
+
+-- Calls of flows that the script does not have, or with params that those do not have.
+local function check_calls(states, faults)
+  local keys, by_key = {}, {}
+  for i, state in ipairs(states) do
+    keys[i] = state.key
+    by_key[state.key] = state
+  end
+  local function look(state, name, node, where)
+    local ty = known.node_type(node)
+    if ty.node_param and known.node_type(node[ty.node_param]) then
+      local inner = node[ty.node_param]
+      look(state, name .. "." .. ty.node_param, inner, registry.place_of(inner) or where)
+    end
+    local target = ty.kind == "call" and ty.checks.flow and render.raw(ty.checks.flow, node)
+    if known.is_flow(target) then target = known.flows[target].key end
+    if type(target) ~= "string" or template.is(target) then return end
+    local function tell(path, text)
+      faults[#faults + 1] = fault.new(where, ("%s.%s.%s"):format(state.key, name, path), text)
+    end
+    local called = by_key[target]
+    if not called then
+      return tell("flow", ("unknown flow %s%s"):format(fault.describe(target),
+        suggest.hint(target, keys)))
+    end
+    local given = node.params
+    if called.params and (given == nil or type(given) == "table") and state.language >= 2 then
+      check_call_params(called, given, function(path, text) tell("params" .. path, text) end)
+    end
+  end
+  for _, state in ipairs(states) do
+    for i, node in ipairs(state.nodes) do look(state, state.names[i], node, state.places[i]) end
+    for _, hook in ipairs(check.hook_names) do
+      local node = state.options[hook]
+      if known.node_type(node) then look(state, hook, node, registry.place_of(node)) end
+    end
+  end
 end
 
 -- Patches of a run give its nodes other options. The script is sound by then.
@@ -202,17 +251,20 @@ local function apply_overrides(states, overrides)
     if state.key == overrides.flow then
       patch.apply_options(state, overrides.inherited, true)
       patch.apply_options(state, overrides.options)
-      local bad = build.check(state, true)
+      local bad = check.flow(state, true)[1]
       if bad then error(patch.option_fault(state, overrides.options, bad.message), 0) end
     end
   end
 end
 
 local function compile(states, options)
-  local first = key_fault(states)
-  for _, state in ipairs(states) do first = build.earlier(first, build.check(state, true)) end
-  first = first or call_fault(states)
-  if first then error(first.message, 0) end
+  local faults = {}
+  faults[1] = key_fault(states)
+  for _, state in ipairs(states) do
+    for _, one in ipairs(check.flow(state, true)) do faults[#faults + 1] = one end
+  end
+  check_calls(states, faults)
+  if faults[1] then error(check.message(faults), 0) end
   if options.overrides then apply_overrides(states, value.decode(options.overrides)) end
   local flows = {}
   for i, state in ipairs(states) do
@@ -229,20 +281,20 @@ end
 --- Loads the script that `options` name; see the agreement with C. Raises a string: the whole
 --- message for the user.
 ---@param options table
----@return table script { flows =, returned =, sources =, ran =, notice = }
+---@return table script { flows =, returned =, sources =, missed =, shareable =, ran =, notices = }
 function loader.load(options)
   local sources = search.sources(options.dir, options.path, options.sources)
   local args = install(options, sources)
   local ok, result, returned = pcall(run_script, sources, options, args)
   if not ok then error(message_of(result), 0) end
-  local script = { flows = {}, sources = sources.list, returned = 0 }
+  local script = { flows = {}, sources = sources.list, missed = sources.missed, returned = 0,
+    shareable = sources.shareable, notices = {} }
   if not returned or result == nil then
-    script.ran = true
+    script.ran, script.shareable = true, false
     local state = dag.all[1]
     if state then
-      script.notice = ("%s: flow %s is defined, but the script returns nothing: end it with "
-        .. "`return`")
-        :format(place.show(state.place), state.key)
+      error(("%s: %s: is defined, but the script returns no flow: end it with `return f`")
+        :format(place.show(state.place), state.key), 0)
     end
     return script
   end
@@ -250,10 +302,18 @@ function loader.load(options)
   script.returned = #states
   add_called(states)
   script.flows = compile(states, options)
+  for _, state in ipairs(states) do
+    for _, notice in ipairs(state.notices) do script.notices[#script.notices + 1] = notice end
+  end
+  if not dag.kept then
+    for _, text in ipairs(sources:nowhere()) do script.notices[#script.notices + 1] = text end
+  end
   local own = {} -- what was required from beside the script
   for _, name in ipairs(sources.modules) do own[name] = true end
-  for _, flow in ipairs(script.flows) do flow.own_modules = own end
-  host.use(script.flows)
+  for _, flow in ipairs(script.flows) do
+    flow.own_modules, flow.siblings = own, script.flows
+  end
+  script.shareable = sources.shareable -- node types are found while flows are compiled
   return script
 end
 

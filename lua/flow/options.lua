@@ -1,61 +1,95 @@
--- The options of nodes and flows: the one table that checking, docs/reference.md and types come
--- from.
+-- The options of nodes and flows: the one table that checking, docs/reference.md, types, and what
+-- the graph holds come from.
 local schema = require "flow.schema"
 
 local options = {}
 
+-- The last line of a node's option says what else it is:
+--   row        the field of the graph's options (FL_NODE_OPTIONS in graph.h) that is made from it
+--   per        of a map's, whose it is: "node": its own; "item": that of its items; nil: of both
+--   mends      true: it says when and how often a node is tried, not what it does, so that a
+--              resume may change it and the definition stays the same
+--   by_node    true: no default of a flow
+--   template   how {{ }} in it is rendered; nil: not at all
+
 --- What every node takes.
 options.node = schema.options {
   { name = "after", "any",
-    doc = "What it depends on: a name, a node, or a list of them. The order matters for `merge`." },
+    doc = "What it depends on: a name, a node, or a list of them. The order matters for `merge`.",
+    mends = true, by_node = true },
   { name = "trigger", enum = { "all_success", "all_done", "all_failed", "one_success",
     "one_failed", "none_failed" },
-    default = "all_success", doc = "Which ends of what it depends on let it start." },
+    default = "all_success", doc = "Which ends of what it depends on let it start.",
+    row = "trigger", per = "node", mends = true },
   { name = "when", "function|string|boolean",
-    doc = "A function of ctx or a `{{ }}` expression; false: the node is skipped." },
+    doc = "A function of ctx or a `{{ }}` expression; false, null or the text \"false\": the node "
+      .. "is skipped.",
+    row = "has_when", per = "node", by_node = true, template = "text" },
   { name = "merge", "function|enum", enum = { "error", "first", "last" }, default = "error",
     doc = "What happens when two parents set one var to different values: an error, the first or "
-      .. "last in `after` order wins, or a function of (key, values)." },
+      .. "last in `after` order wins, or a function of (key, values).",
+    row = "merge", per = "node" },
   { name = "retries", "integer", min = 0, max = 100, default = 0,
-    doc = "Attempts after the first." },
-  { name = "retry_delay", "duration", default = "1s", doc = "Wait before the first retry." },
+    doc = "Attempts after the first.",
+    row = "retry_count_max", per = "item", mends = true },
+  { name = "retry_delay", "duration", default = "1s", doc = "Wait before the first retry.",
+    row = "retry_delay_ms", mends = true },
   { name = "retry_backoff", "number", min = 1, max = 100, default = 1,
-    doc = "Factor by which the wait grows with each retry." },
-  { name = "retry_max_delay", "duration", doc = "The longest wait. 0: no limit.", default = "1d" },
+    doc = "Factor by which the wait grows with each retry.",
+    row = "retry_backoff", mends = true },
+  { name = "retry_max_delay", "duration", doc = "The longest wait. 0: no limit.", default = "1d",
+    row = "retry_delay_max_ms", mends = true },
   { name = "retry_jitter", "number", min = 0, max = 1, default = 0,
-    doc = "Share of the wait that is random: the wait is multiplied by 1 - jitter * random." },
+    doc = "Share of the wait that is random: the wait is multiplied by 1 - jitter * random.",
+    row = "retry_jitter", mends = true },
   { name = "retry_on", "function|integer|list|string", of = { "integer", min = 0, max = 255 },
     min = 0, max = 255,
     doc = "Which failures are retried: a function of the failure, exit codes, or a PCRE2 pattern "
-      .. "for the error text.", show = "every failure" },
+      .. "for the error text.", show = "every failure",
+    row = "has_retry_on", per = "item", mends = true },
   { name = "max_lost", "integer", min = 0, max = 1000, default = 5,
     doc = "Attempts that may be lost with their process before the node fails; not counted as "
-      .. "retries." },
-  { name = "timeout", "duration", doc = "Of one attempt. 0: none.", show = "none" },
+      .. "retries.",
+    row = "lost_count_max", mends = true },
+  { name = "timeout", "duration", doc = "Of one attempt. 0: none.", show = "none",
+    row = "timeout_ms", per = "item", mends = true },
   { name = "deadline", "duration",
     doc = "Of all attempts together, from the start of the first. 0: none.",
-    show = "none" },
+    show = "none",
+    row = "deadline_ms", per = "item", mends = true },
   { name = "grace", "duration", default = "10s",
-    doc = "Time between TERM and KILL when it is ended." },
+    doc = "Time between TERM and KILL when it is ended.",
+    row = "grace_ms", mends = true },
   { name = "priority", "integer", min = -1000000, max = 1000000, default = 0,
-    doc = "Higher starts first." },
+    doc = "Higher starts first. A run that gets no slot gains one for each minute that it waits.",
+    row = "priority", mends = true },
   { name = "pool", "name",
     doc = "The pool it takes from. A pool that the flow does not declare has a capacity of 1.",
-    show = "none" },
+    show = "none",
+    row = "pool", per = "item", mends = true },
   { name = "weight", "integer", min = 1, max = 1000000, default = 1,
-    doc = "How much of the pool's capacity it takes; a node heavier than its pool runs alone." },
+    doc = "How much of the pool's capacity it takes; no more than there is.",
+    row = "weight", per = "item", mends = true },
   { name = "env", "map", of = { "word", template = "text", plural = "strings" },
-    doc = "Environment variables of its processes, added to the engine's own.", show = "none" },
-  { name = "cwd", "string", doc = "Folder of its processes, relative to the script's.",
-    show = "the script's folder" },
+    doc = "Environment variables of its processes, added to the engine's own.", show = "none",
+    template = "text" },
+  { name = "cwd", "string",
+    doc = "Folder of its processes, and where relative paths of its code start; relative to the "
+      .. "script's.",
+    show = "the script's folder",
+    template = "text" },
   { name = "allow_failure", "boolean", default = false,
-    doc = "Its failure counts as success for its children and the run." },
+    doc = "Its failure counts as success for its children and the run.",
+    row = "allow_failure", per = "node", mends = true },
   { name = "inline", "boolean", default = false,
     doc = "Types with `run` only: on the engine's loop as a coroutine, instead of in a worker "
-      .. "process." },
+      .. "process.",
+    row = "kind", mends = true },
   { name = "tags", "list", of = { "string", plural = "strings" }, doc = "Words to find it by.",
-    show = "none" },
-  { name = "doc", "string", doc = "What it is for.", show = "none" },
+    show = "none",
+    mends = true, by_node = true },
+  { name = "doc", "string", doc = "What it is for.", show = "none",
+    mends = true, by_node = true },
 }
 
 --- What every node of a type with `command` takes as well.
@@ -63,7 +97,8 @@ options.process = schema.options {
   { name = "capture", enum = { "text", "lines", "json" }, show = "none: stdout goes to the log",
     doc = "stdout becomes the outputs: a string without its final newline, a list of lines, or "
       .. "the value of one JSON text." },
-  { name = "stdin", "string", doc = "Text given to its standard input.", show = "none" },
+  { name = "stdin", "string", doc = "Text given to its standard input.", show = "none",
+    template = "text" },
   { name = "ok_codes", "list", of = { "integer", min = 0, max = 255 }, show = "`{ 0 }`",
     doc = "Exit codes that count as success." },
   { name = "limits", "map",
@@ -80,15 +115,18 @@ options.limits = schema.options {
 
 --- What every node of a type with `expand` takes as well.
 options.map = schema.options {
-  { name = "limit", "integer", min = 1, max = 1000000, doc = "Instances that may run at once.",
-    show = "no limit" },
+  { name = "limit", "integer", min = 1, max = 1000000, doc = "Items that may run at once.",
+    show = "no limit",
+    row = "map_limit", per = "node", mends = true },
   { name = "chunk", "integer", min = 1, max = 1000000,
-    doc = "Items an instance: its item is then a list of up to as many.", show = "no chunks" },
+    doc = "Entries of the list an item: its value is then a list of up to as many.",
+    show = "no chunks" },
 }
 
 --- What a flow takes.
 options.flow = schema.options {
-  { name = "schedule", "any", doc = "flow.cron(...) or flow.every(...).", show = "none" },
+  { name = "schedule", "any", doc = "flow.cron(...), flow.every(...), or a list of them.",
+    show = "none" },
   { name = "params", "map",
     doc = "Names and defaults, or `{ \"integer\", default = 3, min = 1, doc = \"...\" }` each.",
     show = "none" },
@@ -140,7 +178,7 @@ options.node_type = schema.options {
     doc = "With command: what it returns depends on p alone, so that nodes with equal options may "
       .. "share it." },
   { name = "expand", "function",
-    doc = "function(ctx, p): returns a list; each item becomes an instance that executes run, "
+    doc = "function(ctx, p): returns a list; each entry becomes an item that executes run, "
       .. "command, or the node given in a parameter of type node." },
   { name = "choose", "function",
     doc = "function(ctx, p): returns the name or names of the children that go on." },
@@ -148,7 +186,8 @@ options.node_type = schema.options {
     doc = "function(ctx, p): returns a flow (or its key) and its params: a run of its own." },
   { name = "check", "function",
     doc = "function(options): looks at a node's options as they were written, when the script is "
-      .. "loaded; returns nil, or what is wrong and with which option." },
+      .. "loaded; returns nil, or what is wrong and with which option; and true when that is only "
+      .. "to be told." },
   { name = "inline", "boolean",
     doc = "Where run is executed: true: always on the engine's loop; false: never; else as the "
       .. "node says.", show = "the node's choice" },
@@ -157,7 +196,11 @@ options.node_type = schema.options {
 
 --- What ctx:exec takes besides its words.
 options.exec = schema.options {
-  { name = "shell", "string", doc = "A text for /bin/sh -c, instead of words." },
+  { name = "shell", "string", doc = "A text for /bin/sh, instead of words." },
+  { name = "strict", "boolean", default = true,
+    doc = "With `shell`: it ends at the first command that fails (`-e`)." },
+  { name = "interpreter", "string|list", of = { "string", plural = "strings" },
+    doc = "With `shell`: what reads the text, as `shell` of flow.shell.", show = "/bin/sh" },
   { name = "capture", enum = { "text", "lines", "json" },
     doc = "What becomes of stdout, as for a node.", show = "none" },
   { name = "stdin", "string", doc = "Text given to its standard input.", show = "none" },
@@ -172,15 +215,14 @@ options.exec = schema.options {
     doc = "A child that does not succeed raises an error; false: look at `.ok` yourself." },
 }
 
--- Options of a node that the graph holds: a node that gives none of them shares a row with others.
-options.in_graph = {}
-for _, name in ipairs {
-  "trigger", "when", "merge", "retries", "retry_delay", "retry_backoff", "retry_max_delay",
-  "retry_jitter", "retry_on", "max_lost", "timeout", "deadline", "grace", "priority", "pool",
-  "weight", "allow_failure", "inline", "limit", "node",
-} do options.in_graph[name] = true end
-
--- Options that make no sense as defaults of a flow.
-options.not_defaults = { after = true, when = true, tags = true, doc = true }
+--- Names of the options that say what a node does and that it may have from its flow's defaults.
+options.defining = {}
+for _, list in ipairs { options.node, options.process } do
+  for _, spec in ipairs(list) do
+    if not spec.mends and not spec.by_node then
+      options.defining[#options.defining + 1] = spec.name
+    end
+  end
+end
 
 return options

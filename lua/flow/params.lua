@@ -32,10 +32,25 @@ local function type_of_default(default)
   return kind
 end
 
+-- { type = "integer", default = 3 } would be a map that is a default: a spec begins with its type.
+local function is_misspelt_spec(raw)
+  if getmetatable(raw) ~= nil or raw[1] ~= nil then return false end
+  local fields, others = 0, 0
+  for key in next, raw do
+    if spec_keys[key] then fields = fields + 1 elseif key ~= "type" then others = others + 1 end
+  end
+  if others > 0 then return false end
+  return schema.is_type(raw.type) and fields > 0 or raw.default ~= nil and fields > 1
+end
+
 local allowed = { string = true, number = true, integer = true, boolean = true, list = true,
   map = true, any = true, enum = true }
 
-local function declare_one(name, raw)
+local function declare_one(name, raw, strict)
+  if strict and type(raw) == "table" and raw ~= value.null and is_misspelt_spec(raw) then
+    return nil, ('a spec begins with its type: { "%s", ... }'):format(
+      schema.is_type(raw.type) and raw.type or "integer"), ""
+  end
   if type(raw) == "table" and raw ~= value.null and looks_like_spec(raw) then
     local spec, problem, field = schema.spec(raw)
     if not spec then return nil, problem, field and "." .. field or "" end
@@ -58,10 +73,11 @@ end
 
 --- The declared parameters in order of name, or nil, the text of a problem and its path.
 ---@param raw table?
+---@param strict boolean? by the rules of today (see flow.language)
 ---@return flow.Spec[]? declared
 ---@return string? problem
 ---@return string? path ".name.field"
-function params.declare(raw)
+function params.declare(raw, strict)
   local names, declared = {}, {}
   for name in next, raw or {} do names[#names + 1] = name end
   table.sort(names)
@@ -69,8 +85,12 @@ function params.declare(raw)
     if not name:find "^[A-Za-z_][A-Za-z0-9_.-]*$" then
       return nil, "expected a name (letters, digits, _ . -)", "." .. name
     end
-    local spec, problem, path = declare_one(name, raw[name])
+    local spec, problem, path = declare_one(name, raw[name], strict)
     if not spec then return nil, problem, "." .. name .. path end
+    if strict and type(spec.default) == "string" and spec.default:find("{{", 1, true) then
+      return nil, ("{{ }} is not evaluated in a default; leave it out, and write {{ params.%s or "
+        .. "run.date }} where it is used"):format(name), "." .. name
+    end
     if not spec.required or spec.default ~= nil then
       local bad = value.problem(spec.default, name)
       if bad then

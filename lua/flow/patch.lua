@@ -9,6 +9,8 @@
 local fault = require "flow.fault"
 local known = require "flow.known"
 local params = require "flow.params"
+local patch_keys = require "flow.patch_keys"
+local merging = require "flow.patch_merge"
 local patch_path = require "flow.patch_path"
 local patch_text = require "flow.patch_text"
 local suggest = require "flow.suggest"
@@ -20,9 +22,7 @@ local function fail(path, text) error("patch." .. path .. ": " .. text, 0) end
 
 -- ------------------------------------------------------------------------------------ shape
 
-local function is_map(v)
-  return type(v) == "table" and v ~= value.null and (next(v) == nil or not value.is_list(v))
-end
+local is_map = merging.is_map
 
 local function check_map(path, v)
   if not is_map(v) then fail(path, fault.expected("a map", v)) end
@@ -65,15 +65,15 @@ local function check_succeed(path, v)
   check_map(path, v)
 end
 
-local keys = {
-  { "params", check_map }, { "vars", check_map }, { "outputs", check_maps },
-  { "options", check_maps }, { "checkpoints", check_map }, { "skip", check_names },
-  { "rerun", check_names }, { "succeed", check_succeed }, { "keep", check_names },
-  { "rename", check_texts }, { "from", check_text }, { "script", check_text },
-  { "keep_checkpoint", check_boolean }, { "reason", check_text },
-}
+local shapes = { map = check_map, maps = check_maps, names = check_names, texts = check_texts,
+  text = check_text, flag = check_boolean, succeed = check_succeed }
+
 local key_names, checks = {}, {}
-for i, key in ipairs(keys) do key_names[i], checks[key[1]] = key[1], key[2] end
+for _, key in ipairs(patch_keys) do
+  if not key.typed then
+    key_names[#key_names + 1], checks[key.name] = key.name, shapes[key.shape]
+  end
+end
 
 --- Raises a sentence when `given` has not the shape of a patch.
 ---@param given any
@@ -95,91 +95,13 @@ function patch.check_shape(given, what)
   end
 end
 
--- ------------------------------------------------------------------------------------ merging
-
-local function as_list(v)
-  if v == nil then return {} end
-  return type(v) == "string" and { v } or v
-end
-
--- Names with `{}` as outputs, where only names were given.
-local function as_succeed(v)
-  if not value.is_list(v) then return v end
-  local map = {}
-  for _, name in ipairs(v) do map[name] = {} end
-  return map
-end
-
-local function add_list(to, key, list)
-  local have = to[key] or value.list {}
-  to[key] = have
-  for _, name in ipairs(as_list(list)) do
-    local there = false
-    for _, other in ipairs(have) do there = there or other == name end
-    if not there then have[#have + 1] = name end
-  end
-end
-
-local function add_map(to, key, map)
-  to[key] = to[key] or {}
-  for name, v in next, map do to[key][name] = v end
-end
-
-local function add_maps(to, key, maps)
-  to[key] = to[key] or {}
-  for name, map in next, maps do add_map(to[key], name, map) end
-end
-
-local adders = { params = add_map, vars = add_map, outputs = add_maps, options = add_maps,
-  checkpoints = add_map, rename = add_map, skip = add_list, rerun = add_list, keep = add_list,
-  succeed = function(to, key, v) add_map(to, key, as_succeed(v)) end }
-
---- Adds the changes of `more` to `to`; where both say something, `more` holds.
-function patch.add(to, more)
-  for key, v in next, more do
-    if adders[key] then
-      adders[key](to, key, v)
-    else
-      to[key] = v
-    end
-  end
-end
-
--- ------------------------------------------------------------------------------------ limits
-
-local SECONDS_MAX = 5
-
---- Calls code that is not a node's: without an end it would keep the engine for ever. Compiled code
---- calls no hook, so nothing is compiled meanwhile. Returns what xpcall() does.
----@param what string for the message
----@param fn function
-function patch.limited(what, fn, ...)
-  local ends, stopped = os.clock() + SECONDS_MAX, false
-  local was_on = jit.status()
-  jit.off()
-  jit.flush()
-  debug.sethook(function()
-    if os.clock() > ends then
-      stopped = true
-      error(("%s took longer than %d s"):format(what, SECONDS_MAX), 0)
-    end
-  end, "", 100000)
-  local results = { xpcall(fn, function(err)
-    if stopped or type(err) ~= "string" then return err end
-    return (err:gsub("\nstack traceback:.*$", ""))
-  end, ...) }
-  debug.sethook()
-  if was_on then jit.on() end
-  return unpack(results, 1, table.maxn(results))
-end
-
 -- ------------------------------------------------------------------------------------ files
 
 local function read_lua(path, text)
   local chunk, problem = loadstring(text, "@" .. path)
   if not chunk then error(problem, 0) end
   setfenv(chunk, { null = value.null })
-  local ok, result = patch.limited("the patch", chunk)
+  local ok, result = pcall(chunk)
   if not ok then error(tostring(result), 0) end
   return result
 end
@@ -209,12 +131,14 @@ function patch.read(request)
   local result = {}
   if request.proposal then
     patch.check_shape(request.proposal)
-    patch.add(result, request.proposal)
+    merging.add(result, request.proposal, true)
   end
-  if request.file then patch.add(result, read_text(request.file, request.file_text)) end
+  if request.file then
+    merging.add(result, read_text(request.file, request.file_text), true)
+  end
   if request.patch then
     patch.check_shape(request.patch)
-    patch.add(result, request.patch)
+    merging.add(result, request.patch, true)
   end
   return result
 end
@@ -226,13 +150,23 @@ end
 function patch.build(flow, request, result, find_flow)
   local more = patch_text.build(flow, request, find_flow)
   patch.check_shape(more)
-  patch.add(result, more)
+  merging.add(result, more, true)
   if result.rename and next(result.rename) and not result.script then
     fail("rename", "a node gets another name in a mended script: give it, too (`script`)")
   end
-  if result.from then add_list(result, "rerun", { result.from .. "+" }) end
+  if result.from then merging.add(result, { rerun = { result.from .. "+" } }, true) end
   result.from = nil
   return result
+end
+
+--- True when a patch of the right shape asks for something that a run which has succeeded goes on
+--- for.
+function patch.wakes(given)
+  for _, key in ipairs(patch_keys) do
+    local v = key.wakes and given[key.name]
+    if type(v) == "string" or (type(v) == "table" and next(v) ~= nil) then return true end
+  end
+  return false
 end
 
 -- ------------------------------------------------------------------------------------ flow
@@ -276,9 +210,6 @@ local function check_parts(flow, parts)
   end
 end
 
--- What does not go together, for one node.
-local exclusive = { "skip", "succeed", "rerun", "keep", "outputs" }
-
 local function check_exclusive(given)
   local said = {}
   local function say(what, name)
@@ -292,10 +223,10 @@ local function check_exclusive(given)
     end
     said[name] = what
   end
-  for _, key in ipairs(exclusive) do
-    for at, v in next, given[key] or {} do
+  for _, key in ipairs(merging.exclusive) do
+    for at, v in next, given[key.name] or {} do
       local name = type(at) == "number" and v or at
-      if name ~= "*" then say(key, (name:gsub("%+$", ""))) end
+      if name ~= "*" then say(key.name, (name:gsub("%+$", ""))) end
     end
   end
   for _, part in ipairs(given.parts or {}) do say("/", part.at) end
@@ -312,16 +243,19 @@ end
 --- sentence.
 ---@param before table the flow as it was, for names that are changed
 function patch.check_flow(flow, given, before)
-  for _, key in ipairs { "skip", "rerun", "keep" } do
-    for i, name in ipairs(given[key] or {}) do
-      if key == "rerun" then name = name:gsub("%+$", "") end
-      if not (key == "keep" and name == "*") then
-        check_node(flow, ("%s[%d]"):format(key, i), name, key ~= "keep")
+  for _, key in ipairs(patch_keys) do
+    if key.shape == "names" then
+      for i, name in ipairs(given[key.name] or {}) do
+        if key.name == "rerun" then name = name:gsub("%+$", "") end
+        if not (key.name == "keep" and name == "*") then
+          check_node(flow, ("%s[%d]"):format(key.name, i), name, key.items)
+        end
+      end
+    elseif key.of_nodes and key.items then
+      for name in next, given[key.name] or {} do
+        check_node(flow, key.name .. "." .. name, name, true)
       end
     end
-  end
-  for _, key in ipairs { "outputs", "checkpoints", "succeed" } do
-    for name in next, given[key] or {} do check_node(flow, key .. "." .. name, name, true) end
   end
   for name in next, given.checkpoints or {} do check_has_checkpoint(flow, name) end
   check_parts(flow, given.parts)
@@ -406,14 +340,6 @@ function patch.option_fault(state, options, message)
     end
   end
   return message
-end
-
--- Options that say when and how often a node is tried, not what it does.
-patch.scheduling = {}
-for _, name in ipairs { "trigger", "retries", "retry_delay", "retry_backoff", "retry_max_delay",
-  "retry_jitter", "retry_on", "max_lost", "timeout", "deadline", "grace", "priority", "pool",
-  "weight", "allow_failure", "inline", "tags", "doc", "limit", "after" } do
-  patch.scheduling[name] = true
 end
 
 return patch

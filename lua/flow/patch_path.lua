@@ -3,7 +3,8 @@
 --
 -- A patch that is split: what it says of the run's own nodes, as flow.patch has it, and
 --   behind = { node }: run again what depends on it, for the sake of something within it;
---   parts = { { at = call, patch = patch } }: what it says of sub-flows, by their own names.
+--   parts = { { at = call, patch = patch, own = patch } }: what it says of sub-flows, by their own
+--     names, and of all, and the same split.
 local known = require "flow.known"
 local render = require "flow.render"
 local value = require "flow.value"
@@ -75,8 +76,11 @@ end
 
 -- ------------------------------------------------------------------------------------ splitting
 
-local lists = { skip = true, rerun = true, keep = true }
-local maps = { outputs = true, options = true, checkpoints = true, succeed = true, rename = true }
+local lists, maps = {}, {}
+for _, key in ipairs(require "flow.patch_keys") do
+  if key.shape == "names" and not key.typed then lists[key.name] = true end
+  if key.of_nodes then maps[key.name] = true end
+end
 
 local function add(to, key, v)
   to[key] = to[key] or value.list {}
@@ -98,6 +102,17 @@ local function add_own(own, key, name)
   else
     add(own, key, name)
   end
+end
+
+--- What of a patch holds for sub-flows as well: why it is changed, and what is said of everything.
+---@param given table
+---@return table patch
+function path.for_all(given)
+  local result = { reason = given.reason, keep_checkpoint = given.keep_checkpoint }
+  for _, name in ipairs(given.keep or {}) do
+    if name == "*" then result.keep = value.list { "*" } end
+  end
+  return result
 end
 
 --- Splits a patch of the right shape.
@@ -128,7 +143,12 @@ function path.split(given)
       own[key] = v
     end
   end
-  for at, patch in next, parts do add(own, "parts", { at = at, patch = patch }) end
+  for at, patch in next, parts do
+    local all = path.for_all(given)
+    if all.keep then add(patch, "keep", "*") end
+    patch.reason, patch.keep_checkpoint = all.reason, all.keep_checkpoint
+    add(own, "parts", { at = at, patch = patch, own = path.split(patch) })
+  end
   if own.parts then table.sort(own.parts, function(a, b) return a.at < b.at end) end
   return own
 end

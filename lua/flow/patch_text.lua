@@ -2,11 +2,15 @@
 local declared = require "flow.options"
 local known = require "flow.known"
 local params = require "flow.params"
+local patch_keys = require "flow.patch_keys"
 local patch_path = require "flow.patch_path"
 local schema = require "flow.schema"
 local value = require "flow.value"
 
 local patch_text = {}
+
+local flags = {}
+for _, key in ipairs(patch_keys) do flags[key.name] = key.flag end
 
 -- JSON, else text; but what begins as JSON is meant as JSON.
 local function parse(text, flag)
@@ -83,7 +87,8 @@ end
 
 -- Both are of nodes, by their keys.
 local function add_maps(more, flow, request, find_flow)
-  for key, flag in next, { outputs = "output", options = "option" } do
+  for _, key in ipairs { "outputs", "options" } do
+    local flag = flags[key]
     for _, text in ipairs(request[key] or {}) do
       local name, inner, rest, node = split_path(flow, text, flag, find_flow)
       local to = more[key] or {}
@@ -98,14 +103,17 @@ local function add_maps(more, flow, request, find_flow)
   end
 end
 
+local as_given = { names = true, text = true, flag = true }
+
 --- What the flags of a request say, as a patch. Raises a sentence.
 ---@param flow table compiled: the flow that goes on
 ---@param find_flow fun(key: string): table? others of its script
 ---@return table
 function patch_text.build(flow, request, find_flow)
-  local more = { skip = request.skip, rerun = request.rerun, keep = request.keep,
-    from = request.from, script = request.script, reason = request.reason,
-    keep_checkpoint = request.keep_checkpoint }
+  local more = {}
+  for _, key in ipairs(patch_keys) do
+    if as_given[key.shape] and not key.typed then more[key.name] = request[key.name] end
+  end
   local function each(key, add)
     for _, text in ipairs(request[key] or {}) do
       more[key] = more[key] or {}
@@ -114,27 +122,28 @@ function patch_text.build(flow, request, find_flow)
   end
   if request.params then more.params = params.parse(flow.params, flow.key, request.params) end
   each("vars", function(to, text)
-    local name, rest = split(text, "set", "k=v")
-    to[name] = parse(rest, "set")
+    local name, rest = split(text, flags.vars, "k=v")
+    to[name] = parse(rest, flags.vars)
   end)
   add_maps(more, flow, request, find_flow)
   each("checkpoints", function(to, text)
-    local name, rest = split(text, "checkpoint", "NODE=value")
-    to[name] = parse(rest, "checkpoint")
+    local name, rest = split(text, flags.checkpoints, "NODE=value")
+    to[name] = parse(rest, flags.checkpoints)
   end)
   for _, name in ipairs(request.drop_checkpoints or {}) do
     more.checkpoints = more.checkpoints or {}
     if more.checkpoints[name] ~= nil then
-      error(("node '%s': --checkpoint or --drop-checkpoint, not both"):format(name), 0)
+      error(("node '%s': --%s or --%s, not both"):format(name, flags.checkpoints,
+        flags.drop_checkpoints), 0)
     end
     more.checkpoints[name] = value.null
   end
   each("succeed", function(to, text)
     local name, rest = text:match "^([^=]+)=(.*)$"
-    if rest then to[name] = parse(rest, "succeed") else to[text] = {} end
+    if rest then to[name] = parse(rest, flags.succeed) else to[text] = {} end
   end)
   each("rename", function(to, text)
-    local old, new = split(text, "rename", "OLD=NEW")
+    local old, new = split(text, flags.rename, "OLD=NEW")
     to[old] = new
   end)
   return more

@@ -8,6 +8,7 @@ local options = require "flow.options"
 local place = require "flow.place"
 local schema = require "flow.schema"
 local suggest = require "flow.suggest"
+local synonyms = require "flow.synonyms"
 
 local registry = {}
 
@@ -23,6 +24,7 @@ local registry = {}
 ---@field inline boolean?
 
 local types, constructors, type_of_constructor
+local list_files -- function() -> names of types in files that may be found
 local search -- function(name) -> loads the file of a type, returns what it returned, and where from
 local natives = {}
 
@@ -68,6 +70,8 @@ local function make_constructor(ty)
   local fresh = ty.fresh
   local function construct(t)
     local where = place.of_call(construct)
+    -- The main thing alone needs no table: flow.shell "make".
+    if ty.positional and (type(t) == "string" or type(t) == "function") then t = { t } end
     if type(t) ~= "table" then
       fault.raise(where, "flow." .. ty.name, fault.expected("a table of options", t))
     end
@@ -88,8 +92,10 @@ end
 
 -- What `flow` has itself.
 local reserved = {
-  dag = true, node_type = true, cron = true, every = true, null = true, list = true, date = true,
-  nodes = true, key = true, info = true, version = true, advise = true, duration = true,
+  dag = true, node_type = true, cron = true, every = true, null = true, list = true, next = true,
+  date = true,
+  nodes = true, key = true, info = true, version = true, advise = true, patch = true,
+  duration = true,
   size = true,
 }
 
@@ -235,10 +241,11 @@ end
 --- Forgets everything: a new script is being loaded.
 ---@param native_names? string[]
 ---@param find_file? fun(name: string): any, string?
-function registry.reset(native_names, find_file)
+---@param list? fun(): string[]
+function registry.reset(native_names, find_file, list)
   types, constructors = {}, {}
   type_of_constructor = setmetatable({}, { __mode = "k" })
-  natives, search = {}, find_file
+  natives, search, list_files = {}, find_file, list
   last_node, last_place = nil, nil
   for _, name in ipairs(native_names or {}) do natives[name] = true end
 end
@@ -258,6 +265,7 @@ end
 
 local function all_names()
   local names, seen = registry.built_in(), {}
+  for _, name in ipairs(list_files and list_files() or {}) do names[#names + 1] = name end
   for _, name in ipairs(names) do seen[name] = true end
   for _, set in ipairs { types, natives, reserved } do
     for _, name in ipairs(sorted_names(set)) do
@@ -300,7 +308,9 @@ function registry.constructor(name, where)
   if natives[name] then return define_native(name) end
   constructor = load_file(name, where)
   if constructor then return constructor end
-  fault.raise(where, "flow." .. name, "unknown node type" .. suggest.hint(name, all_names()))
+  local hint = synonyms.hint("type", name, all_names())
+  if hint == "" then hint = "; there is " .. table.concat(registry.built_in(), ", ") end
+  fault.raise(where, "flow." .. name, "unknown node type" .. hint)
 end
 
 --- Every type known so far, for the reference.

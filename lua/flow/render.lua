@@ -3,14 +3,12 @@
 local known = require "flow.known"
 local schema = require "flow.schema"
 local template = require "flow.template"
+local trace = require "flow.trace"
 local value = require "flow.value"
 
 local render = {}
 
 local type, find = type, string.find
-
---- The option that is being rendered; a failure is told with it. nil while user code runs.
-render.option = nil
 
 local is_plain_table = function(v)
   return type(v) == "table" and v ~= value.null and not known.node_type(v) and not known.is_flow(v)
@@ -59,6 +57,8 @@ local function coerce(spec, v)
       if type(v) ~= "table" then return value.text(v) end
     elseif (name == "integer" or name == "number") and type(v) == "string" then
       return tonumber(v)
+    elseif name == "boolean" and (v == "true" or v == "false") then
+      return v == "true"
     end
   end
 end
@@ -82,8 +82,14 @@ local function recheck(spec, v)
   if other == nil then other = coerce_elements(spec, v) end
   ok, result = schema.check(spec, other)
   if ok then return result end
-  render.option = spec.name .. (result.path or "")
-  error(schema.problem_text(result), 0)
+  error(trace.problem(spec.name .. (result.path or ""), schema.problem_text(result)), 0)
+end
+
+-- Renders what stands in an option; what goes wrong is told with its name.
+local function walk_option(name, v, spec, ctx)
+  local ok, result = pcall(walk, v, spec, ctx)
+  if ok then return result end
+  error(type(result) == "string" and trace.problem(name, result) or result, 0)
 end
 
 local function is_sql(spec)
@@ -111,11 +117,9 @@ local function resolve(spec, v, ctx)
   if mode == "plain" and (kind == "number" or kind == "string" and not find(v, "{{", 1, true)) then
     return v
   end
-  render.option = spec.name
   rendered = mode == "check"
-  local result = walk(v, spec, ctx)
+  local result = walk_option(spec.name, v, spec, ctx)
   if rendered and mode ~= "sql" then result = recheck(spec, result) end
-  render.option = nil
   return result
 end
 
@@ -142,7 +146,7 @@ end
 
 local lazy = {}
 
--- A map's own options may be large (the list it goes over), and its instances rarely look at them.
+-- A map's own options may be large (the list it goes over), and its items rarely look at them.
 local function lazy_params(ty, node, ctx)
   local mt = {
     __index = function(p, name)
@@ -174,10 +178,7 @@ end
 
 --- Renders a string or a table of strings that no spec describes.
 function render.text(name, v, ctx)
-  render.option = name
-  local result = walk(v, lazy, ctx)
-  render.option = nil
-  return result
+  return walk_option(name, v, lazy, ctx)
 end
 
 return render

@@ -22,6 +22,7 @@ local schema = {}
 ---@field of flow.Spec?
 ---@field positional boolean|"rest"|nil
 ---@field template "text"|"words"|"shell"|"sql"|false|nil how {{ }} in it is rendered
+---@field read_by string? of a shell's text: the option that says what reads it
 ---@field doc string?
 
 -- ------------------------------------------------------------------------------------ units
@@ -231,10 +232,10 @@ end
 
 local spec_fields = {
   default = true, required = true, min = true, max = true, enum = true, of = true, doc = true,
-  show = true, positional = true, template = true, plural = true,
+  show = true, positional = true, template = true, read_by = true, plural = true,
 }
 local spec_field_names = { "default", "required", "min", "max", "enum", "of", "doc", "positional",
-  "template" }
+  "template", "read_by" }
 
 local type_names = {}
 for name in next, types do type_names[#type_names + 1] = name end
@@ -245,13 +246,18 @@ schema.type_names = type_names
 
 function schema.is_type(name) return types[name] ~= nil end
 
+local type_lists = {} -- by text: a few texts stand for hundreds of specs
+
 -- The words of "integer|string", or nil and the word that is no type.
 local function split_types(text)
-  local list = {}
+  local list = type_lists[text]
+  if list then return list end
+  list = {}
   for word in (text .. "|"):gmatch "(.-)|" do
     if not types[word] then return nil, word end
     list[#list + 1] = word
   end
+  type_lists[text] = list
   return list
 end
 
@@ -298,7 +304,9 @@ function schema.spec(raw)
   local problem, field = spec_problem(raw)
   if problem then return nil, problem, field end
   local spec = { types = list }
-  for key in next, spec_fields do spec[key] = raw[key] end
+  for key, value in next, raw do
+    if key ~= 1 then spec[key] = value end
+  end
   if raw.of ~= nil then
     spec.of, problem = schema.spec(raw.of)
     if not spec.of then return nil, problem, "of" end
@@ -343,15 +351,18 @@ function schema.problem_text(problem)
   return fault.expected(problem.expected, problem.got) .. (problem.note or "")
 end
 
+-- What the row of a built-in option says beside its spec: see flow.options.
+local row_fields = { "name", "row", "per", "mends", "by_node" }
+
 --- An ordered list of { name =, "type", ... } as { list of specs with name, by name }.
 function schema.options(list)
   local options = { names = {} }
   for i, raw in ipairs(list) do
-    local name = raw.name
-    raw.name = nil
+    local name, own = raw.name, {}
+    for _, field in ipairs(row_fields) do own[field], raw[field] = raw[field], nil end
     local spec, problem = schema.spec(raw)
     if not spec then error("option " .. name .. ": " .. problem, 2) end
-    spec.name = name
+    for field, v in next, own do spec[field] = v end
     options[i], options[name], options.names[i] = spec, spec, name
   end
   return options

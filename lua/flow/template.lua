@@ -4,6 +4,7 @@
 -- yields, so the scope of the moment is one upvalue.
 -- Modes: "text" (a string that is one template gives its value itself), "shell" (values are quoted,
 -- a list becomes words, {{{ }}} inserts as it is), "sql" (values become bound parameters).
+local quoting = require "flow.quoting"
 local suggest = require "flow.suggest"
 local value = require "flow.value"
 
@@ -66,7 +67,7 @@ setmetatable(globals, {
     if from_scope[name] then
       local found = scope[name]
       if found == nil and (name == "item" or name == "index") then
-        error(setmetatable({ text = name .. " is known only in the instances of a map" }, Unknown),
+        error(setmetatable({ text = name .. " is known only in the items of a map" }, Unknown),
           0)
       end
       return found
@@ -108,7 +109,14 @@ end
 
 local function syntax_problem(text, at, err)
   local reason = err:gsub("^template:%d+: ", ""):gsub("'<eof>'", "the end")
-  return ('template "%s": %s'):format(shorten(sub(text, at)), reason)
+  local hint = ""
+  if find(reason, "'|'", 1, true) then
+    hint = "; {{ }} is Lua: a function is called, as in params.day:upper()"
+  elseif find(text, "^{{+%s*[^}]*[$#%%]", at) or find(text, "^{{+%s*%.", at)
+    or find(text, "^{{+[^}]* %.", at) then
+    hint = '; for two braces write {{{"{{"}}}'
+  end
+  return ('template "%s": %s%s'):format(shorten(sub(text, at)), reason, hint)
 end
 
 -- True when `text` ends inside an SQL string or quoted name.
@@ -203,6 +211,60 @@ function template.problem(text, mode)
   return problem
 end
 
+--- Whether all that `text` inserts is inserted as it is, by {{{ }}}.
+function template.is_bare(text)
+  for _, part in ipairs(parts_of(text, "text")) do
+    if type(part) == "table" and not part.raw then return false end
+  end
+  return true
+end
+
+--- What `text`, one without a problem, is made of: literal texts and { code =, raw = }.
+---@param text string
+---@return table[]
+function template.parts(text) return parts_of(text, "text") end
+
+--- An expression as it stands in a text.
+function template.show(part)
+  return (part.raw and "{{{ %s }}}" or "{{ %s }}"):format(shorten(part.code))
+end
+
+local remedies = {
+  ["<<"] = "is in a here-document, where quotes do not hold: give the text by `stdin`, or the "
+    .. "value by `env`",
+  ["#"] = "is in a comment, which a value of two lines would end: take it out",
+  ["`...`"] = "is within `...`: write $(...) instead",
+  ["((...))"] = "is within ((...)), where quotes do not hold: set a variable to it first",
+  ["\\"] = "is right behind a \\, which would undo its quotes: take that away",
+  ["$"] = "is right behind a $, which would change its quotes: take that away",
+  ["$'...\\'...'"] = "is behind a $'...\\'...', which shells do not read alike: write it otherwise",
+}
+
+--- nil, or which value of a shell's text would not be one word of its own where it stands, and what
+--- helps.
+---@param text string one without a problem
+---@return string? problem
+function template.misplaced(text)
+  local parts = parts_of(text, "shell")
+  local pieces, values, size = {}, {}, 0
+  for i, part in ipairs(parts) do
+    if type(part) == "table" then values[size + 1] = part end
+    -- What is inserted as it is may be anything: it is taken for a part of a word.
+    pieces[i] = type(part) == "string" and part:gsub("%z", " ") or part.raw and "x"
+      or quoting.VALUE
+    size = size + #pieces[i]
+  end
+  local whole = table.concat(pieces)
+  local at, where = quoting.misplaced(whole)
+  if not at then return nil end
+  local code = shorten(values[at].code)
+  local _, line = whole:sub(1, at):gsub("\n", "")
+  return ("{{ %s }}%s %s, or write {{{ %s }}} for the bare text"):format(code,
+    line > 0 and (" in line %d of the text"):format(line + 1) or "",
+    remedies[where] or ("stands inside %s: its value is quoted already; take the quotes away")
+      :format(where), code)
+end
+
 -- ------------------------------------------------------------------------------------ evaluation
 
 -- Follows the first dotted name in `code` that leads nowhere, to name it and what it may have
@@ -214,7 +276,12 @@ local function find_missing(code)
       local here, path = globals[root], root
       for name in chain:sub(#root + 1):gmatch "%.([%a_][%w_]*)" do
         if type(here) ~= "table" then break end
-        if here[name] == nil then
+        local found = rawget(shown(here), name)
+        if root == "env" then found = os.getenv(name) end
+        if root == "env" and not found then
+          return ("the environment variable %s is not set"):format(name)
+        end
+        if found == nil then
           local known = {}
           for key in view_pairs(here) do
             if type(key) == "string" then known[#known + 1] = key end
@@ -222,15 +289,14 @@ local function find_missing(code)
           table.sort(known)
           return unknown(name, known, path).text
         end
-        here, path = here[name], path .. "." .. name
+        here, path = found, path .. "." .. name
       end
     end
   end
 end
 
 local function fail(part, reason)
-  local open, close = part.raw and "{{{ " or "{{ ", part.raw and " }}}" or " }}"
-  error(("template %s%s%s: %s"):format(open, shorten(part.code), close, reason), 0)
+  error(("template %s: %s"):format(template.show(part), reason), 0)
 end
 
 -- The value of one expression; raises a string.

@@ -1,5 +1,6 @@
 -- Error texts for people: the message, then the few frames that are in the user's own files.
 local fault = require "flow.fault"
+local value = require "flow.value"
 
 local trace = {}
 
@@ -15,6 +16,19 @@ local function is_own(source)
   return source:sub(1, #own) == own or source:sub(1, #own_stdlib) == own_stdlib
 end
 trace.is_own = is_own
+
+local own_places = {}
+for i, folder in ipairs { own, own_stdlib } do
+  own_places[i] = "^" .. folder:sub(2):gsub("%p", "%%%0") .. "[%w_/]+%.lua:%d+: (.*)$"
+end
+
+-- An error that was raised for the user's line, which a tail call has left no trace of, stands at a
+-- line of ours. What went wrong in a line of ours keeps it.
+local function drop_own(message)
+  local rest = message:match(own_places[1]) or message:match(own_places[2])
+  if not rest or rest:find "^attempt to " or rest:find "^bad argument " then return message end
+  return rest
+end
 
 -- LuaJIT shortens long file names in messages to 60 bytes: puts the name back as the user gave it.
 local function restore_name(message, info)
@@ -46,7 +60,7 @@ end
 ---@return string
 function trace.text(message, level)
   local frames = {}
-  level = level + 1
+  level, message = level + 1, drop_own(message)
   while #frames < FRAMES_MAX do
     local info = debug.getinfo(level, "Slnf")
     if not info or boundaries[info.func] then break end
@@ -85,23 +99,53 @@ end
 
 function trace.is_signal(v) return getmetatable(v) == Signal end
 
-local function message_of(err)
-  if type(err) == "string" then return err end
+-- What is wrong with an option of a node, found while its code gets ready: told with its name.
+local Problem = {}
+Problem.__index = Problem
+Problem.__tostring = function(self) return self.text end
+
+---@param option string
+---@param text string
+function trace.problem(option, text)
+  return setmetatable({ option = option, text = text }, Problem)
+end
+
+function trace.is_problem(v) return getmetatable(v) == Problem end
+
+local modules = {}
+for name in ("flow fs json log process re sqlite time"):gmatch "%S+" do modules[name] = true end
+
+-- A module of ours that is used and was not required.
+local function hint_require(text)
+  local name = text:match "global '(%w+)' %(a nil value%)$"
+  if not modules[name] then return text end
+  return ('%s; add: local %s = require "%s"'):format(text, name, name)
+end
+
+--- The text of what was raised, or returned behind a nil.
+---@param err any
+---@return string
+function trace.message_of(err)
+  if type(err) == "string" then return hint_require(err) end
+  if err == nil then return "an error without a message" end
   if fault.is(err) then return err.message end
   local mt = type(err) == "table" and getmetatable(err)
   if mt and mt.__tostring then return tostring(err) end
   if type(err) == "table" and type(err.message) == "string" then return err.message end
+  local text = type(err) == "table" and next(err) ~= nil and value.try_encode(err)
+  if text then return text end
   return "error object is a " .. type(err) .. (type(err) == "table" and "" or ": " .. tostring(err))
 end
 
---- For xpcall around user code: a signal passes through (a failure with its frames), anything else
---- becomes a text.
+--- For xpcall around user code: a signal passes through (a failure with its frames), as does a
+--- problem of an option; anything else becomes a text.
 function trace.handler(err)
   if trace.is_signal(err) then
     if err.kind == "fail" and not err.trace then err.trace = trace.text(err.text, 2) end
     return err
   end
-  return trace.text(message_of(err), 2)
+  if trace.is_problem(err) then return err end
+  return trace.text(trace.message_of(err), 2)
 end
 
 return trace

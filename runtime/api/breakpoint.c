@@ -3,13 +3,11 @@
 #include <limits.h>
 #include <unistd.h>
 
-#define ANSWER_MAX ((size_t)1 << 30) // JSON past this is no help to anybody
-
 // {...} -> {...,"part_of":{"run","path"}}: where a sub-flow's run is resumed, and what its nodes
 // are called there; null: it is no part of another.
-static void add_part_of(fl_engine *e, const fl_run_row *run, fl_buf *text) {
+static void add_part_of(fl_store *s, const fl_run_row *run, fl_buf *text) {
   char root[FL_RUN_ID_SIZE];
-  char *path = run->parent_run ? fl_engine_find_root(e, run, root) : NULL;
+  char *path = run->parent_run ? fl_find_root(s, run, root) : NULL;
   json_t *part = path ? json_pack("{s:s,s:s}", "run", root, "path", path) : NULL;
   char *dumped = part ? json_dumps(part, JSON_COMPACT) : NULL;
   text->size--;
@@ -19,25 +17,21 @@ static void add_part_of(fl_engine *e, const fl_run_row *run, fl_buf *text) {
   free(path);
 }
 
-fl_code fl_read_breakpoint(fl_engine *e, const char *name, char **json_out, fl_error *err) {
-  fl_store *s;
+fl_code fl_reader_breakpoint(fl_reader *reader, const char *name, char **json_out, fl_error *err) {
+  fl_store *s = reader->store;
   fl_run_row run = {0};
   fl_buf text;
   *json_out = NULL;
-  fl_buf_init(&text, ANSWER_MAX);
-  fl_code code = fl_engine_need_store(e, &s, err);
-  if (!code) code = fl_store_find_run(s, name, &run, err);
+  fl_buf_init(&text, FL_ANSWER_SIZE_MAX);
+  fl_code code = fl_store_find_run(s, name, &run, err);
   // One whose engine was killed has stopped too, without a word.
-  if (!code && fl_owner_holds(&run))
+  if (!code && !fl_run_state_is_final(run.state) && fl_owner_lives(fl_store_get_dir(s), run.owner))
     code = fl_fail(err, FL_E_STATE, "run %s is running: it has not stopped (`flowlua show %s`)",
                    run.id, run.id);
   if (!code) code = fl_read_store_breakpoint(s, &run, &text, err);
-  if (!code) add_part_of(e, &run, &text);
-  if (!code && !(*json_out = fl_buf_take(&text)))
-    code = fl_fail(err, FL_E_LIMIT, "the answer is larger than %zu bytes", ANSWER_MAX);
-  fl_buf_deinit(&text);
+  if (!code) add_part_of(s, &run, &text);
   fl_run_row_deinit(&run);
-  return code;
+  return fl_answer_take(&text, code, json_out, err);
 }
 
 /// The run, where it may be carried elsewhere: whole, and nobody writes to it.
@@ -48,7 +42,7 @@ static fl_code find_stopped(fl_engine *e, const char *name, fl_run_row *run, fl_
   fl_code code = fl_engine_need_store(e, &s, err);
   if (!code) code = fl_store_find_run(s, name, run, err);
   if (code) return code;
-  if (fl_owner_holds(run)) return fl_owner_fail_busy(e, run, err);
+  if (fl_owner_holds(e, run)) return fl_owner_fail_busy(e, run, err);
   if (!run->parent_run) return FL_OK;
   bool known = !fl_store_get_run(s, run->parent_run, &parent, &ignored);
   code = fl_fail(err, FL_E_STATE, "run %s is part of another run: name that one%s%s%s", run->id,

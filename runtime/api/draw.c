@@ -1,86 +1,9 @@
 // Draws a graph as text, dot, mermaid and JSON; draw_svg.c does the pictures.
 #include "api/draw.h"
+#include "base/state.h"
 
 #define INDENT_MAX  40 // levels; a chain of 100,000 must not make lines of 200,000 blanks
 #define PARENTS_MAX 8  // names in a line of text
-
-const fl_draw_color fl_draw_colors[] = {
-    {"pending", "#f4f4f5", "#a1a1aa"},   {"queued", "#e0f2fe", "#7dd3fc"},
-    {"running", "#bae6fd", "#0284c7"},   {"retrying", "#fef3c7", "#d97706"},
-    {"waiting", "#ede9fe", "#7c3aed"},   {"succeeded", "#dcfce7", "#16a34a"},
-    {"failed", "#fee2e2", "#dc2626"},    {"skipped", "#f4f4f5", "#d4d4d8"},
-    {"omitted", "#f4f4f5", "#d4d4d8"},   {"upstream_failed", "#ffedd5", "#ea580c"},
-    {"cancelled", "#e7e5e4", "#78716c"}, {NULL, "#ffffff", "#52525b"},
-};
-
-const fl_draw_color *fl_draw_color_of(const char *status) {
-  const fl_draw_color *c = fl_draw_colors;
-  while (c->status && (!status || strcmp(c->status, status) != 0)) c++;
-  return c;
-}
-
-// ------------------------------------------------------------------------------------- ranking
-
-/// Children of each node, as offsets into one list.
-typedef struct child_lists {
-  size_t *begin; // count + 1
-  uint32_t *items;
-} child_lists;
-
-static void child_lists_deinit(child_lists *c) {
-  free(c->begin);
-  free(c->items);
-}
-
-static void child_lists_init(child_lists *c, const fl_draw_node *nodes, size_t count) {
-  *c = (child_lists){.begin = fl_alloc_zero(count + 2, sizeof *c->begin)};
-  for (size_t i = 0; i < count; i++)
-    for (uint32_t k = 0; k < nodes[i].parent_count; k++)
-      c->begin[(size_t)nodes[i].parents[k] + 2]++;
-  for (size_t i = 2; i < count + 2; i++) c->begin[i] += c->begin[i - 1];
-  c->items = fl_alloc_zero(c->begin[count + 1] + 1, sizeof *c->items);
-  // begin[i + 1] runs from the begin of i's list to its end while it is filled.
-  for (size_t i = 0; i < count; i++)
-    for (uint32_t k = 0; k < nodes[i].parent_count; k++)
-      c->items[c->begin[nodes[i].parents[k] + 1]++] = (uint32_t)i;
-}
-
-fl_code fl_draw_rank_init(fl_draw_rank *rank, const fl_draw_node *nodes, size_t count,
-                          fl_error *err) {
-  child_lists children;
-  *rank = (fl_draw_rank){.level = fl_alloc_zero(count + 1, sizeof *rank->level),
-                         .order = fl_alloc_zero(count + 1, sizeof *rank->order)};
-  uint32_t *missing = fl_alloc_zero(count + 1, sizeof *missing); // parents not yet placed
-  uint32_t *stack = fl_alloc_zero(count + 1, sizeof *stack);
-  size_t depth = 0, placed = 0;
-  fl_code code = FL_OK;
-  child_lists_init(&children, nodes, count);
-  for (size_t i = count; i > 0; i--) {
-    missing[i - 1] = nodes[i - 1].parent_count;
-    if (missing[i - 1] == 0) stack[depth++] = (uint32_t)(i - 1);
-  }
-  while (depth > 0) {
-    uint32_t node = stack[--depth], level = rank->level[node];
-    rank->order[placed++] = node;
-    if (level >= rank->level_count) rank->level_count = level + 1;
-    for (size_t k = children.begin[node + 1]; k > children.begin[node]; k--) {
-      uint32_t child = children.items[k - 1];
-      if (rank->level[child] <= level) rank->level[child] = level + 1;
-      if (--missing[child] == 0) stack[depth++] = child;
-    }
-  }
-  if (placed < count) code = fl_fail(err, FL_E_CORRUPT, "its nodes wait for each other");
-  child_lists_deinit(&children);
-  free(missing);
-  free(stack);
-  return code;
-}
-
-void fl_draw_rank_deinit(fl_draw_rank *rank) {
-  free(rank->level);
-  free(rank->order);
-  *rank = (fl_draw_rank){0};
-}
 
 // ------------------------------------------------------------------------------------- text
 
@@ -186,9 +109,12 @@ static void draw_mermaid(const char *flow, const fl_draw_node *nodes, size_t cou
   for (size_t i = 0; i < count && !out->failed; i++)
     for (uint32_t k = 0; k < nodes[i].parent_count; k++)
       fl_buf_addf(out, "  n%u --> n%zu\n", nodes[i].parents[k], i);
-  for (const fl_draw_color *c = fl_draw_colors; states && c->status; c++)
-    fl_buf_addf(out, "  classDef %s fill:%s,stroke:%s,color:#18181b\n", c->status, c->fill,
-                c->border);
+  for (int i = 0; states && i < FL_NODE_STATE_COUNT; i++) {
+    const char *state = fl_node_state_text(i);
+    const fl_draw_color *color = fl_draw_color_of(state);
+    fl_buf_addf(out, "  classDef %s fill:%s,stroke:%s,color:#18181b\n", state, color->fill,
+                color->border);
+  }
 }
 
 // ------------------------------------------------------------------------------------- JSON
@@ -217,6 +143,10 @@ static void draw_json(const char *flow, const fl_draw_node *nodes, size_t count,
     if (nodes[i].status) {
       fl_buf_add_char(out, ',');
       add_json_field(out, "status", nodes[i].status);
+    }
+    if (nodes[i].action) {
+      fl_buf_add_char(out, ',');
+      add_json_field(out, "action", nodes[i].action);
     }
     fl_buf_add_char(out, '}');
   }

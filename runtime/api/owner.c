@@ -1,31 +1,11 @@
-// Who owns a run: "boot-id/pid/start-time#engine", as it stands in the store.
+// Who owns a run: "boot-id/pid/start-time#engine-id", as it stands in the store.
 #include <errno.h>
-#include <time.h>
 #include <unistd.h>
 #include "api/engine.h"
 #include "base/clock.h"
 
-#define DYING_LOOKS   15 // at an owner that may be on its way out ...
-#define DYING_LOOK_NS 20000000
-
-bool fl_owner_is_alive(const char *owner) {
-  char identity[160];
-  snprintf(identity, sizeof identity, "%s", owner);
-  identity[strcspn(identity, "#")] = 0;
-  return *identity && fl_process_is_alive(identity);
-}
-
-bool fl_owner_was(const fl_engine *e, const char *owner) {
-  for (size_t i = 0; i < e->left_count; i++)
-    if (!strcmp(e->left[i], owner)) return true;
-  return false;
-}
-
-bool fl_owner_holds(const fl_run_row *row) {
-  if (fl_run_state_is_final(row->state) || row->lease_ms <= fl_wall_ms()) return false;
-  const struct timespec moment = {.tv_nsec = DYING_LOOK_NS};
-  for (int i = 0; i < DYING_LOOKS && fl_owner_is_alive(row->owner); i++) nanosleep(&moment, NULL);
-  return fl_owner_is_alive(row->owner);
+bool fl_owner_holds(const fl_engine *e, const fl_run_row *row) {
+  return !fl_run_state_is_final(row->state) && fl_owner_lives(e->state_dir, row->owner);
 }
 
 typedef struct since {

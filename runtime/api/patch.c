@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include "api/patch.h"
 #include "bind/file.h"
+#include "patch_keys.h"
 
 // ------------------------------------------------------------------------------------- the request
 
@@ -64,21 +65,13 @@ static fl_code put_proposal(fl_patching *p, json_t *request, uint32_t number, fl
 }
 
 static fl_code make_request(fl_patching *p, const fl_patch *patch, json_t *request, fl_error *err) {
-  put_texts(request, "params", &patch->params);
-  put_texts(request, "vars", &patch->vars);
-  put_texts(request, "outputs", &patch->outputs);
-  put_texts(request, "options", &patch->options);
-  put_texts(request, "checkpoints", &patch->checkpoints);
-  put_texts(request, "drop_checkpoints", &patch->drop_checkpoints);
-  put_texts(request, "skip", &patch->skip);
-  put_texts(request, "rerun", &patch->rerun);
-  put_texts(request, "succeed", &patch->succeed);
-  put_texts(request, "keep", &patch->keep);
-  put_texts(request, "rename", &patch->rename);
-  put_text(request, "from", patch->from);
-  put_text(request, "script", patch->script);
-  put_text(request, "reason", patch->reason);
-  if (patch->keep_checkpoint) json_object_set_new(request, "keep_checkpoint", json_true());
+#define PUT_TEXTS(name) put_texts(request, #name, &patch->name);
+#define PUT_NAMES(name) put_texts(request, #name, &patch->name);
+#define PUT_TEXT(name)  put_text(request, #name, patch->name);
+#define PUT_FLAG(name)                                                                             \
+  if (patch->name) json_object_set_new(request, #name, json_true());
+#define PUT(kind, name, flag, value, doc, changes, wakes) PUT_##kind(name)
+  FL_PATCH_KEYS(PUT)
   fl_code rc = put_json(request, patch->json, err);
   if (!rc) rc = put_file(request, patch, err);
   return rc ? rc : put_proposal(p, request, patch->proposal, err);
@@ -89,7 +82,7 @@ static fl_code make_request(fl_patching *p, const fl_patch *patch, json_t *reque
 // Says which run to resume instead, and what a patch of it calls the nodes of this one.
 static fl_code fail_part(fl_patching *p, fl_error *err) {
   char root[FL_RUN_ID_SIZE];
-  char *path = fl_engine_find_root(p->engine, &p->row, root);
+  char *path = fl_find_root(p->engine->store, &p->row, root);
   fl_fail(err, FL_E_STATE,
           "run %s is part of run %s: resume that one; its name there for a node of "
           "this one is %sNODE",
@@ -102,20 +95,14 @@ static fl_code check_state(fl_patching *p, fl_error *err) {
   const fl_run_row *row = &p->row;
   if (row->parent_run) return fail_part(p, err);
   if (p->purpose == FL_PATCHING_PROPOSAL || p->purpose == FL_PATCHING_WITHIN) return FL_OK;
-  if (fl_scheduler_find_run(p->engine->scheduler, row->id) ||
-      (!fl_owner_was(p->engine, row->owner) && fl_owner_holds(row)))
+  if (fl_scheduler_find_run(p->engine->scheduler, row->id) || fl_owner_holds(p->engine, row))
     return fl_owner_fail_busy(p->engine, row, err);
   return FL_OK;
 }
 
 // A run that has succeeded goes on only where something is asked of its nodes.
-static fl_code check_wanted(fl_patching *p, fl_error *err) {
-  static const char *const asks[] = {"rerun", "outputs", "script", "options"};
-  if (p->row.state != FL_RUN_SUCCEEDED) return FL_OK;
-  for (size_t i = 0; i < sizeof asks / sizeof *asks; i++) {
-    json_t *v = json_object_get(p->json, asks[i]);
-    if (json_is_string(v) || json_object_size(v) || json_array_size(v)) return FL_OK;
-  }
+static fl_code check_wanted(fl_patching *p, bool wakes, fl_error *err) {
+  if (p->row.state != FL_RUN_SUCCEEDED || wakes) return FL_OK;
   return fl_fail(
       err, FL_E_STATE,
       "run %s has succeeded: nothing to resume; a rerun of nodes, other outputs, options "
@@ -135,25 +122,22 @@ static void name_author(fl_patching *p, const char *given) {
     snprintf(p->author, sizeof p->author, "%u@%s", (unsigned)geteuid(), host);
 }
 
-// The texts are typed by the flow that goes on: what was typed is built in its script.
+// The texts are typed by the flow that goes on: with a mended script that makes the patch.
 static fl_code build(fl_patching *p, const fl_patch *patch, fl_error *err) {
-  fl_value *found = NULL, *built = NULL, *own = NULL;
+  fl_made_patch made = {0};
   json_t *request = json_object();
   fl_code rc = make_request(p, patch, request, err);
   char *text = rc ? NULL : json_dumps(request, JSON_COMPACT);
-  if (!rc) rc = fl_script_read_patch(p->before_script, text, &found, err);
-  if (!rc && !patch->script) p->json = fl_value_to_json(found);
-  const char *script = json_string_value(json_object_get(p->json, "script"));
-  if (!rc) rc = fl_patching_load_mended(p, patch->script ? patch->script : script, err);
-  json_decref(p->json);
-  p->json = NULL;
-  if (!rc) rc = fl_script_build_patch(p->script, p->flow, text, found->text, &built, err);
-  if (!rc) rc = fl_script_split_patch(p->script, built->text, &own, err);
-  if (!rc) p->json = fl_value_to_json(built);
-  if (!rc) p->own = fl_value_to_json(own);
-  fl_value_unref(found);
-  fl_value_unref(built);
-  fl_value_unref(own);
+  if (!rc) rc = fl_script_make_patch(p->before, text, false, &made, err);
+  char *script = made.script;
+  if (!rc) rc = fl_patching_load_mended(p, script, err);
+  if (!rc && script) rc = fl_script_make_patch(p->flow, text, true, &made, err);
+  free(script);
+  if (!rc) p->json = fl_value_to_json(made.patch);
+  if (!rc) p->own = fl_value_to_json(made.own);
+  if (!rc) rc = check_wanted(p, made.wakes, err);
+  fl_value_unref(made.patch);
+  fl_value_unref(made.own);
   free(text);
   json_decref(request);
   return rc;
@@ -165,6 +149,7 @@ static fl_code load_before(fl_patching *p, fl_error *err) {
   if (!run) return fl_engine_load_run(p->engine, &p->row, &p->before_script, &p->before, err);
   p->before = (fl_flow *)fl_run_get_flow(run);
   p->before_script = p->before->script;
+  fl_script_ref(p->before_script);
   return FL_OK;
 }
 
@@ -180,7 +165,6 @@ fl_code fl_patching_open(fl_patching *p, fl_engine *e, const char *run_id, const
   if (!rc) rc = check_state(p, err);
   if (!rc) rc = load_before(p, err);
   if (!rc) rc = build(p, &patch, err);
-  if (!rc) rc = check_wanted(p, err);
   if (!rc && (json_object_size(p->json) || patch.author)) {
     name_author(p, patch.author);
     p->spec.author = p->author;
@@ -192,6 +176,8 @@ fl_code fl_patching_open(fl_patching *p, fl_engine *e, const char *run_id, const
 
 void fl_patching_close(fl_patching *p) {
   for (size_t i = 0; i < p->part_count; i++) fl_patching_close(&p->parts[i]);
+  if (p->script) fl_script_unref(p->script);
+  if (p->before_script) fl_script_unref(p->before_script);
   for (size_t i = 0; p->outputs && i < p->target_count; i++) fl_value_unref(p->outputs[i]);
   for (size_t i = 0; i < p->spec.checkpoint_count; i++) fl_value_unref(p->checkpoints[i].value);
   fl_value_unref(p->spec.params);
@@ -199,6 +185,7 @@ void fl_patching_close(fl_patching *p) {
   fl_value_unref(p->spec.patch);
   json_decref(p->json);
   json_decref(p->own);
+  json_decref(p->found);
   fl_run_row_deinit(&p->row);
   free(p->skip);
   free(p->rerun);

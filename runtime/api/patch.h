@@ -1,5 +1,4 @@
-// A patch as a resume needs it: built, checked against the flow, resolved to nodes. Private to
-// api/.
+// A patch as a resume needs it: built, checked against the flow, resolved to nodes.
 #pragma once
 #include "api/engine.h"
 
@@ -15,7 +14,6 @@ typedef enum fl_patching_purpose {
 
 typedef struct fl_item_name {
   uint32_t map, position;
-  bool asked; // the patch names it
 } fl_item_name;
 
 struct fl_patching {
@@ -23,11 +21,13 @@ struct fl_patching {
   const fl_patching *caller; // whose sub-flow this is, NULL: none
   fl_patching_purpose purpose;
   fl_run_row row;
-  fl_script *before_script, *script; // as it was, as it goes on; the same where nothing changes
+  // As it was, as it goes on; the same where nothing changes. It is a user of both.
+  fl_script *before_script, *script;
   fl_flow *before, *flow;
   fl_resume_spec spec;
-  json_t *json; // the patch
-  json_t *own;  // what of it is about the run's own nodes, and "behind", "parts" (patch_path.lua)
+  json_t *json;  // the patch
+  json_t *own;   // the same split (lua/flow/patch_path.lua)
+  json_t *found; // what its names stand for (lua/flow/patch_target.lua)
   // By node of the graph, then by item.
   uint32_t target_count;
   uint8_t *skip, *rerun, *keep, *succeed;
@@ -56,21 +56,19 @@ FL_MUST fl_code fl_patching_load_before(fl_patching *p, fl_error *err);
 FL_MUST fl_code fl_patching_load_mended(fl_patching *p, const char *path, fl_error *err);
 /// The script that goes on: mended, or the same with other options, or just the same.
 FL_MUST fl_code fl_patching_load_after(fl_patching *p, fl_error *err);
-// patch_resolve.c
-/// Resolves the patch of the right shape in p->json against p->flow: fills in p->spec.
-FL_MUST fl_code fl_patching_resolve(fl_patching *p, fl_error *err);
-// patch_name.c
-/// Finds the items of maps that p->own names; FL_E_USAGE when one is not there.
-FL_MUST fl_code fl_patching_find_items(fl_patching *p, fl_error *err);
+// patch_number.c
 /// Where an item stands by node; its number is still to be filled in when it is new.
 uint32_t fl_patching_add_item(fl_patching *p, uint32_t map, uint32_t position);
-/// Where `name` stands by node; it has been checked.
-uint32_t fl_patching_find(const fl_patching *p, const char *name, size_t size);
-/// What the records call the node; FL_NODE_NONE: they do not know it.
+/// What the records call the node or item; FL_NODE_NONE: they do not know it.
 FL_MUST fl_code fl_patching_get_number(fl_patching *p, uint32_t at, uint32_t *number,
                                        fl_error *err);
+/// Fills in the numbers of the items that were added; FL_E_USAGE when one is not there.
+FL_MUST fl_code fl_patching_number_items(fl_patching *p, fl_error *err);
 // patch_part.c
-/// Finds the sub-flows that p->own names, and those that are to be looked at all the same.
+/// Finds the sub-flows that the patch names, and those that are to be looked at all the same.
 FL_MUST fl_code fl_patching_find_parts(fl_patching *p, fl_error *err);
-/// Loads and resolves what is said of each.
-FL_MUST fl_code fl_patching_open_parts(fl_patching *p, fl_error *err);
+/// The scripts that a part goes on with.
+FL_MUST fl_code fl_patching_open_part(fl_patching *p, fl_patching *part, fl_error *err);
+// patch_resolve.c
+/// Resolves p->own against p->flow, and so on in sub-flows: fills in p->spec.
+FL_MUST fl_code fl_patching_resolve(fl_patching *p, fl_error *err);

@@ -65,9 +65,9 @@ static fl_patching *add_part(fl_patching *p, uint32_t node, bool asked) {
 static fl_code find_asked(fl_patching *p, const calls *c, fl_error *err) {
   json_t *entry;
   size_t at;
-  json_array_foreach(json_object_get(p->own, "parts"), at, entry) {
-    const char *name = json_string_value(json_object_get(entry, "at"));
-    uint32_t number, node = fl_patching_find(p, name, strlen(name));
+  json_array_foreach(json_object_get(p->found, "parts"), at, entry) {
+    const char *name = json_string_value(json_object_get(entry, "name"));
+    uint32_t number, node = (uint32_t)json_integer_value(json_object_get(entry, "at"));
     fl_code rc = fl_patching_get_number(p, node, &number, err);
     if (rc) return rc;
     const called *call = find_call(c, number);
@@ -78,6 +78,7 @@ static fl_code find_asked(fl_patching *p, const calls *c, fl_error *err) {
                      name);
     fl_patching *part = add_part(p, node, true);
     part->json = json_deep_copy(json_object_get(entry, "patch"));
+    part->own = json_deep_copy(json_object_get(entry, "own"));
     rc = fl_store_get_run(p->engine->store, call->run, &part->row, err);
     if (rc) return rc;
   }
@@ -124,7 +125,8 @@ static void add_unnamed(unnamed *u, uint32_t number, const char *name, uint32_t 
     return;
   }
   fl_patching *part = add_part(p, node, false);
-  part->json = json_object();
+  part->json = json_deep_copy(json_object_get(p->found, "rest"));
+  part->own = json_deep_copy(part->json);
   part->row = row;
   if (!name) p->items[node - fl_graph_get_count(p->flow->graph)] = number;
 }
@@ -150,7 +152,7 @@ static bool see_map(void *ud, const fl_definition_node_row *row) {
   return false;
 }
 
-static bool see_instance(void *ud, const fl_instance_row *row) {
+static bool see_item(void *ud, const fl_item_row *row) {
   unnamed *u = ud;
   if (!find_call(u->calls, row->node)) return true;
   map_of m = {.p = u->p, .number = row->map_node, .node = FL_NODE_NONE};
@@ -169,56 +171,20 @@ fl_code fl_patching_find_parts(fl_patching *p, fl_error *err) {
   unnamed u = {.p = p, .calls = &c, .err = err};
   if (!rc) rc = fl_store_each_definition_node(store, p->row.definition, see_node, &u, err);
   if (!rc) rc = u.rc;
-  if (!rc) rc = fl_store_each_instance(store, p->row.row, see_instance, &u, err);
+  if (!rc) rc = fl_store_each_item(store, p->row.row, see_item, &u, err);
   free(c.list);
   return rc ? rc : u.rc;
 }
 
 // ------------------------------------------------------------------------------------- opening
 
-// What holds for all: why it is changed, and what was said of everything.
-static void inherit(const fl_patching *p, fl_patching *part) {
-  static const char *const keys[] = {"reason", "keep_checkpoint"};
-  json_t *keep = json_object_get(p->own, "keep"), *name;
-  size_t at;
-  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-    json_t *v = json_object_get(p->own, keys[i]);
-    if (v) json_object_set(part->json, keys[i], v);
-  }
-  json_array_foreach(keep, at, name) {
-    if (strcmp(json_string_value(name), "*")) continue;
-    if (!json_object_get(part->json, "keep")) json_object_set_new(part->json, "keep", json_array());
-    json_array_append(json_object_get(part->json, "keep"), name);
-  }
-  part->spec.author = p->spec.author;
-}
-
-static fl_code open_part(fl_patching *p, fl_patching *part, fl_error *err) {
-  fl_value *own = NULL;
+fl_code fl_patching_open_part(fl_patching *p, fl_patching *part, fl_error *err) {
   part->caller = p;
-  inherit(p, part);
-  char *text = json_dumps(part->json, JSON_COMPACT | JSON_ENCODE_ANY);
+  part->spec.author = p->spec.author;
   fl_code rc = fl_store_check_run(p->engine->store, part->row.row, err);
-  if (!rc) rc = fl_script_split_patch(p->before_script, text, &own, err);
-  free(text);
-  if (rc) return rc;
-  part->own = fl_value_to_json(own);
-  fl_value_unref(own);
-  rc = fl_patching_load_before(part, err);
+  if (!rc) rc = fl_patching_load_before(part, err);
   if (!rc) rc = fl_patching_load_after(part, err);
   json_t *script = json_object_get(p->json, "script");
   if (script) json_object_set(part->json, "script", script);
-  return rc ? rc : fl_patching_resolve(part, err);
-}
-
-fl_code fl_patching_open_parts(fl_patching *p, fl_error *err) {
-  fl_code rc = FL_OK;
-  for (size_t i = 0; i < p->part_count && !rc; i++) {
-    rc = open_part(p, &p->parts[i], err);
-    p->part_specs[i].row = &p->parts[i].row;
-    p->part_specs[i].spec = p->parts[i].spec;
-  }
-  p->spec.parts = p->part_specs;
-  p->spec.part_count = p->part_count;
   return rc;
 }

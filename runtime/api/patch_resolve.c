@@ -1,41 +1,52 @@
 // Names of a patch as nodes of the flow that goes on, values as values of the store.
 #include "api/patch.h"
 
-// A byte a node for a list of names; "name+": also all that depend on it, "*": all.
+static uint32_t target_at(const json_t *target) {
+  return (uint32_t)json_integer_value(target);
+}
+
+// What a name of the patch stands for; it has been checked.
+static uint32_t find(const fl_patching *p, const char *name) {
+  json_t *target = json_object_get(json_object_get(p->found, "targets"), name);
+  FL_ASSERT(target);
+  return target_at(target);
+}
+
+// A byte a node for a list of targets; NULL: none.
 static uint8_t *mark(const fl_patching *p, const char *key) {
-  json_t *list = json_object_get(p->own, key), *item;
+  json_t *list = json_object_get(p->found, key), *target;
   size_t i;
   if (!json_array_size(list)) return NULL;
   uint8_t *marks = fl_alloc_zero(p->target_count + 1, 1);
-  json_array_foreach(list, i, item) {
-    const char *name = json_string_value(item);
-    size_t size = json_string_length(item);
-    if (!strcmp(name, "*")) {
-      memset(marks, 1, fl_graph_get_count(p->flow->graph));
-      continue;
-    }
-    bool below = size && name[size - 1] == '+';
-    uint32_t node = fl_patching_find(p, name, size - below);
-    if (below) fl_graph_mark(p->flow->graph, node, false, marks);
-    marks[node] = 1;
-  }
+  json_array_foreach(list, i, target) marks[target_at(target)] = 1;
   return marks;
 }
 
-// "call/node+" reaches also what is behind the call, "each[3]+" what is behind the map.
-static void mark_behind(fl_patching *p) {
-  json_t *list = json_object_get(p->own, "behind"), *item;
+// With all that depends on them; "call/node+" and "each[3]+" reach what is behind the call, or the
+// map. What they reach gives way to what is said of a node by its own name.
+static void mark_rerun(fl_patching *p) {
+  json_t *behind = json_object_get(p->found, "behind"), *target;
+  const fl_graph *graph = p->flow->graph;
   size_t i;
-  if (!json_array_size(list)) return;
-  if (!p->rerun) p->rerun = fl_alloc_zero(p->target_count + 1, 1);
-  p->spec.rerun = p->rerun;
-  json_array_foreach(list, i, item) {
-    uint32_t node =
-        fl_graph_find(p->flow->graph, json_string_value(item), json_string_length(item));
-    uint8_t was = p->rerun[node];
-    fl_graph_mark(p->flow->graph, node, false, p->rerun);
-    p->rerun[node] = was;
+  p->rerun = mark(p, "rerun");
+  if (!p->rerun && json_array_size(behind)) p->rerun = fl_alloc_zero(p->target_count + 1, 1);
+  json_array_foreach(json_object_get(p->found, "below"), i, target)
+      fl_graph_mark(graph, target_at(target), false, p->rerun);
+  json_array_foreach(behind, i, target) {
+    uint8_t was = p->rerun[target_at(target)];
+    fl_graph_mark(graph, target_at(target), false, p->rerun);
+    p->rerun[target_at(target)] = was;
   }
+  if (p->rerun)
+    json_array_foreach(json_object_get(p->found, "named"), i, target) p->rerun[target_at(target)] =
+        0;
+}
+
+static void mark_keep(fl_patching *p) {
+  p->keep = mark(p, "keep");
+  if (!json_is_true(json_object_get(p->found, "keep_all"))) return;
+  if (!p->keep) p->keep = fl_alloc_zero(p->target_count + 1, 1);
+  memset(p->keep, 1, fl_graph_get_count(p->flow->graph));
 }
 
 typedef struct outputs_of {
@@ -54,13 +65,6 @@ static fl_code last_outputs(fl_patching *p, uint32_t node, outputs_of *o, fl_err
   *o = (outputs_of){0};
   fl_code rc = fl_patching_get_number(p, node, &o->number, err);
   return rc ? rc : fl_store_each_attempt(p->engine->store, p->row.row, see_outputs, o, err);
-}
-
-static fl_code has_succeeded(fl_patching *p, uint32_t node, bool *yes, fl_error *err) {
-  outputs_of o;
-  fl_code rc = last_outputs(p, node, &o, err);
-  *yes = !rc && o.state == FL_ATTEMPT_SUCCEEDED;
-  return rc;
 }
 
 // What the node left when it succeeded last; it must have.
@@ -93,7 +97,7 @@ static fl_code read_outputs(fl_patching *p, const char *name, uint32_t node, jso
 static void set_output(json_t *map, const char *key, json_t *value) {
   const char *dot = json_object_get(map, key) ? NULL : strrchr(key, '.');
   for (; dot; dot = memrchr(key, '.', (size_t)(dot - key))) {
-    char *head = strndup(key, (size_t)(dot - key));
+    char *head = fl_strndup(key, (size_t)(dot - key));
     json_t *inner = json_object_get(map, head);
     free(head);
     if (json_is_object(inner)) return set_output(inner, dot + 1, value);
@@ -107,7 +111,7 @@ static fl_code resolve_outputs(fl_patching *p, fl_error *err) {
   fl_code rc = FL_OK;
   p->outputs = fl_alloc_zero(p->target_count + 1, sizeof *p->outputs);
   json_object_foreach(json_object_get(p->own, "outputs"), name, changes) {
-    uint32_t node = fl_patching_find(p, name, strlen(name));
+    uint32_t node = find(p, name);
     if ((rc = read_outputs(p, name, node, &base, err))) return rc;
     json_object_foreach(changes, key, value) set_output(base, key, value);
     p->outputs[node] = fl_value_from_json(base);
@@ -117,33 +121,17 @@ static fl_code resolve_outputs(fl_patching *p, fl_error *err) {
   if (!json_object_size(succeed)) return rc;
   p->succeed = fl_alloc_zero(p->target_count + 1, 1);
   json_object_foreach(succeed, name, changes) {
-    uint32_t node = fl_patching_find(p, name, strlen(name));
-    bool done = false;
+    uint32_t node = find(p, name);
     // What has succeeded keeps what it gave, unless other outputs are named.
-    if (json_is_object(changes) && !json_object_size(changes))
-      rc = has_succeeded(p, node, &done, err);
+    outputs_of o = {0};
+    if (json_is_object(changes) && !json_object_size(changes)) rc = last_outputs(p, node, &o, err);
     if (rc) return rc;
-    if (done) continue;
+    if (o.state == FL_ATTEMPT_SUCCEEDED) continue;
     p->succeed[node] = 1;
     fl_value_unref(p->outputs[node]);
     p->outputs[node] = fl_value_from_json(changes);
   }
   return rc;
-}
-
-// What a "+" reaches gives way to what is said of a node by its own name.
-static void prefer_names(fl_patching *p) {
-  if (!p->rerun) return;
-  for (uint32_t i = 0; i < p->target_count; i++)
-    if ((p->skip && p->skip[i]) || (p->succeed && p->succeed[i])) p->rerun[i] = 0;
-  json_t *entry;
-  size_t at;
-  json_array_foreach(json_object_get(p->own, "parts"), at, entry) {
-    json_t *name = json_object_get(entry, "at");
-    p->rerun[fl_patching_find(p, json_string_value(name), json_string_length(name))] = 0;
-  }
-  for (size_t i = 0; i < p->item_count; i++)
-    if (p->item_names[i].asked) p->rerun[p->item_names[i].map] = 0;
 }
 
 static void resolve_checkpoints(fl_patching *p) {
@@ -152,31 +140,34 @@ static void resolve_checkpoints(fl_patching *p) {
   if (!json_object_size(all)) return;
   p->checkpoints = fl_alloc_zero(json_object_size(all), sizeof *p->checkpoints);
   json_object_foreach(all, name, value) p->checkpoints[p->spec.checkpoint_count++] =
-      (fl_checkpoint_change){.node = fl_patching_find(p, name, strlen(name)),
+      (fl_checkpoint_change){.node = find(p, name),
                              .value = json_is_null(value) ? NULL : fl_value_from_json(value)};
 }
 
 static void resolve_renames(fl_patching *p) {
-  json_t *all = json_object_get(p->own, "rename"), *new_name;
-  const char *old;
-  if (!json_object_size(all)) return;
+  json_t *all = json_object_get(p->found, "renamed"), *entry;
+  size_t i;
+  if (!json_array_size(all)) return;
   p->renamed = fl_alloc_zero(fl_graph_get_count(p->flow->graph) + 1, sizeof *p->renamed);
-  json_object_foreach(all, old, new_name)
-      p->renamed[fl_patching_find(p, json_string_value(new_name), json_string_length(new_name))] =
-      old;
+  json_array_foreach(all, i, entry) p->renamed[target_at(json_array_get(entry, 0))] =
+      json_string_value(json_array_get(entry, 1));
 }
 
-static fl_code resolve_params(fl_patching *p, fl_error *err) {
-  fl_value *old = NULL;
-  json_t *changes = json_object_get(p->own, "params");
-  if (!json_object_size(changes) && (p->caller || !json_object_get(p->own, "script"))) return FL_OK;
-  fl_code rc = fl_store_get_value(p->engine->store, p->row.params, &old, err);
-  char *text = json_object_size(changes) ? json_dumps(changes, JSON_COMPACT) : NULL;
+// Against the flow that goes on; its params from here on, where the patch or the script changes
+// them.
+static fl_code ask_flow(fl_patching *p, fl_error *err) {
+  fl_value *old = NULL, *found = NULL;
+  bool changes = json_object_size(json_object_get(p->own, "params")) ||
+                 (!p->caller && json_object_get(p->own, "script"));
+  fl_code rc = changes ? fl_store_get_value(p->engine->store, p->row.params, &old, err) : FL_OK;
+  char *own = json_dumps(p->own, JSON_COMPACT);
+  const char *params = !changes ? NULL : old ? old->text : "{}";
   if (!rc)
-    rc = fl_script_patch_params(p->script, p->flow, old ? old->text : "{}", text, &p->spec.params,
-                                err);
+    rc = fl_script_resolve_patch(p->flow, p->before, own, params, &found, &p->spec.params, err);
+  if (!rc) p->found = fl_value_to_json(found);
+  fl_value_unref(found);
   fl_value_unref(old);
-  free(text);
+  free(own);
   return rc;
 }
 
@@ -190,18 +181,25 @@ static void keep_patch(fl_patching *p) {
 }
 
 static fl_code resolve_nodes(fl_patching *p, fl_error *err) {
+  json_t *item;
+  size_t at;
   resolve_renames(p);
-  fl_code rc = fl_patching_find_items(p, err);
+  json_array_foreach(json_object_get(p->found, "items"), at, item) {
+    json_int_t position = json_integer_value(json_array_get(item, 1));
+    (void)fl_patching_add_item(p, target_at(json_array_get(item, 0)),
+                               position < UINT32_MAX ? (uint32_t)position : UINT32_MAX);
+  }
+  fl_code rc = fl_patching_number_items(p, err);
   if (!rc) rc = fl_patching_find_parts(p, err);
   if (rc) return rc;
   p->target_count = fl_graph_get_count(p->flow->graph) + (uint32_t)p->item_count;
   p->spec.skip = p->skip = mark(p, "skip");
-  p->spec.rerun = p->rerun = mark(p, "rerun");
-  p->spec.keep = p->keep = mark(p, "keep");
-  mark_behind(p);
+  mark_rerun(p);
+  p->spec.rerun = p->rerun;
+  mark_keep(p);
+  p->spec.keep = p->keep;
   rc = resolve_outputs(p, err);
   if (rc) return rc;
-  prefer_names(p);
   resolve_checkpoints(p);
   p->spec.succeed = p->succeed;
   p->spec.outputs = p->outputs;
@@ -213,16 +211,21 @@ static fl_code resolve_nodes(fl_patching *p, fl_error *err) {
 }
 
 fl_code fl_patching_resolve(fl_patching *p, fl_error *err) {
-  char *text = json_dumps(p->own, JSON_COMPACT);
-  fl_code rc = fl_script_check_patch(p->script, p->flow, p->before, text, err);
-  free(text);
+  fl_code rc = ask_flow(p, err);
   p->spec.flow = p->flow;
   if (!rc) rc = resolve_nodes(p, err);
-  if (!rc) rc = resolve_params(p, err);
   if (rc) return rc;
   json_t *vars = json_object_get(p->own, "vars");
   if (json_object_size(vars)) p->spec.vars = fl_value_from_json(vars);
   p->spec.keep_checkpoint = json_is_true(json_object_get(p->own, "keep_checkpoint"));
   keep_patch(p);
-  return fl_patching_open_parts(p, err);
+  for (size_t i = 0; i < p->part_count && !rc; i++) {
+    rc = fl_patching_open_part(p, &p->parts[i], err);
+    if (!rc) rc = fl_patching_resolve(&p->parts[i], err);
+    p->part_specs[i].row = &p->parts[i].row;
+    p->part_specs[i].spec = p->parts[i].spec;
+  }
+  p->spec.parts = p->part_specs;
+  p->spec.part_count = p->part_count;
+  return rc;
 }

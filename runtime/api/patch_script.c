@@ -67,17 +67,6 @@ static char *make_overrides(const char *flow, json_t *inherited, json_t *options
 
 // ------------------------------------------------------------------------------------- scripts
 
-// The script itself may hold what a run's nodes are, but for the options that patches gave them.
-static fl_script *find_loaded(fl_engine *e, int64_t script, const char *overrides) {
-  for (size_t i = 0; i < e->script_count; i++) {
-    const char *has = fl_script_get_overrides(e->scripts[i]);
-    if (script && fl_script_get_snapshot(e->scripts[i])->store_id == script && has &&
-        !strcmp(has, overrides))
-      return e->scripts[i];
-  }
-  return NULL;
-}
-
 static fl_code load_stored(fl_engine *e, const fl_run_row *row, const char *overrides,
                            fl_script **out, fl_error *err) {
   fl_snapshot snapshot = {0};
@@ -90,7 +79,7 @@ static fl_code load_stored(fl_engine *e, const fl_run_row *row, const char *over
     fl_buf path;
     fl_buf_init(&path, 8192);
     fl_buf_addf(&path, "%s/%s", snapshot.dir, snapshot.sources[0].path);
-    rc = fl_engine_load(e, fl_buf_cstr(&path), &snapshot, overrides, out, err);
+    rc = fl_scripts_take(e->scripts, fl_buf_cstr(&path), &snapshot, overrides, out, err);
     fl_buf_deinit(&path);
   }
   fl_snapshot_deinit(&snapshot);
@@ -113,15 +102,21 @@ static fl_code read_inherited(fl_engine *e, const fl_run_row *row, json_t **out,
 fl_code fl_engine_load_run(fl_engine *e, const fl_run_row *row, fl_script **script, fl_flow **flow,
                            fl_error *err) {
   json_t *inherited = NULL;
+  fl_definition_row definition;
   *script = NULL;
   *flow = NULL;
   fl_code rc = read_inherited(e, row, &inherited, err);
   char *overrides = rc ? NULL : make_overrides(row->flow, inherited, NULL);
   if (!rc) rc = load_stored(e, row, overrides, script, err);
+  if (!rc) rc = fl_store_get_definition(e->store, row->definition, &definition, err);
   if (!rc) rc = find_flow(*script, row->flow, flow, err);
   if (!rc) {
     (*flow)->script_store_id = row->script;
-    (*flow)->definition_store_id = row->definition;
+    // One that a resume edited is the run's alone: others use the flow, too.
+    (*flow)->definition_store_id = definition.edited ? 0 : row->definition;
+  } else if (*script) {
+    fl_script_unref(*script);
+    *script = NULL;
   }
   free(overrides);
   json_decref(inherited);
@@ -133,17 +128,23 @@ fl_code fl_engine_load_run(fl_engine *e, const fl_run_row *row, fl_script **scri
 // `of` once more, for a run that has options of its own.
 static fl_code load_with(fl_engine *e, fl_script *of, const char *overrides, fl_script **out,
                          fl_error *err) {
-  fl_snapshot *snapshot = fl_script_get_snapshot(of);
-  *out = find_loaded(e, snapshot->store_id, overrides);
-  if (*out) return FL_OK;
-  return fl_engine_load(e, fl_script_get_path(of), snapshot, overrides, out, err);
+  return fl_scripts_take(e->scripts, fl_script_get_path(of), fl_script_get_snapshot(of), overrides,
+                         out, err);
+}
+
+// It goes on with `script`, which must be taken already where it is not its own.
+static fl_script *share(fl_script *script) {
+  fl_script_ref(script);
+  return script;
 }
 
 fl_code fl_patching_load_mended(fl_patching *p, const char *path, fl_error *err) {
-  p->script = p->before_script;
   p->flow = p->before;
-  if (!path) return FL_OK;
-  fl_code rc = fl_engine_load(p->engine, path, NULL, NULL, &p->script, err);
+  if (!path) {
+    p->script = share(p->before_script);
+    return FL_OK;
+  }
+  fl_code rc = fl_scripts_take(p->engine->scripts, path, NULL, NULL, &p->script, err);
   return rc ? rc : find_flow(p->script, p->row.flow, &p->flow, err);
 }
 
@@ -153,21 +154,27 @@ fl_code fl_patching_load_after(fl_patching *p, fl_error *err) {
   fl_script *from = p->caller ? p->caller->script : NULL; // of which a sub-flow is a part
   bool moved =
       from && (p->caller->spec.before || fl_script_get_snapshot(from)->store_id != p->row.script);
-  fl_script *mended = script ? p->script : NULL;
-  p->script = p->before_script;
+  fl_script *mended = p->script; // by fl_patching_load_mended(); of a sub-flow NULL
+  fl_code rc = FL_OK;
+  char *overrides = NULL;
+  p->script = NULL;
   p->flow = p->before;
-  if (!script && !moved && !json_object_size(options)) return FL_OK;
-  fl_code rc = read_inherited(p->engine, &p->row, &inherited, err);
+  if (!script && !moved && !json_object_size(options)) {
+    p->script = share(p->before_script);
+    goto out;
+  }
+  rc = read_inherited(p->engine, &p->row, &inherited, err);
   if (!rc) rename_options(inherited, json_object_get(p->own, "rename"));
-  char *overrides = rc ? NULL : make_overrides(p->row.flow, inherited, options);
+  overrides = rc ? NULL : make_overrides(p->row.flow, inherited, options);
   if (rc)
     ;
   else if (script && !overrides)
-    p->script = mended;
+    p->script = share(mended);
   else if (script)
-    rc = fl_engine_load(p->engine, json_string_value(script), NULL, overrides, &p->script, err);
+    rc = fl_scripts_take(p->engine->scripts, json_string_value(script), NULL, overrides, &p->script,
+                         err);
   else if (from && !overrides)
-    p->script = from;
+    p->script = share(from);
   else if (from)
     rc = load_with(p->engine, from, overrides, &p->script, err);
   else
@@ -177,6 +184,8 @@ fl_code fl_patching_load_after(fl_patching *p, fl_error *err) {
     p->spec.before = p->before;
     if (!script && !from) p->flow->script_store_id = p->row.script;
   }
+out:
+  if (mended) fl_script_unref(mended);
   free(overrides);
   json_decref(inherited);
   return rc;
@@ -192,7 +201,7 @@ fl_code fl_patching_load_before(fl_patching *p, fl_error *err) {
   if (rc) return rc;
   if (own || (overrides && same_key) || fl_script_get_snapshot(from)->store_id != p->row.script)
     return fl_engine_load_run(p->engine, &p->row, &p->before_script, &p->before, err);
-  p->before_script = from;
+  p->before_script = share(from);
   return find_flow(from, p->row.flow, &p->before, err);
 }
 
@@ -215,6 +224,7 @@ fl_code fl_engine_find_sub(fl_engine *e, const fl_run_row *row, const fl_flow *s
       *patch = fl_value_from_json(kept);
       json_decref(kept);
     }
+    if (script) fl_script_unref(script); // the run that is made of it now holds it
   }
   free(overrides);
   json_decref(inherited);

@@ -1,48 +1,49 @@
 // The reading half of flowlua.h: finds the run that was asked for and hands out what the store
 // knows.
-#include "api/internal.h"
+#include "api/engine.h"
+#include "base/suggest.h"
 
-#define READ_SIZE_MAX ((size_t)1 << 30) // one answer; JSON past this is no help to anybody
-
-typedef fl_code (*read_fn)(fl_store *s, const fl_run_row *run, const void *args, fl_buf *out,
+typedef fl_code (*read_fn)(fl_store *s, fl_run_row *run, const void *args, fl_buf *out,
                            fl_error *err);
 
 // Lets `read` append the answer about run `name` (NULL: about none) and gives it to the caller.
-static fl_code read_text(fl_engine *engine, const char *name, read_fn read, const void *args,
+static fl_code read_text(fl_reader *reader, const char *name, read_fn read, const void *args,
                          char **out, fl_error *err) {
-  fl_store *s;
   fl_run_row run = {0};
   fl_buf text;
   *out = NULL;
-  fl_buf_init(&text, READ_SIZE_MAX);
-  fl_code code = fl_engine_need_store(engine, &s, err);
-  if (code == FL_OK && name) code = fl_store_find_run(s, name, &run, err);
-  if (code == FL_OK) code = read(s, &run, args, &text, err);
-  if (code == FL_OK && !(*out = fl_buf_take(&text)))
-    code = fl_fail(err, FL_E_LIMIT, "the answer is larger than %zu bytes", READ_SIZE_MAX);
-  fl_buf_deinit(&text);
+  fl_buf_init(&text, FL_ANSWER_SIZE_MAX);
+  fl_code code = name ? fl_store_find_run(reader->store, name, &run, err) : FL_OK;
+  if (code == FL_OK) code = read(reader->store, &run, args, &text, err);
   fl_run_row_deinit(&run);
-  return code;
+  return fl_answer_take(&text, code, out, err);
 }
 
-static fl_code read_runs(fl_store *s, const fl_run_row *run, const void *args, fl_buf *out,
+static fl_code read_runs(fl_store *s, fl_run_row *run, const void *args, fl_buf *out,
                          fl_error *err) {
   (void)run;
-  return fl_read_store_runs(s, *(const size_t *)args, out, err);
+  return fl_read_store_runs(s, args, out, err);
 }
 
-fl_code fl_read_runs(fl_engine *engine, size_t limit, char **json_out, fl_error *err) {
-  return read_text(engine, NULL, read_runs, &limit, json_out, err);
+fl_code fl_reader_runs(fl_reader *reader, const fl_run_query *query, char **json_out,
+                       fl_error *err) {
+  fl_run_query q = {.size = sizeof q};
+  *json_out = NULL;
+  if (query && query->size < offsetof(fl_run_query, limit) + sizeof query->limit)
+    return fl_fail(err, FL_E_USAGE, "fl_run_query.size is %zu: set it to sizeof(fl_run_query)",
+                   query->size);
+  if (query) memcpy(&q, query, query->size < sizeof q ? query->size : sizeof q);
+  return read_text(reader, NULL, read_runs, &q, json_out, err);
 }
 
-static fl_code read_run(fl_store *s, const fl_run_row *run, const void *args, fl_buf *out,
+static fl_code read_run(fl_store *s, fl_run_row *run, const void *args, fl_buf *out,
                         fl_error *err) {
   (void)args;
   return fl_read_store_run(s, run, out, err);
 }
 
-fl_code fl_read_run(fl_engine *engine, const char *run, char **json_out, fl_error *err) {
-  return read_text(engine, run, read_run, NULL, json_out, err);
+fl_code fl_reader_run(fl_reader *reader, const char *run, char **json_out, fl_error *err) {
+  return read_text(reader, run, read_run, NULL, json_out, err);
 }
 
 typedef struct node_args {
@@ -50,55 +51,117 @@ typedef struct node_args {
   uint32_t attempt;
 } node_args;
 
-static fl_code read_context(fl_store *s, const fl_run_row *run, const void *args, fl_buf *out,
+static fl_code read_context(fl_store *s, fl_run_row *run, const void *args, fl_buf *out,
                             fl_error *err) {
   const node_args *a = args;
-  return fl_read_store_context(s, run, a->node, a->attempt, out, err);
+  const char *node = a->node;
+  fl_code code = fl_read_enter(s, run, &node, err);
+  return code ? code : fl_read_store_context(s, run, node, a->attempt, out, err);
 }
 
-fl_code fl_read_context(fl_engine *engine, const char *run, const char *node, uint32_t attempt,
-                        char **json_out, fl_error *err) {
-  return read_text(engine, run, read_context, &(node_args){node, attempt}, json_out, err);
+fl_code fl_reader_context(fl_reader *reader, const char *run, const char *node, uint32_t attempt,
+                          char **json_out, fl_error *err) {
+  return read_text(reader, run, read_context, &(node_args){node, attempt}, json_out, err);
 }
 
-static fl_code read_proposals(fl_store *s, const fl_run_row *run, const void *args, fl_buf *out,
+static fl_code read_proposals(fl_store *s, fl_run_row *run, const void *args, fl_buf *out,
                               fl_error *err) {
   (void)args;
   return fl_read_store_proposals(s, run, out, err);
 }
 
-fl_code fl_read_proposals(fl_engine *engine, const char *run, char **json_out, fl_error *err) {
-  return read_text(engine, run, read_proposals, NULL, json_out, err);
+fl_code fl_reader_proposals(fl_reader *reader, const char *run, char **json_out, fl_error *err) {
+  return read_text(reader, run, read_proposals, NULL, json_out, err);
 }
 
-static fl_code read_patches(fl_store *s, const fl_run_row *run, const void *args, fl_buf *out,
+static fl_code read_patches(fl_store *s, fl_run_row *run, const void *args, fl_buf *out,
                             fl_error *err) {
   (void)args;
   return fl_read_store_patches(s, run, out, err);
 }
 
-fl_code fl_read_patches(fl_engine *engine, const char *run, char **json_out, fl_error *err) {
-  return read_text(engine, run, read_patches, NULL, json_out, err);
+fl_code fl_reader_patches(fl_reader *reader, const char *run, char **json_out, fl_error *err) {
+  return read_text(reader, run, read_patches, NULL, json_out, err);
 }
 
-static fl_code read_explain(fl_store *s, const fl_run_row *run, const void *args, fl_buf *out,
+static fl_code read_explain(fl_store *s, fl_run_row *run, const void *args, fl_buf *out,
                             fl_error *err) {
-  return fl_read_store_explain(s, run, ((const node_args *)args)->node, out, err);
+  const char *node = ((const node_args *)args)->node;
+  fl_code code = fl_read_enter(s, run, &node, err);
+  return code ? code : fl_read_store_explain(s, run, node, out, err);
 }
 
-fl_code fl_read_explain(fl_engine *engine, const char *run, const char *node, char **json_out,
-                        fl_error *err) {
-  return read_text(engine, run, read_explain, &(node_args){node, 0}, json_out, err);
+fl_code fl_reader_explain(fl_reader *reader, const char *run, const char *node, char **json_out,
+                          fl_error *err) {
+  return read_text(reader, run, read_explain, &(node_args){node, 0}, json_out, err);
 }
 
-fl_code fl_run_find(fl_engine *engine, const char *run, char run_id_out[32], fl_error *err) {
+fl_code fl_reader_find_run(fl_reader *reader, const char *run, char run_id_out[32], fl_error *err) {
   fl_run_row row = {0};
-  fl_store *s;
-  fl_code code = fl_engine_need_store(engine, &s, err);
-  if (code == FL_OK) code = fl_store_find_run(s, run, &row, err);
+  fl_code code = fl_store_find_run(reader->store, run, &row, err);
   snprintf(run_id_out, FL_RUN_ID_SIZE, "%s", code == FL_OK ? row.id : "");
   fl_run_row_deinit(&row);
   return code;
+}
+
+fl_code fl_reader_enter(fl_reader *reader, const char *run, const char **node, char run_id_out[32],
+                        fl_error *err) {
+  fl_run_row row = {0};
+  fl_code code = fl_store_find_run(reader->store, run, &row, err);
+  if (!code) code = fl_read_enter(reader->store, &row, node, err);
+  snprintf(run_id_out, FL_RUN_ID_SIZE, "%s", code == FL_OK ? row.id : "");
+  fl_run_row_deinit(&row);
+  return code;
+}
+
+// ------------------------------------------------------------------------------------- events
+
+char *fl_event_to_json(const fl_event *event) {
+  fl_buf text;
+  fl_buf_init(&text, FL_ANSWER_SIZE_MAX);
+  fl_read_add_event(&text, event);
+  char *json = fl_buf_take(&text);
+  fl_buf_deinit(&text);
+  return json;
+}
+
+typedef struct event_list {
+  fl_buf *out;
+  size_t count;
+  uint64_t next;
+} event_list;
+
+static bool add_event(void *ud, const fl_event *event) {
+  event_list *l = ud;
+  if (l->count++) fl_buf_add_char(l->out, ',');
+  fl_read_add_event(l->out, event);
+  l->next = event->seq;
+  return !l->out->failed;
+}
+
+typedef struct event_args {
+  uint64_t after;
+  size_t limit;
+} event_args;
+
+static fl_code read_events(fl_store *s, fl_run_row *run, const void *args, fl_buf *out,
+                           fl_error *err) {
+  const event_args *a = args;
+  event_list list = {.out = out};
+  uint64_t first, last;
+  (void)run;
+  fl_buf_add_str(out, "{\"events\":[");
+  fl_code code = fl_read_store_events(s, a->after, a->limit, &first, &last, add_event, &list, err);
+  // Behind what was given out, or, when that was all, behind everything.
+  uint64_t next = list.count < a->limit ? last : a->limit ? list.next : a->after;
+  fl_buf_addf(out, "],\"next\":%llu,\"first\":%llu,\"last\":%llu}", (unsigned long long)next,
+              (unsigned long long)first, (unsigned long long)last);
+  return code;
+}
+
+fl_code fl_reader_changes(fl_reader *reader, uint64_t after, size_t limit, char **json_out,
+                          fl_error *err) {
+  return read_text(reader, NULL, read_events, &(event_args){after, limit}, json_out, err);
 }
 
 // ------------------------------------------------------------------------------------- status
@@ -131,7 +194,9 @@ static bool tell_node(void *ud, const fl_status_entry *e) {
                        .started_ms = e->started_ms,
                        .ended_ms = e->ended_ms,
                        .exit_code = e->exit_code,
-                       .signal = e->signal};
+                       .signal = e->signal,
+                       .cpu_ms = e->cpu_us / 1000,
+                       .max_rss_bytes = e->rss_max_bytes};
   return r->on_node(r->ud, &node);
 }
 
@@ -175,53 +240,31 @@ static fl_code tell_run(fl_store *s, const fl_run_row *run,
   return FL_OK;
 }
 
-fl_code fl_read_status(fl_engine *engine, const char *run,
-                       void (*on_run)(void *ud, const fl_run_info *run),
-                       bool (*on_node)(void *ud, const fl_node_info *node), void *ud,
-                       fl_error *err) {
-  fl_store *s;
+fl_code fl_reader_status(fl_reader *reader, const char *run,
+                         void (*on_run)(void *ud, const fl_run_info *run),
+                         bool (*on_node)(void *ud, const fl_node_info *node), void *ud,
+                         fl_error *err) {
+  fl_store *s = reader->store;
   fl_run_row row = {0};
-  status_reader reader = {.on_node = on_node, .ud = ud};
-  fl_buf_init(&reader.reason, 2 * FL_ERROR_TEXT_MAX);
-  fl_code code = fl_engine_need_store(engine, &s, err);
-  if (code == FL_OK) code = fl_store_find_run(s, run, &row, err);
+  status_reader status = {.on_node = on_node, .ud = ud};
+  fl_buf_init(&status.reason, 2 * FL_ERROR_TEXT_MAX);
+  fl_code code = fl_store_find_run(s, run, &row, err);
   if (code == FL_OK && on_run) code = tell_run(s, &row, on_run, ud, err);
-  if (code == FL_OK && on_node) code = fl_read_store_status(s, &row, tell_node, &reader, err);
-  fl_buf_deinit(&reader.reason);
+  if (code == FL_OK && on_node) code = fl_read_store_status(s, &row, tell_node, &status, err);
+  fl_buf_deinit(&status.reason);
   fl_run_row_deinit(&row);
   return code;
 }
 
-// ------------------------------------------------------------------------------------- retention
-
-fl_code fl_prune(fl_engine *engine, const fl_prune_options *options, char **json_out,
-                 fl_error *err) {
-  fl_buf out;
-  int64_t bytes = 0;
-  *json_out = NULL;
-  fl_buf_init(&out, READ_SIZE_MAX);
-  fl_buf_add_str(&out, "{\"runs\":");
-  int64_t older_than_ms = options->keep_ms < 0 ? -1 : fl_wall_ms() - options->keep_ms;
-  // An age that reaches back before 1970 keeps everything.
-  if (options->keep_ms >= 0 && older_than_ms < 0) older_than_ms = 0;
-  fl_store *s;
-  fl_code code = fl_engine_need_store(engine, &s, err);
-  if (code == FL_OK)
-    code = fl_store_prune(s, older_than_ms, options->size_max_bytes, options->dry_run, &out, &bytes,
-                          err);
-  fl_buf_addf(&out, ",\"bytes\":%lld}", (long long)bytes);
-  if (code == FL_OK && !(*json_out = fl_buf_take(&out)))
-    code = fl_fail(err, FL_E_LIMIT, "the answer is larger than %zu bytes", READ_SIZE_MAX);
-  fl_buf_deinit(&out);
-  return code;
+const char *fl_suggest(const char *word, const char *const *names, size_t count) {
+  fl_suggestion s;
+  fl_suggestion_init(&s, word, strlen(word));
+  for (size_t i = 0; i < count; i++) fl_suggestion_try(&s, names[i], strlen(names[i]));
+  return s.nearest;
 }
 
-const char *fl_reason_sentence(const char *reason) {
-  for (int r = 0; reason && r < FL_REASON_COUNT; r++)
-    if (strcmp(fl_reason_name((fl_reason)r), reason) == 0) return fl_reason_text((fl_reason)r);
-  return "";
-}
-
-void fl_free(void *text) {
-  free(text);
+const char *fl_status_name(size_t i, bool *is_final) {
+  if (i >= FL_NODE_STATE_COUNT) return NULL;
+  if (is_final) *is_final = fl_node_state_is_final((fl_node_state)i);
+  return fl_node_state_text((fl_node_state)i);
 }

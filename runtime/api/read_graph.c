@@ -1,5 +1,6 @@
 // The graph of a stored run with its states, for drawing.
-#include "api/internal.h"
+#include "api/draw.h"
+#include "api/reader.h"
 
 #define GRAPH_SIZE_MAX ((size_t)1 << 30)
 
@@ -93,17 +94,16 @@ static fl_code draw(graph_reader *r, const char *flow, const char *format, char 
   return code;
 }
 
-fl_code fl_read_graph(fl_engine *engine, const char *run, const char *format, char **out,
-                      fl_error *err) {
-  fl_store *s;
+fl_code fl_reader_graph(fl_reader *reader, const char *run, const char *format, char **out,
+                        fl_error *err) {
+  fl_store *s = reader->store;
   fl_run_row row = {0};
   graph_reader r = {0};
   *out = NULL;
   fl_buf_init(&r.nodes, GRAPH_SIZE_MAX);
   fl_buf_init(&r.texts, GRAPH_SIZE_MAX);
   fl_buf_init(&r.parents, GRAPH_SIZE_MAX);
-  fl_code code = fl_engine_need_store(engine, &s, err);
-  if (code == FL_OK) code = fl_store_find_run(s, run, &row, err);
+  fl_code code = fl_store_find_run(s, run, &row, err);
   if (code == FL_OK) code = fl_read_store_graph(s, &row, take_node, &r, err);
   if (code == FL_OK && (r.nodes.failed || r.texts.failed || r.parents.failed))
     code =

@@ -3,7 +3,7 @@
 // Pieces go through up to two filters: the first drops the lines before the wanted tail, the second
 // makes bytes visible. A character may be cut by the end of a piece, or by the end of what a
 // running attempt has written so far: the bytes of it wait, and do not count as read.
-#include "api/internal.h"
+#include "api/reader.h"
 #include "io/logfile.h"
 
 typedef void (*log_write)(void *ud, const char *data, size_t size);
@@ -198,23 +198,29 @@ static bool read_entry(void *ud, const fl_log_entry *e) {
   return true;
 }
 
-fl_code fl_read_logs(fl_engine *engine, const char *run, const fl_log_options *options,
-                     int64_t *position, void (*write)(void *ud, const char *data, size_t size),
-                     void *ud, fl_error *err) {
+fl_code fl_reader_logs(fl_reader *reader, const char *run, const fl_log_options *options,
+                       int64_t *position, void (*write)(void *ud, const char *data, size_t size),
+                       void *ud, fl_error *err) {
+  const fl_log_options all = {.size = sizeof all, .tail_lines = -1};
+  if (!options) options = &all;
   fl_run_row row = {0};
-  log_request request = {
-      .options = options, .write = write, .ud = ud, .position = options->node ? position : NULL};
+  log_request request = {.store = reader->store,
+                         .options = options,
+                         .write = write,
+                         .ud = ud,
+                         .position = options->node ? position : NULL};
   // A caller of an older header has a shorter struct.
   if (options->size >= offsetof(fl_log_options, on_node) + sizeof options->on_node)
     request.on_node = options->on_node;
   if (options->size >= offsetof(fl_log_options, removed) + sizeof options->removed)
     request.removed = options->removed;
-  fl_code code = fl_engine_need_store(engine, &request.store, err);
-  if (code == FL_OK) code = fl_store_find_run(request.store, run, &row, err);
+  fl_code code = fl_store_find_run(request.store, run, &row, err);
+  const char *node = options->node;
+  if (code == FL_OK) code = fl_read_enter(request.store, &row, &node, err);
   request.run_id = row.id;
   if (code == FL_OK)
-    code = fl_read_store_logs(request.store, &row, options->node, options->attempt, read_entry,
-                              &request, err);
+    code =
+        fl_read_store_logs(request.store, &row, node, options->attempt, read_entry, &request, err);
   fl_run_row_deinit(&row);
   return code;
 }

@@ -2,9 +2,7 @@
 // everything else of the store.
 #include "api/engine.h"
 
-#define ANSWER_SIZE_MAX ((size_t)1 << 30)
-
-// The declared node that `name` is, or is an instance of.
+// The declared node that `name` is, or is an item of.
 static uint32_t find_node(const fl_flow *flow, const char *name) {
   uint32_t node = fl_graph_find(flow->graph, name, strlen(name));
   return node != FL_NODE_NONE ? node : fl_graph_find(flow->graph, name, strcspn(name, "["));
@@ -61,39 +59,42 @@ static char *compare(const fl_flow *a, const fl_flow *b, const char *name, bool 
 // Loads what both runs ran. A script that is gone or cannot be loaded here leaves it unknown.
 static char *compare_definitions(fl_engine *e, const fl_run_row *before, const fl_run_row *run,
                                  const char *node, bool *alike) {
-  fl_script *script;
+  fl_script *of_a = NULL, *of_b = NULL;
   fl_flow *a, *b;
   fl_error ignored;
+  char *text = NULL;
   bool patched = before->epoch > 1 || run->epoch > 1 || before->replay_of || run->replay_of;
   *alike = before->script == run->script && !patched;
   if (*alike) return fl_strdup("{\"equal\":true,\"options\":[]}");
-  if (fl_engine_load_run(e, before, &script, &a, &ignored)) return NULL;
-  if (fl_engine_load_run(e, run, &script, &b, &ignored)) return NULL;
-  return compare(a, b, node, alike);
+  if (!fl_engine_load_run(e, before, &of_a, &a, &ignored) &&
+      !fl_engine_load_run(e, run, &of_b, &b, &ignored))
+    text = compare(a, b, node, alike);
+  if (of_a) fl_script_unref(of_a);
+  if (of_b) fl_script_unref(of_b);
+  return text;
 }
 
 fl_code fl_read_why(fl_engine *e, const char *run_name, const char *node, const char *against,
                     char **json_out, fl_error *err) {
-  fl_store *s;
+  fl_reader *reader;
   fl_run_row run = {0}, before = {0};
   bool alike = false;
   fl_buf out;
   char *definition = NULL;
   *json_out = NULL;
-  fl_buf_init(&out, ANSWER_SIZE_MAX);
-  fl_code rc = fl_engine_need_store(e, &s, err);
+  fl_buf_init(&out, FL_ANSWER_SIZE_MAX);
+  fl_code rc = fl_engine_get_reader(e, &reader, err);
+  fl_store *s = rc ? NULL : reader->store;
   if (!rc) rc = fl_store_find_run(s, run_name, &run, err);
+  if (!rc) rc = fl_read_enter(s, &run, &node, err);
   if (!rc && against)
     rc = fl_store_find_run(s, against, &before, err);
   else if (!rc)
     rc = fl_read_store_find_before(s, &run, node, &before, err);
   if (!rc) definition = compare_definitions(e, &before, &run, node, &alike);
   if (!rc) rc = fl_read_store_why(s, &run, &before, node, definition, alike, &out, err);
-  if (!rc && !(*json_out = fl_buf_take(&out)))
-    rc = fl_fail(err, FL_E_LIMIT, "the answer is larger than %zu bytes", ANSWER_SIZE_MAX);
   free(definition);
-  fl_buf_deinit(&out);
   fl_run_row_deinit(&run);
   fl_run_row_deinit(&before);
-  return rc;
+  return fl_answer_take(&out, rc, json_out, err);
 }

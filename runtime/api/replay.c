@@ -11,21 +11,8 @@ static fl_code load_current(fl_engine *e, const fl_run_row *row, const char *giv
                  "the script that run %s used is not in the store any more, nor where it was: give "
                  "it (`flowlua replay %s --script FILE`)",
                  row->id, row->id);
-  if (!rc) rc = fl_engine_load(e, given ? given : path, NULL, NULL, out, err);
+  if (!rc) rc = fl_scripts_take(e->scripts, given ? given : path, NULL, NULL, out, err);
   free(path);
-  return rc;
-}
-
-// The script as the run had it, with the options that patches gave its nodes; or the file of today.
-static fl_code load_script(fl_engine *e, const fl_run_row *row, const fl_replay_options *o,
-                           fl_script **out, fl_error *err) {
-  fl_flow *flow;
-  if (o->current_script || o->script) return load_current(e, row, o->script, out, err);
-  fl_code rc = fl_engine_load_run(e, row, out, &flow, err);
-  // Named again by the run that is to come: what was swept meanwhile is put anew, and a mended
-  // run's nodes have numbers that are only its own.
-  if (!rc) fl_script_get_snapshot(*out)->store_id = 0;
-  if (!rc) flow->definition_store_id = 0;
   return rc;
 }
 
@@ -45,34 +32,25 @@ static fl_value *inherit_options(const fl_script *script) {
   return patch;
 }
 
-static fl_code make_params(fl_engine *e, fl_script *script, fl_flow *flow, const fl_run_row *row,
-                           bool current, fl_value **out, fl_error *err) {
-  fl_value *then = NULL;
-  fl_code rc = fl_store_get_value(e->store, row->params, &then, err);
-  if (!rc && !then) then = fl_value_empty_map();
-  if (!rc && current)
-    rc = fl_script_make_params(script, flow, NULL, 0, then->text, out, err);
-  else if (!rc)
-    *out = fl_value_ref(then);
-  fl_value_unref(then);
-  return rc;
-}
-
 static fl_code start(fl_engine *e, fl_script *script, const fl_run_row *row,
                      const fl_replay_options *o, char run_id_out[32], fl_error *err) {
   fl_flow *flow = fl_script_find_flow(script, row->flow);
-  fl_value *params = NULL;
+  fl_value *then = NULL, *params = NULL;
   fl_run *run = NULL;
   if (!flow)
     return fl_fail(err, FL_E_USAGE, "%s does not define flow '%s'", fl_script_get_path(script),
                    row->flow);
-  fl_code rc = make_params(e, script, flow, row, o->current_script || o->script, &params, err);
+  fl_code rc = fl_store_get_value(e->store, row->params, &then, err);
+  if (!rc && !then) then = fl_value_empty_map();
+  if (!rc && (o->current_script || o->script))
+    rc = fl_script_make_params(script, flow, NULL, 0, then->text, &params, err);
+  else if (!rc)
+    params = fl_value_ref(then);
+  fl_value_unref(then);
   if (rc) return rc;
-  if (e->config.durability == FL_DURABILITY_DEFAULT && flow->durability)
-    fl_store_set_durability(e->store, flow->durability);
-  rc = fl_scheduler_prepare_flow(e->scheduler, flow, fl_script_get_snapshot(script), err);
   fl_value *patch = inherit_options(script);
   fl_run_spec spec = {.flow = flow,
+                      .snapshot = fl_script_get_snapshot(script),
                       .params = params,
                       .patch = patch,
                       .time_ms = row->time_ms,
@@ -81,7 +59,7 @@ static fl_code start(fl_engine *e, fl_script *script, const fl_run_row *row,
                       .replay_live = o->live,
                       .interval_from_ms = row->interval_from_ms,
                       .interval_to_ms = row->interval_to_ms};
-  if (!rc) rc = fl_scheduler_start_run(e->scheduler, &spec, &run, err);
+  rc = fl_scheduler_start_run(e->scheduler, &spec, &run, err);
   if (!rc) snprintf(run_id_out, FL_RUN_ID_SIZE, "%s", fl_run_get_id(run));
   e->again = true;
   fl_value_unref(params);
@@ -109,8 +87,15 @@ fl_code fl_run_replay(fl_engine *e, const char *run, const fl_replay_options *op
                  row.id, fl_run_state_text(row.state));
   // What it saw is to be given again: it must be what it was.
   if (!rc) rc = fl_store_check_run(store, row.row, err);
-  if (!rc) rc = load_script(e, &row, &o, &script, err);
+  fl_flow *flow;
+  if (rc)
+    ;
+  else if (o.current_script || o.script)
+    rc = load_current(e, &row, o.script, &script, err);
+  else // as the run had it, with the options that patches gave its nodes
+    rc = fl_engine_load_run(e, &row, &script, &flow, err);
   if (!rc) rc = start(e, script, &row, &o, run_id_out, err);
+  if (script) fl_script_unref(script);
   fl_run_row_deinit(&row);
   return rc;
 }

@@ -21,7 +21,7 @@ bool fl_buf_reserve(fl_buf *b, size_t extra) {
   size_t capacity = b->capacity ? b->capacity : FIRST_CAPACITY;
   while (capacity < need) capacity = capacity > b->size_max / 2 ? b->size_max : capacity * 2;
   if (capacity > b->size_max) capacity = b->size_max;
-  char *data = realloc(b->data, capacity + 1);
+  char *data = fl_try_realloc(b->data, capacity + 1);
   if (!data) return b->failed = true, false;
   b->data = data;
   b->capacity = capacity;
@@ -61,7 +61,7 @@ void fl_buf_vaddf(fl_buf *b, const char *fmt, va_list args) {
     b->failed = true;
   } else if ((size_t)size < room) {
     b->size += (size_t)size;
-  } else if (fl_buf_reserve(b, (size_t)size)) {
+  } else if (size > 0 && fl_buf_reserve(b, (size_t)size)) {
     vsnprintf(b->data + b->size, (size_t)size + 1, fmt, again);
     b->size += (size_t)size;
   }

@@ -10,7 +10,7 @@
   X(sync_error_retried, "a failed sync of the log is tried again and believed")                    \
   X(digest_unchecked, "a value is given out although its bytes were changed")                      \
   X(cancel_not_recorded, "the wish to cancel is acknowledged and not written")                     \
-  X(lease_ignored, "a run is taken over while its owner's lease holds")                            \
+  X(owner_ignored, "a run is taken over while its owner lives")                                    \
   X(told_before_commit, "events are told before what they tell is committed")                      \
   X(started_before_commit, "attempts start before their claims are committed")                     \
   X(claim_not_recorded, "short attempts start without a record")                                   \
@@ -26,7 +26,7 @@
   X(retry_at_once, "a retry does not wait for its delay")                                          \
   X(deadline_ignored, "attempts go on past their node's deadline")                                 \
   X(pool_ignored, "more run at once than their pool holds")                                        \
-  X(lease_not_renewed, "the lease of a living owner runs out")                                     \
+  X(wish_not_read, "an engine does not read the wish to cancel that it was told of")               \
   X(timeout_is_success, "an attempt that timed out has succeeded")                                 \
   X(lost_is_success, "an attempt that nobody knows of has succeeded")                              \
   X(ready_order_reversed, "what was declared last starts first")                                   \
@@ -34,6 +34,16 @@
   X(exit_not_journaled, "an exit is reported and not written to the journal")                      \
   X(term_without_kill, "what ignores its TERM is waited for")                                      \
   X(descendants_left, "only a process itself is ended, not those below it")                        \
+  X(durability_of_others, "the last run that writes in a turn decides whether it is synced")       \
+  X(one_left_is_all_left, "a run that was taken over takes down the others")                       \
+  X(held_ignored, "who holds slots is no further behind in the line")                              \
+  X(no_aging, "what waits gains no priority")                                                      \
+  X(number_given_twice, "the events of a commit have one number")                                  \
+  X(number_skipped, "a number is left out between two commits")                                    \
+  X(named_is_pruned, "what is named while a prune looks is removed")                               \
+  X(mark_before_sync, "what waits for a sync on another thread leaves before it")                  \
+  X(hook_without_budget, "the code of a hook may run twenty times too long")                       \
+  X(script_freed_in_use, "a script that is unloaded is closed while runs use it")                  \
   X(dead_worker_is_success, "a node whose worker died has succeeded")
 
 enum {

@@ -1,6 +1,8 @@
 // The system's clock, and times, durations and sizes as text. No locale, no time zone, no libc
 // calendar: the same text everywhere.
 #include "base/clock.h"
+#include <fcntl.h>
+#include <unistd.h>
 
 #define MS_PER_DAY   86400000
 #define DURATION_MAX (INT64_MAX / 4) // ms; far past any date, and sums of a few never overflow
@@ -29,8 +31,23 @@ static int64_t system_monotonic_ms(void *ud) {
   return (void)ud, fl_monotonic_ms();
 }
 
+static int64_t system_up_ms(void *ud) {
+  struct timespec t;
+  (void)ud;
+  clock_gettime(CLOCK_BOOTTIME, &t);
+  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+void fl_boot_id(char out[FL_BOOT_ID_SIZE]) {
+  int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+  ssize_t n = fd >= 0 ? read(fd, out, FL_BOOT_ID_SIZE - 4) : 0;
+  out[n > 0 ? n : 0] = '\0';
+  if (fd >= 0) close(fd);
+}
+
 const fl_clock *fl_clock_system(void) {
-  static const fl_clock system_clock = {system_wall_ms, system_monotonic_ms, NULL};
+  static const fl_clock system_clock = {
+      .wall_ms = system_wall_ms, .monotonic_ms = system_monotonic_ms, .up_ms = system_up_ms};
   return &system_clock;
 }
 

@@ -2,6 +2,8 @@
 #include "base/err.h"
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdint.h>
 
 // A message that is cut must still be UTF-8: drop a sequence that the cut has left incomplete.
 static void trim_cut_sequence(char *text, size_t size) {
@@ -72,27 +74,82 @@ const char *fl_errno_name(int errnum) {
   return unknown;
 }
 
+// ------------------------------------------------------------------------------------- the end
+
+static struct {
+  void (*fn)(void *ud, const char *file, int line, const char *what);
+  void *ud;
+} on_panic;
+
+void fl_set_panic(void (*fn)(void *ud, const char *file, int line, const char *what), void *ud) {
+  on_panic.fn = fn;
+  on_panic.ud = ud;
+}
+
 _Noreturn void fl_panic(const char *file, int line, const char *what) {
-  fprintf(stderr, "flowlua: internal error at %s:%d: %s\n", file, line, what);
+  if (on_panic.fn)
+    on_panic.fn(on_panic.ud, file, line, what);
+  else
+    fprintf(stderr, "flowlua: internal error at %s:%d: %s\n", file, line, what);
   abort();
 }
 
-void *fl_alloc(size_t size) {
-  void *memory = malloc(size ? size : 1);
-  if (!memory) fl_panic(__FILE__, __LINE__, "out of memory");
-  return memory;
+// ------------------------------------------------------------------------------------- memory
+
+// Here alone: the rest of the library is kept from them (base/banned.h).
+#undef malloc
+#undef calloc
+#undef realloc
+#undef free
+
+static fl_allocator allocator; // resize NULL: libc's
+static atomic_bool is_taken;   // some memory is: too late for another allocator
+
+fl_code fl_use_allocator(const fl_allocator *a, fl_error *err) {
+  if (!a || !a->size || a->size > sizeof *a || !a->resize || !a->release)
+    return fl_fail(err, FL_E_USAGE, "an allocator needs size, resize and release");
+  if (atomic_load(&is_taken))
+    return fl_fail(err, FL_E_STATE, "the library has memory already: set the allocator first");
+  allocator = *a;
+  return FL_OK;
 }
 
-void *fl_alloc_zero(size_t count, size_t size) {
-  void *memory = calloc(count ? count : 1, size ? size : 1);
-  if (!memory) fl_panic(__FILE__, __LINE__, "out of memory");
-  return memory;
+bool fl_has_allocator(void) {
+  return allocator.resize != NULL;
+}
+
+void *fl_try_realloc(void *old, size_t size) {
+  if (!atomic_load_explicit(&is_taken, memory_order_relaxed)) atomic_store(&is_taken, true);
+  if (!size) size = 1;
+  return allocator.resize ? allocator.resize(allocator.ud, old, size) : realloc(old, size);
 }
 
 void *fl_realloc(void *old, size_t size) {
-  void *memory = realloc(old, size ? size : 1);
+  void *memory = fl_try_realloc(old, size);
   if (!memory) fl_panic(__FILE__, __LINE__, "out of memory");
   return memory;
+}
+
+void *fl_alloc(size_t size) {
+  return fl_realloc(NULL, size);
+}
+
+void *fl_alloc_zero(size_t count, size_t size) {
+  if (!count || !size) count = size = 1;
+  if (!allocator.resize) { // its large blocks are zero without being touched
+    void *memory = calloc(count, size);
+    if (!memory) fl_panic(__FILE__, __LINE__, "out of memory");
+    return memory;
+  }
+  if (count > SIZE_MAX / size) fl_panic(__FILE__, __LINE__, "out of memory");
+  return memset(fl_alloc(count * size), 0, count * size);
+}
+
+void fl_free(void *memory) {
+  if (allocator.release)
+    allocator.release(allocator.ud, memory);
+  else
+    free(memory);
 }
 
 char *fl_strdup(const char *text) {

@@ -28,5 +28,11 @@ _Noreturn void fl_panic(const char *file, int line, const char *what);
 void *fl_alloc(size_t size);
 void *fl_alloc_zero(size_t count, size_t size);
 void *fl_realloc(void *old, size_t size);
+/// As realloc(): NULL when there is none.
+void *fl_try_realloc(void *old, size_t size);
+/// Copies `a`: see fl_set_allocator().
+FL_MUST fl_code fl_use_allocator(const fl_allocator *a, fl_error *err);
+/// Whether the host gave one.
+bool fl_has_allocator(void);
 char *fl_strdup(const char *text);
 char *fl_strndup(const char *text, size_t size);

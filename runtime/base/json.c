@@ -102,6 +102,14 @@ static void write_value(fl_buf *out, const json_t *value, unsigned left) {
   }
 }
 
+static void *take(size_t size) {
+  return fl_try_realloc(NULL, size);
+}
+
+void fl_json_use_allocator(void) {
+  json_set_alloc_funcs(take, fl_free);
+}
+
 void fl_json_write(fl_buf *out, const json_t *value) {
   write_value(out, value, WRITE_DEPTH_MAX);
 }
@@ -148,6 +156,13 @@ void fl_json_write_string(fl_buf *out, const char *text, size_t size) {
   else
     write_quoted(out, clean.data, clean.size);
   fl_buf_deinit(&clean);
+}
+
+void fl_json_write_text(fl_buf *out, const char *text) {
+  if (text)
+    fl_json_write_string(out, text, strlen(text));
+  else
+    fl_buf_add(out, "null", 4);
 }
 
 void fl_json_write_bytes(fl_buf *out, const char *text, size_t size) {

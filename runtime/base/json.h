@@ -9,6 +9,9 @@
 #include <jansson.h>
 #include "base/buf.h"
 
+/// jansson takes its memory by fl_alloc() and friends from now on.
+void fl_json_use_allocator(void);
+
 /// Parses exactly one JSON value. Duplicate keys, trailing text, bad UTF-8, lone surrogates, NaN
 /// and nesting past FL_VALUE_DEPTH_MAX are errors that say where. The caller json_decref()s
 /// `*out`.
@@ -20,6 +23,8 @@ bool fl_json_is_canonical(const char *text, size_t size);
 void fl_json_write(fl_buf *out, const json_t *value);
 /// Appends a quoted string; bytes that are no UTF-8 become U+FFFD. For text shown to people.
 void fl_json_write_string(fl_buf *out, const char *text, size_t size);
+/// Appends what fl_json_write_string() does, or null for NULL.
+void fl_json_write_text(fl_buf *out, const char *text);
 /// Appends a quoted string, or {"$bytes":...} when it is no valid UTF-8. For values, lossless.
 void fl_json_write_bytes(fl_buf *out, const char *text, size_t size);
 void fl_json_write_number(fl_buf *out, double number);

@@ -64,6 +64,15 @@ static fl_code fail_pattern(int error, size_t offset, const char *pattern, size_
                  size > 200 ? "..." : "", reason, offset);
 }
 
+static void *take(size_t size, void *ud) {
+  (void)ud;
+  return fl_try_realloc(NULL, size);
+}
+static void give(void *memory, void *ud) {
+  (void)ud;
+  fl_free(memory);
+}
+
 fl_code fl_regex_compile(const char *pattern, size_t size, const char *flags, fl_regex **out,
                          fl_error *err) {
   *out = NULL;
@@ -74,13 +83,23 @@ fl_code fl_regex_compile(const char *pattern, size_t size, const char *flags, fl
                    PATTERN_SIZE_MAX);
   int error;
   PCRE2_SIZE offset;
-  pcre2_code *code = pcre2_compile((PCRE2_SPTR)pattern, size, options, &error, &offset, NULL);
-  if (!code) return fail_pattern(error, offset, pattern, size, err);
+  // What is made with it remembers where its memory comes from.
+  pcre2_general_context *memory = pcre2_general_context_create(take, give, NULL);
+  pcre2_compile_context *compile = pcre2_compile_context_create(memory);
+  if (!memory || !compile) fl_panic(__FILE__, __LINE__, "out of memory");
+  pcre2_code *code = pcre2_compile((PCRE2_SPTR)pattern, size, options, &error, &offset, compile);
+  pcre2_match_context *context = pcre2_match_context_create(memory);
+  pcre2_compile_context_free(compile);
+  pcre2_general_context_free(memory);
+  if (!code) {
+    pcre2_match_context_free(context);
+    return fail_pattern(error, offset, pattern, size, err);
+  }
 
   fl_regex *re = fl_alloc_zero(1, sizeof *re);
   re->code = code;
   re->match = pcre2_match_data_create_from_pattern(code, NULL);
-  re->context = pcre2_match_context_create(NULL);
+  re->context = context;
   if (!re->match || !re->context) fl_panic(__FILE__, __LINE__, "out of memory");
   pcre2_set_match_limit(re->context, MATCH_LIMIT);
   pcre2_set_depth_limit(re->context, DEPTH_LIMIT);

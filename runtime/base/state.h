@@ -3,41 +3,68 @@
 #pragma once
 #include <stdbool.h>
 
+// Name, is it final.
+#define FL_RUN_STATES(X)                                                                           \
+  X(QUEUED, "queued", false)                                                                       \
+  X(RUNNING, "running", false)                                                                     \
+  X(WAITING, "waiting", false)                                                                     \
+  X(SUCCEEDED, "succeeded", true)                                                                  \
+  X(FAILED, "failed", true)                                                                        \
+  X(CANCELLED, "cancelled", true)
+
+/// As what its children see the end of a node; bits of a set.
+typedef enum fl_seen {
+  FL_SEEN_NONE = 0,    // it has not ended
+  FL_SEEN_SUCCESS = 1, // succeeded, or failed with allow_failure
+  FL_SEEN_FAILURE = 2,
+  FL_SEEN_SKIPPED = 4,
+  FL_SEEN_OMITTED = 8,
+} fl_seen;
+
+// Name, is it final, as what its children see it.
+#define FL_NODE_STATES(X)                                                                          \
+  X(PENDING, "pending", false, NONE)                                                               \
+  X(QUEUED, "queued", false, NONE) /* an attempt is recorded, not started yet */                   \
+  X(RUNNING, "running", false, NONE)                                                               \
+  X(RETRYING, "retrying", false, NONE) /* waits for its retry delay */                             \
+  X(WAITING, "waiting", false, NONE)   /* holds no worker: sensor, approval, delay */              \
+  X(SUCCEEDED, "succeeded", true, SUCCESS)                                                         \
+  X(FAILED, "failed", true, FAILURE)                                                               \
+  X(SKIPPED, "skipped", true, SKIPPED)                                                             \
+  X(OMITTED, "omitted", true, OMITTED)                                                             \
+  X(UPSTREAM_FAILED, "upstream_failed", true, FAILURE)                                             \
+  X(CANCELLED, "cancelled", true, FAILURE)
+
+// Name, is it final, what a node is whose last attempt is in it (a failed one may be tried again).
+#define FL_ATTEMPT_STATES(X)                                                                       \
+  X(QUEUED, "queued", false, QUEUED)                                                               \
+  X(RUNNING, "running", false, RUNNING)                                                            \
+  X(SUCCEEDED, "succeeded", true, SUCCEEDED)                                                       \
+  X(FAILED, "failed", true, FAILED)                                                                \
+  X(TIMED_OUT, "timed_out", true, FAILED)                                                          \
+  X(LOST, "lost", true, FAILED)                                                                    \
+  X(CANCELLED, "cancelled", true, CANCELLED)                                                       \
+  X(SKIPPED, "skipped", true, SKIPPED) /* the node's own code said ctx:skip() */
+
 typedef enum fl_run_state {
-  FL_RUN_QUEUED,
-  FL_RUN_RUNNING,
-  FL_RUN_WAITING,
-  FL_RUN_SUCCEEDED,
-  FL_RUN_FAILED,
-  FL_RUN_CANCELLED,
-  FL_RUN_STATE_COUNT
+#define X(id, name, final) FL_RUN_##id,
+  FL_RUN_STATES(X)
+#undef X
+      FL_RUN_STATE_COUNT
 } fl_run_state;
 
 typedef enum fl_node_state {
-  FL_NODE_PENDING,
-  FL_NODE_QUEUED, // an attempt is recorded, not started yet
-  FL_NODE_RUNNING,
-  FL_NODE_RETRYING, // waits for its retry delay
-  FL_NODE_WAITING,  // holds no worker: sensor, approval, sub-flow, delay
-  FL_NODE_SUCCEEDED,
-  FL_NODE_FAILED,
-  FL_NODE_SKIPPED,
-  FL_NODE_OMITTED,
-  FL_NODE_UPSTREAM_FAILED,
-  FL_NODE_CANCELLED,
-  FL_NODE_STATE_COUNT
+#define X(id, name, final, seen) FL_NODE_##id,
+  FL_NODE_STATES(X)
+#undef X
+      FL_NODE_STATE_COUNT
 } fl_node_state;
 
 typedef enum fl_attempt_state {
-  FL_ATTEMPT_QUEUED,
-  FL_ATTEMPT_RUNNING,
-  FL_ATTEMPT_SUCCEEDED,
-  FL_ATTEMPT_FAILED,
-  FL_ATTEMPT_TIMED_OUT,
-  FL_ATTEMPT_LOST,
-  FL_ATTEMPT_CANCELLED,
-  FL_ATTEMPT_SKIPPED, // the node's own code said ctx:skip()
-  FL_ATTEMPT_STATE_COUNT
+#define X(id, name, final, node) FL_ATTEMPT_##id,
+  FL_ATTEMPT_STATES(X)
+#undef X
+      FL_ATTEMPT_STATE_COUNT
 } fl_attempt_state;
 
 // Name in JSON, sentence for people. Stores keep the numbers: new ones go to the end.
@@ -79,7 +106,7 @@ typedef enum fl_attempt_state {
   X(KEPT, "kept", "it has succeeded; its result is kept")                                          \
   X(SYNTHETIC, "synthetic", "its outputs were set by hand")                                        \
   X(HOOK, "hook", "the run has ended")                                                             \
-  X(INSTANCE, "instance", "an item of its map")                                                    \
+  X(ITEM, "item", "an item of its map")                                                            \
   X(KEPT_CHANGED, "kept_changed",                                                                  \
     "it has succeeded, but its definition changed: rerun it, or say that its result is kept")      \
   X(KEEP_ASKED, "keep_asked", "its definition changed; its result is kept as asked")               \
@@ -94,7 +121,9 @@ typedef enum fl_attempt_state {
     "it was running when its engine died: it is adopted if it still runs")                         \
   X(LIST_AGAIN, "list_again",                                                                      \
     "its list is made again: items that stay the same are kept, others run")                       \
-  X(ITEM_CHANGED, "item_changed", "its item is another now")
+  X(ITEM_CHANGED, "item_changed", "its item is another now")                                       \
+  X(WAITS_FOR_RUNS, "waits_for_runs", "its run waits for others of its flow (max_runs)")           \
+  X(ENGINE_DEAD, "engine_dead", "the engine of its run is dead: resume the run")
 
 typedef enum fl_reason {
 #define X(id, name, text) FL_REASON_##id,
@@ -108,6 +137,10 @@ const char *fl_node_state_text(fl_node_state s);
 const char *fl_attempt_state_text(fl_attempt_state s);
 const char *fl_reason_name(fl_reason r);
 const char *fl_reason_text(fl_reason r);
-/// succeeded, failed, skipped, omitted, upstream_failed, cancelled
-bool fl_node_state_is_final(fl_node_state s);
 bool fl_run_state_is_final(fl_run_state s);
+bool fl_node_state_is_final(fl_node_state s);
+bool fl_attempt_state_is_final(fl_attempt_state s);
+/// As what children see a node in this state; of a failed one that may fail its options know more.
+fl_seen fl_node_state_seen(fl_node_state s);
+/// What a node is whose last attempt is in state `s`; `retries`: the time of the next one is set.
+fl_node_state fl_node_state_of(fl_attempt_state s, bool retries);

@@ -1,11 +1,14 @@
-// TZif files and POSIX TZ rules. A zone is read once a process and kept.
+// TZif files and POSIX TZ rules. A zone is kept once it was read, and read anew when its file is
+// another one than it was.
 #include <ctype.h>
 #include <pthread.h>
+#include <sys/stat.h>
+#include "base/civil.h"
 #include "base/zone.h"
 
-#define ZONE_DIR      "/usr/share/zoneinfo/"
+#define ZONE_DIR      "/usr/share/zoneinfo"
 #define ZONE_FILE_MAX (1u << 20) // the largest of them has some 4 KiB
-#define ZONES_MAX     64         // kept at once; a further one is read anew each time
+#define LOOK_MS       10000      // between two looks at a zone's file
 
 // One end of daylight saving: month, week (5: the last), weekday, second of the day.
 typedef struct zone_rule {
@@ -15,6 +18,8 @@ typedef struct zone_rule {
 
 typedef struct zone_table {
   char *name;
+  struct stat file; // as it was when it was read
+  int64_t looked_ms;
   int64_t *at; // transitions, ascending
   int32_t *offset;
   size_t count;
@@ -25,8 +30,8 @@ typedef struct zone_table {
 } zone_table;
 
 static pthread_mutex_t zones_lock = PTHREAD_MUTEX_INITIALIZER;
-static zone_table *zones[ZONES_MAX];
-static size_t zone_count;
+static zone_table **zones; // by name
+static size_t zone_count, zone_capacity;
 
 static void zone_free(zone_table *z) {
   if (!z) return;
@@ -34,30 +39,6 @@ static void zone_free(zone_table *z) {
   free(z->at);
   free(z->offset);
   free(z);
-}
-
-// ------------------------------------------------------------------------------------- civil days
-
-static int64_t days_from_civil(int64_t y, int m, int d) {
-  y -= m <= 2;
-  int64_t era = (y >= 0 ? y : y - 399) / 400;
-  int64_t yoe = y - era * 400, doy = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
-  return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
-}
-
-static void civil_from_days(int64_t days, int64_t *y, int *m, int *d) {
-  days += 719468;
-  int64_t era = (days >= 0 ? days : days - 146096) / 146097;
-  int64_t doe = days - era * 146097;
-  int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-  int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
-  *d = (int)(doy - (153 * mp + 2) / 5 + 1);
-  *m = (int)(mp < 10 ? mp + 3 : mp - 9);
-  *y = yoe + era * 400 + (*m <= 2);
-}
-
-static int64_t floor_div(int64_t a, int64_t b) {
-  return a / b - (a % b != 0 && (a < 0) != (b < 0));
 }
 
 // ------------------------------------------------------------------------------------- footer
@@ -120,24 +101,34 @@ static void read_footer(zone_table *z, const char *text) {
 }
 
 static int64_t rule_local(const zone_rule *r, int64_t year) {
-  int64_t first = days_from_civil(year, r->month, 1);
-  int weekday = (int)(((first + 4) % 7 + 7) % 7); // 1970-01-01 was a Thursday
-  int64_t day = first + (r->day - weekday + 7) % 7 + (int64_t)(r->week - 1) * 7;
-  int64_t next =
-      r->month == 12 ? days_from_civil(year + 1, 1, 1) : days_from_civil(year, r->month + 1, 1);
-  while (day >= next) day -= 7;
-  return day * 86400 + r->second;
+  int64_t first = fl_days_from_civil(year, r->month, 1);
+  int64_t day = first + (r->day - fl_weekday_of(first) + 7) % 7 + (int64_t)(r->week - 1) * 7;
+  while (day >= first + fl_days_of_month(year, r->month)) day -= 7;
+  return day * FL_DAY_S + r->second;
 }
 
-static int32_t footer_offset(const zone_table *z, int64_t utc_s) {
-  if (!z->has_dst) return z->std_offset;
+// Behind the last transition: one year's two changes and their neighbours, in order.
+static void footer_span(const zone_table *z, int64_t utc_s, fl_zone_span *out) {
+  out->offset = z->std_offset;
+  if (!z->has_dst) return;
   int64_t year;
   int month, day;
-  civil_from_days(floor_div(utc_s + z->std_offset, 86400), &year, &month, &day);
-  int64_t begin = rule_local(&z->begin, year) - z->std_offset;
-  int64_t end = rule_local(&z->end, year) - z->dst_offset;
-  bool dst = begin < end ? utc_s >= begin && utc_s < end : utc_s >= begin || utc_s < end;
-  return dst ? z->dst_offset : z->std_offset;
+  fl_civil_from_days(fl_floor_div(utc_s + z->std_offset, FL_DAY_S), &year, &month, &day);
+  for (int64_t y = year - 1; y <= year + 1; y++) {
+    int64_t begin = rule_local(&z->begin, y) - z->std_offset;
+    int64_t end = rule_local(&z->end, y) - z->dst_offset;
+    bool south = begin > end;
+    for (int i = 0; i < 2; i++) {
+      bool is_begin = (i == 0) != south;
+      int64_t at = is_begin ? begin : end;
+      if (at > utc_s) {
+        if (at < out->to) out->to = at;
+        return;
+      }
+      if (at > out->from) out->from = at;
+      out->offset = is_begin ? z->dst_offset : z->std_offset;
+    }
+  }
 }
 
 // ------------------------------------------------------------------------------------- TZif
@@ -195,17 +186,28 @@ static bool name_is_safe(const char *name) {
   return true;
 }
 
-static zone_table *zone_load(const char *name) {
-  char path[128];
+static FILE *zone_open(const char *name, struct stat *st) {
+  const char *dir = getenv("TZDIR"); // as the C library looks for them
+  char path[4096];
   if (!name_is_safe(name)) return NULL;
-  snprintf(path, sizeof path, ZONE_DIR "%s", name);
+  snprintf(path, sizeof path, "%s/%s", dir && *dir ? dir : ZONE_DIR, name);
   FILE *file = fopen(path, "rbe");
+  if (!file || (!fstat(fileno(file), st) && S_ISREG(st->st_mode))) return file;
+  fclose(file);
+  return NULL;
+}
+
+static zone_table *zone_load(const char *name) {
+  struct stat st;
+  FILE *file = zone_open(name, &st);
   if (!file) return NULL;
   unsigned char *data = fl_alloc(ZONE_FILE_MAX);
   size_t size = fread(data, 1, ZONE_FILE_MAX, file);
   fclose(file);
   zone_table *z = fl_alloc_zero(1, sizeof *z);
   z->name = fl_strdup(name);
+  z->file = st;
+  z->looked_ms = fl_monotonic_ms();
   if (!zone_parse(z, data, size)) {
     zone_free(z);
     z = NULL;
@@ -218,26 +220,80 @@ static bool is_utc(const char *zone) {
   return !zone || !*zone || !strcmp(zone, "UTC") || !strcmp(zone, "Z");
 }
 
+static bool is_same_file(const struct stat *a, const struct stat *b) {
+  return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+         a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+// What is known of a zone is kept when its file is gone, or is none any more.
+static void look_again(zone_table **place) {
+  struct stat st;
+  zone_table *z = *place;
+  int64_t now_ms = fl_monotonic_ms();
+  if (z->looked_ms >= 0 && now_ms - z->looked_ms < LOOK_MS) return;
+  z->looked_ms = now_ms;
+  FILE *file = zone_open(z->name, &st);
+  if (file) fclose(file);
+  zone_table *fresh = !file || is_same_file(&st, &z->file) ? NULL : zone_load(z->name);
+  if (!fresh) return;
+  zone_free(z);
+  *place = fresh;
+}
+
+// Under the lock; what it returns is good for as long as that is held.
 static const zone_table *zone_get(const char *name) {
-  zone_table *found = NULL;
+  size_t low = 0, high = zone_count;
+  while (low < high) {
+    size_t middle = (low + high) / 2;
+    int order = strcmp(zones[middle]->name, name);
+    if (!order) {
+      look_again(&zones[middle]);
+      return zones[middle];
+    }
+    if (order < 0)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  zone_table *z = zone_load(name);
+  if (!z) return NULL;
+  if (zone_count == zone_capacity) {
+    zone_capacity = zone_capacity ? 2 * zone_capacity : 16;
+    zones = fl_realloc(zones, zone_capacity * sizeof(zone_table *));
+  }
+  memmove(zones + low + 1, zones + low, (zone_count - low) * sizeof(zone_table *));
+  zones[low] = z;
+  zone_count++;
+  return z;
+}
+
+void fl_zone_look_again(void) {
   pthread_mutex_lock(&zones_lock);
-  for (size_t i = 0; i < zone_count && !found; i++)
-    if (!strcmp(zones[i]->name, name)) found = zones[i];
-  if (!found && zone_count < ZONES_MAX && (found = zone_load(name))) zones[zone_count++] = found;
+  for (size_t i = 0; i < zone_count; i++) zones[i]->looked_ms = -1;
   pthread_mutex_unlock(&zones_lock);
-  return found;
 }
 
 bool fl_zone_is_known(const char *zone) {
-  return is_utc(zone) || zone_get(zone);
+  if (is_utc(zone)) return true;
+  pthread_mutex_lock(&zones_lock);
+  bool known = zone_get(zone) != NULL;
+  pthread_mutex_unlock(&zones_lock);
+  return known;
 }
 
-int32_t fl_zone_get_offset(const char *zone, int64_t utc_s) {
-  const zone_table *z = is_utc(zone) ? NULL : zone_get(zone);
-  if (!z) return 0;
-  if (!z->count || utc_s < z->at[0])
-    return z->count || !z->has_footer ? z->first : footer_offset(z, utc_s);
-  if (utc_s >= z->at[z->count - 1] && z->has_footer) return footer_offset(z, utc_s);
+static void span_at(const zone_table *z, int64_t utc_s, fl_zone_span *out) {
+  *out = (fl_zone_span){.from = INT64_MIN, .to = INT64_MAX};
+  if (!z) return;
+  if (!z->count) {
+    out->offset = z->first;
+    if (z->has_footer) footer_span(z, utc_s, out);
+    return;
+  }
+  if (utc_s < z->at[0]) {
+    out->to = z->at[0];
+    out->offset = z->first;
+    return;
+  }
   size_t low = 0, high = z->count; // at[low] <= utc_s < at[high]
   while (high - low > 1) {
     size_t middle = (low + high) / 2;
@@ -246,12 +302,48 @@ int32_t fl_zone_get_offset(const char *zone, int64_t utc_s) {
     else
       high = middle;
   }
-  return z->offset[low];
+  out->from = z->at[low];
+  out->offset = z->offset[low];
+  if (high < z->count)
+    out->to = z->at[high];
+  else if (z->has_footer)
+    footer_span(z, utc_s, out);
+}
+
+void fl_zone_get_span(const char *zone, int64_t utc_s, fl_zone_span *out) {
+  *out = (fl_zone_span){.from = INT64_MIN, .to = INT64_MAX};
+  if (is_utc(zone)) return;
+  pthread_mutex_lock(&zones_lock);
+  span_at(zone_get(zone), utc_s, out);
+  pthread_mutex_unlock(&zones_lock);
+}
+
+int32_t fl_zone_get_offset(const char *zone, int64_t utc_s) {
+  fl_zone_span span;
+  fl_zone_get_span(zone, utc_s, &span);
+  return span.offset;
+}
+
+// Clocks are changed by a day at the most (in Samoa, once), so two days on either side are enough.
+int fl_zone_find(const char *zone, int64_t local_s, int64_t at[2]) {
+  fl_zone_span span;
+  int count = 0;
+  fl_zone_get_span(zone, local_s - 2 * FL_DAY_S, &span);
+  for (;;) {
+    int64_t utc_s = local_s - span.offset, change = span.to;
+    if (utc_s >= span.from && utc_s < change && count < 2) at[count++] = utc_s;
+    if (change > local_s + 2 * FL_DAY_S) return count;
+    fl_zone_get_span(zone, change, &span);
+    if (count == 0 && utc_s >= change && local_s - span.offset < change) {
+      at[0] = change;
+      return 0;
+    }
+  }
 }
 
 void fl_zone_date(int64_t wall_ms, const char *zone, char out[FL_TIME_TEXT_SIZE]) {
-  int64_t s = floor_div(wall_ms, 1000), year;
+  int64_t s = fl_floor_div(wall_ms, 1000), year;
   int month, day;
-  civil_from_days(floor_div(s + fl_zone_get_offset(zone, s), 86400), &year, &month, &day);
+  fl_civil_from_days(fl_floor_div(s + fl_zone_get_offset(zone, s), FL_DAY_S), &year, &month, &day);
   snprintf(out, FL_TIME_TEXT_SIZE, "%04lld-%02d-%02d", (long long)year, month, day);
 }

@@ -70,7 +70,7 @@ static int l_decode(lua_State *L) {
 
 static int l_encode_value(lua_State *L) {
   const char *name = fl_lua_opt_cstr(L, 2, "json.encode_value: name", "value");
-  fl_buf *out = fl_lua_push_buf(L, FL_VALUE_SIZE_MAX);
+  fl_buf *out = fl_lua_get_value_text(L);
   fl_error err;
   if (fl_lua_encode(L, 1, name, out, &err)) return fl_lua_fail(L, &err);
   lua_pushlstring(L, out->data, out->size);

@@ -38,11 +38,6 @@ static const char **push_argv(lua_State *L) {
   return argv;
 }
 
-static void read_cstr(lua_State *L, const char *name, const char *what, const char **out) {
-  *out = NULL;
-  if (fl_lua_get_option(L, 1, name)) *out = check_entry(L, what); // stays on the stack
-}
-
 // This process's environment with the names of `env` set, or taken out where they are false.
 static const char **push_env(lua_State *L) {
   extern char **environ;
@@ -131,7 +126,8 @@ static int l_run(lua_State *L) {
   size_t output_max = read_output_max(L);
   options.argv = push_argv(L);
   options.env = push_env(L);
-  read_cstr(L, "cwd", "process.run: cwd", &options.cwd);
+  if (fl_lua_get_option(L, 1, "cwd"))
+    options.cwd = check_entry(L, "process.run: cwd"); // stays on the stack
   if (fl_lua_get_option(L, 1, "stdin"))
     options.stdin_data =
         fl_lua_check_text(L, lua_gettop(L), "process.run: stdin", &options.stdin_size);

@@ -30,6 +30,20 @@ static int keep_error(lua_State *L) {
   return lua_gettop(L) > 0;
 }
 
+static fl_code fail(lua_State *L, fl_error *err) {
+  char text[FL_ERROR_MESSAGE_SIZE];
+  fl_lua_error_text(L, -1, text, sizeof text);
+  lua_pop(L, 1);
+  return fl_fail(err, FL_E_SCRIPT, "%s", text);
+}
+
+fl_code fl_lua_protect(lua_State *L, lua_CFunction fn, void *ud, fl_error *err) {
+  int base = lua_gettop(L);
+  fl_code rc = lua_cpcall(L, fn, ud) ? fail(L, err) : FL_OK;
+  FL_ASSERT(lua_gettop(L) == base);
+  return rc;
+}
+
 fl_code fl_lua_call(lua_State *L, int arg_count, int result_count, bool trace, fl_error *err) {
   int base = lua_gettop(L) - arg_count; // where the function stands
   lua_pushcfunction(L, trace ? add_trace : keep_error);
@@ -40,9 +54,7 @@ fl_code fl_lua_call(lua_State *L, int arg_count, int result_count, bool trace, f
     FL_ASSERT(result_count < 0 || lua_gettop(L) == base - 1 + result_count);
     return FL_OK;
   }
-  char text[FL_ERROR_MESSAGE_SIZE];
-  fl_lua_error_text(L, -1, text, sizeof text);
-  lua_pop(L, 1);
+  fl_code code = fail(L, err);
   FL_ASSERT(lua_gettop(L) == base - 1);
-  return fl_fail(err, FL_E_SCRIPT, "%s", text);
+  return code;
 }

@@ -62,6 +62,9 @@ fl_command *fl_lua_to_command(lua_State *L, int index) {
   lua_getfield(L, -1, "capture");
   c->capture = lua_toboolean(L, -1);
   lua_pop(L, 1);
+  lua_getfield(L, -1, "is_text");
+  c->is_text = lua_toboolean(L, -1);
+  lua_pop(L, 1);
   c->timeout_ms = read_number(L, "timeout_ms");
   lua_getfield(L, -1, "timeout");
   if (lua_isnumber(L, -1)) c->timeout_ms = (int64_t)(lua_tonumber(L, -1) * 1000);

@@ -1,14 +1,13 @@
 // Errors and argument checks of the Lua modules.
 #include "bind/error.h"
 #include "base/clock.h"
+#include "base/suggest.h"
 #include <errno.h>
 #include <lauxlib.h>
 #include <math.h>
 
-#define SUGGEST_DISTANCE_MAX 2  // more letters than that differ: no suggestion
-#define NAME_SIZE_MAX        32 // longer names get none either
-
-const char *fl_code_text(fl_code code) {
+// "not_found", "limit", ...: what `err.code` is in Lua.
+static const char *code_text(fl_code code) {
   static const char *const texts[] = {
       [FL_OK] = "ok",           [FL_E_USAGE] = "usage",
       [FL_E_SCRIPT] = "script", [FL_E_NOT_FOUND] = "not_found",
@@ -30,7 +29,7 @@ static int l_error_tostring(lua_State *L) {
 
 void fl_lua_push_error(lua_State *L, const fl_error *err) {
   lua_createtable(L, 0, 3);
-  lua_pushstring(L, fl_code_text(err->code));
+  lua_pushstring(L, code_text(err->code));
   lua_setfield(L, -2, "code");
   lua_pushstring(L, err->message);
   lua_setfield(L, -2, "message");
@@ -119,36 +118,6 @@ int64_t fl_lua_check_duration(lua_State *L, int arg, const char *what) {
   return ms;
 }
 
-// How many letters must be put in, left out or exchanged.
-static size_t edit_distance(const char *a, size_t a_size, const char *b, size_t b_size) {
-  size_t row[NAME_SIZE_MAX + 1];
-  for (size_t j = 0; j <= b_size; j++) row[j] = j;
-  for (size_t i = 1; i <= a_size; i++) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b_size; j++) {
-      size_t best = diagonal + (a[i - 1] != b[j - 1]);
-      diagonal = row[j];
-      if (row[j] + 1 < best) best = row[j] + 1;
-      if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-      row[j] = best;
-    }
-  }
-  return row[b_size];
-}
-
-static const char *find_nearest(const char *text, size_t size, const char *const names[]) {
-  const char *nearest = NULL;
-  size_t least = SUGGEST_DISTANCE_MAX + 1;
-  for (size_t i = 0; names[i] && size <= NAME_SIZE_MAX; i++) {
-    size_t name_size = strlen(names[i]);
-    size_t distance =
-        name_size > NAME_SIZE_MAX ? least : edit_distance(text, size, names[i], name_size);
-    if (distance < least) least = distance, nearest = names[i];
-  }
-  return nearest;
-}
-
 void fl_lua_check_options(lua_State *L, int arg, const char *what, const char *const names[]) {
   if (lua_isnoneornil(L, arg)) return;
   if (!lua_istable(L, arg)) fl_lua_raise_type(L, arg, what, "a table of options");
@@ -158,8 +127,11 @@ void fl_lua_check_options(lua_State *L, int arg, const char *what, const char *c
     const char *key = lua_tolstring(L, -2, &size);
     while (names[i] && strcmp(names[i], key) != 0) i++;
     if (names[i]) continue;
-    const char *nearest = find_nearest(key, size, names);
-    if (nearest) luaL_error(L, "%s: unknown option '%s' (did you mean '%s'?)", what, key, nearest);
+    fl_suggestion s;
+    fl_suggestion_init(&s, key, size);
+    for (i = 0; names[i]; i++) fl_suggestion_try(&s, names[i], strlen(names[i]));
+    if (s.nearest)
+      luaL_error(L, "%s: unknown option '%s' (did you mean '%s'?)", what, key, s.nearest);
     luaL_error(L, "%s: unknown option '%s'", what, key);
   }
 }

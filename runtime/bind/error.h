@@ -4,8 +4,6 @@
 #include <lua.h>
 #include "base/buf.h"
 
-/// "not_found", "limit", ...: what `err.code` is in Lua.
-const char *fl_code_text(fl_code code);
 /// Pushes {code=, message=}, whose tostring() is the message.
 void fl_lua_push_error(lua_State *L, const fl_error *err);
 /// Pushes nil and the error; returns 2, for `return fl_lua_fail(L, &err)`.

@@ -1,16 +1,15 @@
 // flow.core.graph: builds a graph from Lua. Wrong use raises; a graph that cannot be is `nil, err`.
 //
-// graph:options() takes a set of options as 19 values in the order of read_options() and answers
-// with a number for it: nodes with equal options are added by the same one. Enums are their
-// numbers, which `kinds`, `triggers`, `merges` and `hooks` of the module give by name.
+// graph:options() takes a set of options as a list of values in the order of the module's
+// `options`, which names the rows of FL_NODE_OPTIONS, and answers with a number for it: nodes with
+// equal options are added by the same one. Enums are their numbers, which `kinds`, `triggers`,
+// `merges` and `hooks` of the module give by name.
 #include "bind/graph.h"
 #include <lauxlib.h>
 #include "base/id.h"
 #include "base/limits.h"
 
 #define GRAPH_TYPE "flow.core.graph"
-
-enum { FLAG_WHEN = 1, FLAG_RETRY_ON = 2, FLAG_ALLOW_FAILURE = 4, FLAGS_ALL = 7 };
 
 typedef struct graph_box {
   fl_graph *graph;              // NULL once collected
@@ -39,40 +38,33 @@ static uint32_t check_node(lua_State *L, int arg, const graph_box *box) {
   return (uint32_t)n;
 }
 
-static int64_t check_range(lua_State *L, int arg, double max) {
-  lua_Number n = luaL_checknumber(L, arg);
-  luaL_argcheck(L, n >= 0 && n <= max, arg, "out of range");
-  return (int64_t)n;
+static const char *const option_names[] = {
+#define NAME(type, name, min, max) #name,
+    FL_NODE_OPTIONS(NAME)
+#undef NAME
+};
+#define OPTION_COUNT (sizeof option_names / sizeof *option_names)
+
+// Entry `i` of the list at `at`; a boolean counts as 0 or 1.
+static lua_Number read_option(lua_State *L, int at, int i, lua_Number min, lua_Number max) {
+  const char *name = option_names[i - 1];
+  lua_rawgeti(L, at, i);
+  if (!lua_isboolean(L, -1) && lua_type(L, -1) != LUA_TNUMBER)
+    luaL_error(L, "option %s: number expected, got %s", name, luaL_typename(L, -1));
+  lua_Number n = lua_isboolean(L, -1) ? lua_toboolean(L, -1) : lua_tonumber(L, -1);
+  if (!(n >= min && n <= max)) luaL_error(L, "option %s is out of range", name);
+  lua_pop(L, 1);
+  return n;
 }
 
-#define MS_MAX 9e15 // exact in a Lua number
-
 static void read_options(lua_State *L, int at, fl_node_options *o) {
+  luaL_checktype(L, at, LUA_TTABLE);
+  luaL_argcheck(L, lua_objlen(L, at) == OPTION_COUNT, at, "not as many as there are options");
   memset(o, 0, sizeof *o);
-  o->type = luaL_checkstring(L, at);
-  o->kind = (fl_node_kind)check_range(L, at + 1, FL_KIND_CALL);
-  o->trigger = (fl_trigger)check_range(L, at + 2, FL_TRIGGER_NONE_FAILED);
-  o->merge = (fl_merge)check_range(L, at + 3, FL_MERGE_FUNCTION);
-  o->hook = (fl_hook)check_range(L, at + 4, FL_HOOK_EXIT);
-  int flags = (int)check_range(L, at + 5, FLAGS_ALL);
-  o->has_when = flags & FLAG_WHEN;
-  o->has_retry_on = flags & FLAG_RETRY_ON;
-  o->allow_failure = flags & FLAG_ALLOW_FAILURE;
-  lua_Number priority = luaL_checknumber(L, at + 6);
-  luaL_argcheck(L, priority >= INT32_MIN && priority <= INT32_MAX, at + 6, "out of range");
-  o->priority = (int32_t)priority;
-  o->retry_count_max = (uint32_t)check_range(L, at + 7, FL_RETRY_COUNT_MAX);
-  o->lost_count_max = (uint32_t)check_range(L, at + 8, UINT32_MAX);
-  o->retry_delay_ms = check_range(L, at + 9, MS_MAX);
-  o->retry_backoff = luaL_checknumber(L, at + 10);
-  o->retry_delay_max_ms = check_range(L, at + 11, MS_MAX);
-  o->retry_jitter = luaL_checknumber(L, at + 12);
-  o->timeout_ms = check_range(L, at + 13, MS_MAX);
-  o->deadline_ms = check_range(L, at + 14, MS_MAX);
-  o->grace_ms = check_range(L, at + 15, MS_MAX);
-  o->pool = (uint32_t)check_range(L, at + 16, UINT32_MAX);
-  o->weight = (uint32_t)check_range(L, at + 17, UINT32_MAX);
-  o->map_limit = (uint32_t)check_range(L, at + 18, UINT32_MAX);
+  int i = 0;
+#define READ(type, name, min, max) o->name = (type)read_option(L, at, ++i, min, max);
+  FL_NODE_OPTIONS(READ)
+#undef READ
 }
 
 static int push_error(lua_State *L, const fl_error *err) {
@@ -104,11 +96,13 @@ static int l_graph_gc(lua_State *L) {
   return 0;
 }
 
-// graph:options(type, ...) -> number of the set
+// graph:options(type, values) -> number of the set
 static int l_graph_options(lua_State *L) {
   graph_box *box = check_open(L);
+  const char *type = luaL_checkstring(L, 2);
   fl_node_options options;
-  read_options(L, 2, &options);
+  read_options(L, 3, &options);
+  options.type = type;
   if (box->set_count == box->set_capacity) {
     box->set_capacity = box->set_capacity ? box->set_capacity * 2 : 16;
     box->sets = fl_realloc(box->sets, box->set_capacity * sizeof *box->sets);
@@ -139,7 +133,7 @@ static int l_graph_add(lua_State *L) {
   return 1;
 }
 
-// graph:inner(node, set): what the instances of a map are
+// graph:inner(node, set): what the items of a map are
 static int l_graph_inner(lua_State *L) {
   graph_box *box = check_open(L);
   uint32_t node = check_node(L, 2, box);
@@ -256,13 +250,13 @@ static void set_names(lua_State *L, const char *name, const char *const *names, 
 }
 
 static void set_all_names(lua_State *L) {
-  const char *kinds[FL_KIND_CALL + 1], *triggers[FL_TRIGGER_NONE_FAILED + 1];
+  const char *kinds[FL_KIND_COUNT], *triggers[FL_TRIGGER_NONE_FAILED + 1];
   const char *hooks[FL_HOOK_EXIT + 1] = {"none"};
   static const char *const merges[] = {"error", "first", "last", "function"};
-  for (int i = 0; i <= FL_KIND_CALL; i++) kinds[i] = fl_node_kind_text((fl_node_kind)i);
+  for (int i = 0; i < FL_KIND_COUNT; i++) kinds[i] = fl_node_kind_text((fl_node_kind)i);
   for (int i = 0; i <= FL_TRIGGER_NONE_FAILED; i++) triggers[i] = fl_trigger_text((fl_trigger)i);
   for (int i = FL_HOOK_SUCCESS; i <= FL_HOOK_EXIT; i++) hooks[i] = fl_hook_text((fl_hook)i);
-  set_names(L, "kinds", kinds, FL_KIND_CALL + 1);
+  set_names(L, "kinds", kinds, FL_KIND_COUNT);
   set_names(L, "triggers", triggers, FL_TRIGGER_NONE_FAILED + 1);
   set_names(L, "hooks", hooks, FL_HOOK_EXIT + 1);
   set_names(L, "merges", merges, FL_MERGE_FUNCTION + 1);
@@ -285,9 +279,15 @@ int luaopen_flow_core_graph(lua_State *L) {
   }
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
-  lua_createtable(L, 0, 5);
+  lua_createtable(L, 0, 6);
   lua_pushcfunction(L, l_graph_new);
   lua_setfield(L, -2, "new");
   set_all_names(L);
+  lua_createtable(L, OPTION_COUNT, 0);
+  for (int i = 0; i < (int)OPTION_COUNT; i++) {
+    lua_pushstring(L, option_names[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_setfield(L, -2, "options");
   return 1;
 }

@@ -5,10 +5,17 @@
 
 // Sorted by name. A module that needs more than a state (a loop, a run) is opened by who has that.
 static const luaL_Reg modules[] = {
-    {"flow.core.frame", luaopen_flow_core_frame},     {"flow.core.fs", luaopen_flow_core_fs},
-    {"flow.core.json", luaopen_flow_core_json},       {"flow.core.log", luaopen_flow_core_log},
-    {"flow.core.process", luaopen_flow_core_process}, {"flow.core.re", luaopen_flow_core_re},
-    {"flow.core.sqlite", luaopen_flow_core_sqlite},   {"flow.core.time", luaopen_flow_core_time},
+    {"flow.core.calendar", luaopen_flow_core_calendar},
+    {"flow.core.frame", luaopen_flow_core_frame},
+    {"flow.core.fs", luaopen_flow_core_fs},
+    {"flow.core.json", luaopen_flow_core_json},
+    {"flow.core.log", luaopen_flow_core_log},
+    {"flow.core.process", luaopen_flow_core_process},
+    {"flow.core.re", luaopen_flow_core_re},
+    {"flow.core.sqlite", luaopen_flow_core_sqlite},
+    {"flow.core.suggest", luaopen_flow_core_suggest},
+    {"flow.core.time", luaopen_flow_core_time},
+    {"flow.core.version", luaopen_flow_core_version},
     {"flow.core.zone", luaopen_flow_core_zone},
 };
 

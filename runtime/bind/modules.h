@@ -7,6 +7,7 @@
 void fl_lua_open_modules(lua_State *L);
 
 // One row each in modules.c, sorted by name.
+int luaopen_flow_core_calendar(lua_State *L);
 int luaopen_flow_core_frame(lua_State *L);
 int luaopen_flow_core_fs(lua_State *L);
 int luaopen_flow_core_json(lua_State *L);
@@ -14,5 +15,7 @@ int luaopen_flow_core_log(lua_State *L);
 int luaopen_flow_core_process(lua_State *L);
 int luaopen_flow_core_re(lua_State *L);
 int luaopen_flow_core_sqlite(lua_State *L);
+int luaopen_flow_core_suggest(lua_State *L);
 int luaopen_flow_core_time(lua_State *L);
+int luaopen_flow_core_version(lua_State *L);
 int luaopen_flow_core_zone(lua_State *L);

@@ -3,10 +3,16 @@
 #include <errno.h>
 #include <lauxlib.h>
 #include <limits.h>
+#include <luajit.h>
 #include <sys/stat.h>
+#include "bind/calendar.h"
 #include "bind/graph.h"
-#include "bind/script_internal.h"
+#include "bind/script_state.h"
 #include "bind/value.h"
+
+#define LARGE_KB    32768   // of Lua memory: some 150,000 nodes
+#define NOTICES_MAX 1048576 // bytes of what is told of a script
+#define LARGE_PAUSE 140     // percent of what stays, at which the next collection begins
 
 // ------------------------------------------------------------------------------------- reading
 // flows
@@ -41,11 +47,31 @@ static void read_pools(lua_State *L, fl_flow *flow) {
   lua_pop(L, 1);
 }
 
+// The script's table keeps them alive.
+static void read_rules(lua_State *L, const fl_script *script, const fl_flow *flow,
+                       fl_script_rules *rules) {
+  lua_getfield(L, -1, "rules");
+  size_t count = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
+  rules->at = fl_alloc_zero(count + 1, sizeof *rules->at);
+  for (size_t i = 0; i < count; i++) {
+    lua_rawgeti(L, -1, (int)i + 1);
+    lua_getfield(L, -1, "rule");
+    rules->at[i].rule = fl_lua_to_rule(L, -1);
+    fl_lua_limit_rule(L, -1, script->path, flow->key, script->limits.hook_ms);
+    lua_pop(L, 1);
+    rules->at[i].name = field_text(L, "name", "");
+    rules->count++;
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
 static void read_flow(lua_State *L, fl_script *script, fl_flow *flow, int index) {
   flow->hooks = &fl_script_hooks;
   flow->script = script;
   flow->index = index;
   flow->version = script->version;
+  flow->language = script->snapshot.language;
   flow->key = field_text(L, "key", "");
   lua_getfield(L, -1, "graph");
   flow->graph = fl_lua_to_graph(L, -1);
@@ -67,6 +93,7 @@ static void read_flow(lua_State *L, fl_script *script, fl_flow *flow, int index)
   flow->vars = fl_value_new(vars, strlen(vars));
   free(vars);
   read_pools(L, flow);
+  read_rules(L, script, flow, &script->rules[index - 1]);
   lua_pop(L, 1);
 }
 
@@ -88,12 +115,40 @@ static void read_sources(lua_State *L, fl_script *script) {
   lua_pop(L, 1);
 }
 
+static void read_remarks(lua_State *L, fl_script *script) {
+  lua_getfield(L, -1, "missed");
+  size_t count = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
+  script->missed = fl_alloc_zero(count + 1, sizeof *script->missed);
+  for (size_t i = 0; i < count; i++) {
+    lua_rawgeti(L, -1, (int)i + 1);
+    script->missed[i] = fl_strdup(lua_tostring(L, -1));
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  lua_getfield(L, -1, "notices");
+  fl_buf text;
+  fl_buf_init(&text, NOTICES_MAX);
+  count = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
+  for (size_t i = 0; i < count; i++) {
+    lua_rawgeti(L, -1, (int)i + 1);
+    fl_buf_addf(&text, "%s%s", i ? "\n" : "", lua_tostring(L, -1));
+    lua_pop(L, 1);
+  }
+  script->notices = fl_strdup(fl_buf_cstr(&text));
+  fl_buf_deinit(&text);
+  lua_pop(L, 1);
+  lua_getfield(L, -1, "shareable");
+  script->shareable = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+}
+
 // In: the script table. May raise (a flow without a graph would be a bug of the language).
 static int l_take(lua_State *L) {
   fl_script *script = lua_touserdata(L, 1);
   char hex[2 * FL_DIGEST_SIZE + 1];
   lua_pushvalue(L, 2);
   read_sources(L, script);
+  read_remarks(L, script);
   fl_snapshot_digest(&script->snapshot);
   fl_digest_hex(script->snapshot.digest, hex);
   snprintf(script->version, sizeof script->version, "sha256:%s", hex);
@@ -103,12 +158,14 @@ static int l_take(lua_State *L) {
   lua_getfield(L, -1, "flows");
   size_t count = lua_objlen(L, -1);
   script->flows = fl_alloc_zero(count + 1, sizeof *script->flows);
+  script->rules = fl_alloc_zero(count + 1, sizeof *script->rules);
   for (size_t i = 0; i < count; i++) {
     lua_rawgeti(L, -1, (int)i + 1);
     script->flows[script->flow_count++] = fl_alloc_zero(1, sizeof(fl_flow));
     read_flow(L, script, script->flows[i], (int)i + 1);
     lua_pop(L, 1);
   }
+  script->flows_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_getglobal(L, "require");
   lua_pushliteral(L, "flow.host");
   lua_call(L, 1, 1);
@@ -116,6 +173,12 @@ static int l_take(lua_State *L) {
   script->run_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_pushvalue(L, 2);
   script->script_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  // What a script of many nodes made on the way is to go before they run, and what their code
+  // leaves behind before there is as much of it as of the script.
+  if (lua_gc(L, LUA_GCCOUNT, 0) > LARGE_KB) {
+    lua_gc(L, LUA_GCSETPAUSE, LARGE_PAUSE);
+    lua_gc(L, LUA_GCCOLLECT, 0);
+  }
   return 0;
 }
 
@@ -123,6 +186,7 @@ static int l_take(lua_State *L) {
 
 typedef struct loading {
   const fl_script_config *config;
+  fl_script *script;
   const char *dir, *name;
 } loading;
 
@@ -133,6 +197,7 @@ static void push_options(lua_State *L, const loading *l) {
   lua_pushstring(L, l->dir), lua_setfield(L, -2, "dir");
   lua_pushstring(L, l->name), lua_setfield(L, -2, "name");
   lua_pushboolean(L, c->worker), lua_setfield(L, -2, "worker");
+  lua_pushnumber(L, l->script->snapshot.language), lua_setfield(L, -2, "language");
   lua_pushstring(L, c->overrides), lua_setfield(L, -2, "overrides");
   lua_newtable(L);
   for (int i = 0; i < c->argc; i++) lua_pushstring(L, c->argv[i]), lua_rawseti(L, -2, i + 1);
@@ -151,14 +216,24 @@ static void push_options(lua_State *L, const loading *l) {
 }
 
 static int l_load(lua_State *L) {
-  const loading *l = lua_touserdata(L, 1);
+  loading *l = lua_touserdata(L, 1);
+  // The language's own modules run once and stay: neither traces of them nor a look for garbage is
+  // worth its time, which is half of a short command's.
+  lua_gc(L, LUA_GCSTOP, 0);
+  luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
   lua_getglobal(L, "require");
   lua_pushliteral(L, "flow.loader");
   lua_call(L, 1, 1);
+  if (fl_budget_may_compile()) luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
+  lua_gc(L, LUA_GCRESTART, -1);
   lua_getfield(L, -1, "load");
   push_options(L, l);
   lua_call(L, 1, 1);
-  return 1;
+  lua_pushcfunction(L, l_take);
+  lua_pushlightuserdata(L, l->script);
+  lua_pushvalue(L, -3);
+  lua_call(L, 2, 0);
+  return 0;
 }
 
 static fl_code resolve(const fl_script_config *c, char dir[PATH_MAX], char name[NAME_MAX + 1],
@@ -190,18 +265,17 @@ fl_code fl_script_open(const fl_script_config *config, fl_script **out, fl_error
   script->overrides = config->overrides ? fl_strdup(config->overrides) : NULL;
   script->backend_ref = LUA_NOREF;
   script->snapshot.dir = fl_strdup(dir);
+  script->snapshot.language = config->snapshot ? config->snapshot->language : FL_LANGUAGE;
   rc = fl_lua_new_state(config->lua_dir, &script->L, err);
   if (rc) goto out;
-  loading l = {.config = config, .dir = dir, .name = name};
-  lua_pushcfunction(script->L, l_load);
-  lua_pushlightuserdata(script->L, &l);
-  rc = fl_lua_call(script->L, 1, 1, false, err);
-  if (rc) goto out;
-  lua_pushcfunction(script->L, l_take);
-  lua_insert(script->L, -2);
-  lua_pushlightuserdata(script->L, script);
-  lua_insert(script->L, -2);
-  rc = fl_lua_call(script->L, 2, 0, false, err);
+  script->limits = config->limits;
+  loading l = {.config = config, .script = script, .dir = dir, .name = name};
+  fl_budget slice = {.L = script->L,
+                     .path = config->path,
+                     .what = "loading",
+                     .limit_ms = config->limits.load_ms,
+                     .memory_max = config->limits.load_ms ? FL_LOAD_MEMORY_MAX : 0};
+  rc = fl_budget_call(&slice, l_load, &l, err);
 out:
   if (rc)
     fl_script_close(script);
@@ -219,19 +293,22 @@ void fl_script_close(fl_script *script) {
     free((char *)f->key);
     free((char *)f->zone);
     fl_value_unref(f->vars);
+    for (size_t r = 0; r < script->rules[i].count; r++) free(script->rules[i].at[r].name);
+    free(script->rules[i].at);
     free(f);
   }
-  if (script->L) lua_close(script->L);
+  fl_lua_close_state(script->L);
+  for (char **name = script->missed; name && *name; name++) free(*name);
+  free(script->missed);
+  free(script->notices);
   fl_snapshot_deinit(&script->snapshot);
   free(script->flows);
+  free(script->rules);
   free(script->path);
   free(script->overrides);
   free(script);
 }
 
-lua_State *fl_script_get_state(fl_script *script) {
-  return script->L;
-}
 size_t fl_script_count_flows(const fl_script *script) {
   return script->flow_count;
 }
@@ -247,6 +324,11 @@ fl_snapshot *fl_script_get_snapshot(fl_script *script) {
 const char *fl_script_get_overrides(const fl_script *script) {
   return script->overrides;
 }
+const fl_script_rule *fl_script_get_rules(const fl_script *script, const fl_flow *flow,
+                                          size_t *count) {
+  *count = script->rules[flow->index - 1].count;
+  return script->rules[flow->index - 1].at;
+}
 const char *fl_script_get_path(const fl_script *script) {
   return script->path;
 }
@@ -257,9 +339,59 @@ fl_flow *fl_script_find_flow(fl_script *script, const char *key) {
   return NULL;
 }
 
-void fl_script_set_engine(fl_script *script, fl_engine *engine) {
-  script->engine = engine;
+// ------------------------------------------------------------------------------------- users
+
+void fl_script_ref(fl_script *script) {
+  if (!script->users++ && script->changed) script->changed(script->changed_ud, true);
 }
-fl_engine *fl_script_get_engine(fl_script *script) {
-  return script->engine;
+
+void fl_script_unref(fl_script *script) {
+  FL_ASSERT(script->users);
+  if (!--script->users && script->changed) script->changed(script->changed_ud, false);
+}
+
+void fl_script_watch(fl_script *script, void (*changed)(void *ud, bool used), void *ud) {
+  script->changed = changed;
+  script->changed_ud = ud;
+}
+
+bool fl_script_is_shareable(const fl_script *script) {
+  return script->shareable;
+}
+const char *fl_script_list_notices(const fl_script *script) {
+  return script->notices;
+}
+const char *const *fl_script_get_missed(const fl_script *script) {
+  return (const char *const *)script->missed;
+}
+void **fl_script_get_workers(fl_script *script) {
+  return &script->workers;
+}
+
+#define NODE_SIZE 200 // of a node in a graph: its name, its edges
+
+size_t fl_script_get_size(fl_script *script) {
+  size_t size = fl_lua_get_size(script->L);
+  for (size_t i = 0; i < script->snapshot.count; i++) size += script->snapshot.sources[i].size;
+  for (size_t i = 0; i < script->flow_count; i++)
+    size += (size_t)fl_graph_get_count(script->flows[i]->graph) * NODE_SIZE;
+  return size;
+}
+
+// ------------------------------------------------------------------------------------- for callers
+// in C
+
+void fl_script_push_host(lua_State *L, const char *name) {
+  lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
+  lua_getfield(L, -1, "flow.host");
+  lua_getfield(L, -1, name);
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+}
+
+void fl_script_push_flow(lua_State *L, const fl_flow *flow) {
+  const fl_script *script = flow->script;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, script->flows_ref);
+  lua_rawgeti(L, -1, flow->index);
+  lua_remove(L, -2);
 }

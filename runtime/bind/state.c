@@ -42,6 +42,11 @@ static bool find_file(const char *dir, const char *name, char *out, size_t size)
   return false;
 }
 
+static int l_open_guard(lua_State *L) {
+  lua_pushcfunction(L, fl_budget_guard);
+  return 1;
+}
+
 static int l_setup(lua_State *L) {
   const char *lua_dir = lua_touserdata(L, 1);
   char path[1024];
@@ -51,6 +56,8 @@ static int l_setup(lua_State *L) {
   lua_getfield(L, -1, "preload");
   lua_pushcfunction(L, luaopen_flow_core_graph);
   lua_setfield(L, -2, "flow.core.graph");
+  lua_pushcfunction(L, l_open_guard);
+  lua_setfield(L, -2, "flow.core.guard");
   for (size_t i = 0; i < fl_embedded_count; i++) {
     const fl_embedded *m = &fl_embedded_modules[i];
     if (lua_dir && find_file(lua_dir, m->name, path, sizeof path)) {
@@ -67,14 +74,12 @@ static int l_setup(lua_State *L) {
 }
 
 fl_code fl_lua_new_state(const char *lua_dir, lua_State **out, fl_error *err) {
-  lua_State *L = luaL_newstate();
+  lua_State *L = fl_lua_open_state();
   *out = NULL;
   if (!L) return fl_fail(err, FL_E_SYSTEM, "cannot make a Lua state: no memory");
-  lua_pushcfunction(L, l_setup);
-  lua_pushlightuserdata(L, (void *)lua_dir);
-  fl_code rc = fl_lua_call(L, 1, 0, false, err);
+  fl_code rc = fl_lua_protect(L, l_setup, (void *)lua_dir, err);
   if (rc)
-    lua_close(L);
+    fl_lua_close_state(L);
   else
     *out = L;
   return rc;

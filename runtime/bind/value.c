@@ -3,9 +3,13 @@
 // The C API cannot make or read cdata. Both go through a box, an int64_t[1] that C sees by its
 // address, and two small Lua functions that move a number in or out of it. These cannot raise, so
 // they are called outside of the one door for user code.
+#include "base/limits.h"
+#include "bind/error.h"
 #include "bind/value.h"
 #include "bind/value_state.h"
 #include <lauxlib.h>
+
+#define TEXT_KEPT_MAX (64 << 10) // bytes that the buffer for values keeps for the next one
 
 static const char state_key; // its address is the key in the registry
 
@@ -37,6 +41,8 @@ void fl_lua_open_values(lua_State *L) {
   state->push_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   state->box = (int64_t *)lua_topointer(L, -1);
   luaL_ref(L, LUA_REGISTRYINDEX); // the box stays as long as the state
+  state->text = fl_lua_push_buf(L, FL_VALUE_SIZE_MAX);
+  luaL_ref(L, LUA_REGISTRYINDEX);
   lua_pushlightuserdata(L, (void *)&state_key);
   lua_insert(L, -2);
   lua_rawset(L, LUA_REGISTRYINDEX);
@@ -49,6 +55,13 @@ fl_lua_value_state *fl_lua_get_value_state(lua_State *L) {
   lua_pop(L, 1);
   FL_ASSERT(state); // fl_lua_open_values() was not called
   return state;
+}
+
+fl_buf *fl_lua_get_value_text(lua_State *L) {
+  fl_buf *text = fl_lua_get_value_state(L)->text;
+  if (text->capacity > TEXT_KEPT_MAX) fl_buf_deinit(text);
+  fl_buf_reset(text);
+  return text;
 }
 
 bool fl_lua_is_null(lua_State *L, int index) {

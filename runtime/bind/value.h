@@ -27,6 +27,10 @@ FL_MUST fl_code fl_lua_encode(lua_State *L, int index, const char *name, fl_buf 
 FL_MUST fl_code fl_lua_encode_as(lua_State *L, int index, const char *name, fl_lua_dialect dialect,
                                  fl_buf *out, fl_error *err);
 
+/// The state's own buffer for the text of one value, empty: borrowed until the next call. What is
+/// encoded for every node needs no userdata a time, which the garbage collector would have to find.
+fl_buf *fl_lua_get_value_text(lua_State *L);
+
 /// Pushes the value of a JSON text, or nothing and an error. `text[size]` must be NUL. Nesting may
 /// be 16 levels deeper than a value: our own documents hold values inside. Lists get the list mark,
 /// integers past 2^53 become int64_t cdata. Raises only when Lua is out of memory.

@@ -9,6 +9,7 @@ typedef struct fl_lua_value_state {
   int64_t *box;     // where a number lies on its way from or to cdata
   int push_ref;     // function() -> int64_t of the box
   int read_ref;     // function(v) -> true when it is in the box now
+  fl_buf *text;     // of the value being encoded for Lua, which makes a string of it
 } fl_lua_value_state;
 
 fl_lua_value_state *fl_lua_get_value_state(lua_State *L);

@@ -79,9 +79,11 @@ static int blame_run(const fl_cli *cli) {
   fl_cli_engine engine = {0};
   fl_error err = {0};
   char *text = NULL;
+  const char *run, *key;
+  if (!fl_cli_run_and_word(cli, &run, &key)) return FL_EXIT_USAGE;
   int code = fl_cli_engine_open(cli, FL_CLI_READ, NULL, &engine);
   if (code != FL_EXIT_OK) return code;
-  if (fl_read_blame(engine.engine, cli->words[0], cli->words[1], &text, &err) != FL_OK) {
+  if (fl_read_blame(engine.engine, run, key, &text, &err) != FL_OK) {
     code = fl_cli_fail(&err);
   } else if (fl_cli_has(cli, "json")) {
     fl_cli_print_json(text);
@@ -97,11 +99,10 @@ static int blame_run(const fl_cli *cli) {
 
 const fl_cli_verb fl_cli_verb_blame = {
     .name = "blame",
-    .words = "RUN KEY",
+    .words = "[RUN] KEY",
     .summary = "tell who set a var (KEY) or an output (NODE.KEY), from what to what",
-    .word_count_min = 2,
+    .word_count_min = 1,
     .word_count_max = 2,
-    .word_kind = "run",
     .options = options,
     .example = "flowlua blame last rows\n"
                "flowlua blame last clean.rows --json",

@@ -279,7 +279,8 @@ static void print_changing(const view *v, const char *node) {
   fl_cli_text_add_str(&option, "--option ");
   fl_cli_text_quote(&option, fl_cli_text_cstr(&path));
   fl_cli_text_deinit(&path);
-  fl_cli_text_addf(&path, "%s%s", v->path, find_declared(v, node));
+  // Of a map the item that failed, not all of it.
+  fl_cli_text_addf(&path, "%s%s", v->path, node);
   if (*v->path)
     print_command(v, "resume", v->root, NULL, fl_cli_text_cstr(&option),
                   "with an option of it changed; --script FILE: a mended script");
@@ -349,7 +350,8 @@ static void print_breakpoint(view *v) {
 static int show_breakpoint(const fl_cli *cli, fl_engine *engine) {
   fl_error err = {0};
   char *text = NULL;
-  if (fl_read_breakpoint(engine, cli->words[0], &text, &err) != FL_OK) return fl_cli_fail(&err);
+  if (fl_read_breakpoint(engine, fl_cli_run_word(cli), &text, &err) != FL_OK)
+    return fl_cli_fail_run(cli, engine, fl_cli_run_word(cli), &err);
   if (fl_cli_has(cli, "json")) {
     fl_cli_print_json(text);
   } else {
@@ -420,13 +422,13 @@ static int export_run(const fl_cli *cli, fl_engine *engine) {
   fl_error err = {0};
   char id[32];
   size_t live = 0;
-  const char *path = cli->words[2];
+  const char *path = cli->words[cli->word_count - 1];
   bool out = strcmp(path, "-") == 0;
   if (out && (fl_cli_has(cli, "json") || fl_cli_out_is_terminal()))
     return fl_cli_usage("the run would go to stdout: %s",
                         fl_cli_has(cli, "json") ? "--json cannot, too"
                                                 : "redirect it to a file, or name one");
-  fl_code code = fl_run_find(engine, cli->words[1], id, &err);
+  fl_code code = fl_run_find(engine, cli->word_count > 2 ? cli->words[1] : "last", id, &err);
   if (code == FL_OK) code = fl_read_status(engine, id, NULL, count_live, &live, &err);
   if (code == FL_OK)
     code = out ? export_to_stdout(engine, id, &err)
@@ -452,12 +454,14 @@ bool fl_cli_is_export(const char *word) {
 
 static int breakpoint_run(const fl_cli *cli) {
   fl_cli_engine engine = {0};
-  bool export = strcmp(cli->words[0], "export") == 0;
-  if (export && cli->word_count < 3)
-    return fl_cli_usage("something is missing: flowlua breakpoint export RUN FILE");
+  bool export = cli->word_count > 0 && strcmp(cli->words[0], "export") == 0;
+  const char *file = cli->word_count == 2 ? cli->words[1] : "";
+  bool is_run = strcmp(file, "last") == 0 || strncmp(file, "last-", 5) == 0;
+  if (export && (cli->word_count < 2 || is_run))
+    return fl_cli_usage("FILE is missing: flowlua breakpoint export [RUN] FILE");
   if (!export && cli->word_count > 1)
-    return fl_cli_usage("unexpected argument '%s' (flowlua breakpoint RUN, or flowlua breakpoint "
-                        "export RUN FILE)",
+    return fl_cli_usage("unexpected argument '%s' (flowlua breakpoint [RUN], or flowlua breakpoint "
+                        "export [RUN] FILE)",
                         cli->words[1]);
   int code = fl_cli_engine_open(cli, FL_CLI_READ, NULL, &engine);
   if (code != FL_EXIT_OK) return code;
@@ -468,11 +472,9 @@ static int breakpoint_run(const fl_cli *cli) {
 
 const fl_cli_verb fl_cli_verb_breakpoint = {
     .name = "breakpoint",
-    .words = "RUN | export RUN FILE",
+    .words = "[RUN] | export [RUN] FILE",
     .summary = "show where a run stopped and what helps, or carry it elsewhere",
-    .word_count_min = 1,
     .word_count_max = 3,
-    .word_kind = "run",
     .options = options,
     .example = "flowlua breakpoint last-failed\n"
                "flowlua breakpoint export last-failed stopped.flowlua",

@@ -13,8 +13,11 @@ static int cancel_run(const fl_cli *cli) {
   bool kill = fl_cli_has(cli, "kill");
   int code = fl_cli_engine_open(cli, FL_CLI_CHANGE, NULL, &engine);
   if (code != FL_EXIT_OK) return code;
-  if (fl_run_find(engine.engine, cli->words[0], run_id, &err) != FL_OK ||
-      fl_run_cancel(engine.engine, run_id, kill, &err) != FL_OK)
+  const char *run = fl_cli_run_word(cli);
+  if (fl_run_find(engine.engine, run, run_id, &err) != FL_OK)
+    code = fl_cli_fail_run(cli, engine.engine, run, &err);
+  else if (fl_run_cancel(engine.engine, run_id, kill, &err) != FL_OK ||
+           fl_wait(engine.engine, NULL, NULL, &err) != FL_OK) // its owner is dead: ended here
     code = fl_cli_fail(&err);
   else
     fl_cli_printf("run %s: %s\n", run_id,
@@ -25,13 +28,11 @@ static int cancel_run(const fl_cli *cli) {
 
 const fl_cli_verb fl_cli_verb_cancel = {
     .name = "cancel",
-    .words = "RUN",
+    .words = "[RUN]",
     .summary = "end a run: its nodes get their grace, then they are killed",
-    .word_count_min = 1,
     .word_count_max = 1,
-    .word_kind = "run",
     .options = options,
-    .example = "flowlua cancel last\n"
-               "flowlua cancel 20260131T235959-4f7a9c01 --kill",
+    .example = "flowlua cancel\n"
+               "flowlua cancel 4f7a9c01 --kill",
     .run = cancel_run,
 };

@@ -32,11 +32,9 @@ typedef struct fl_cli fl_cli;
 
 typedef struct fl_cli_verb {
   const char *name;
-  const char *words;   // what follows it, for help: "FILE [ARG]..."
+  const char *words;   // what follows it, for help and completion: "FILE [ARG]..."
   const char *summary; // half a sentence
   size_t word_count_min, word_count_max;
-  const char
-      *word_kind; // for completion: "file" "dir" "run" "verb" "shell"; NULL: nothing to offer
   const fl_cli_option *options;
   const char *example; // lines
   int (*run)(const fl_cli *cli);
@@ -47,11 +45,13 @@ typedef struct fl_cli_verb {
   X(run)                                                                                           \
   X(check)                                                                                         \
   X(graph)                                                                                         \
+  X(next)                                                                                          \
   X(resume)                                                                                        \
   X(replay)                                                                                        \
   X(cancel)                                                                                        \
   X(runs)                                                                                          \
   X(show)                                                                                          \
+  X(watch)                                                                                         \
   X(logs)                                                                                          \
   X(context)                                                                                       \
   X(diff)                                                                                          \
@@ -78,6 +78,8 @@ extern const fl_cli_option fl_cli_global_options[];
 const fl_cli_verb *fl_cli_verb_find(const char *name); // NULL: there is none
 const fl_cli_option *fl_cli_option_find(const fl_cli_option *table, const char *name, size_t size);
 void fl_cli_help_print(const fl_cli_verb *verb); // NULL: of all
+const char *fl_cli_letter_name(char letter);     // "jobs" of 'j'; NULL: short for nothing
+char fl_cli_name_letter(const char *name);       // 'j' of "jobs"; '\0': it has none
 
 // ------------------------------------------------------------------------------------- command
 // line
@@ -86,6 +88,16 @@ typedef struct fl_cli_value {
   const fl_cli_option *option;
   const char *text; // NULL for one that takes none
 } fl_cli_value;
+
+/// Index of the first word that is no option nor the value of one, or argc.
+int fl_cli_first_word(int argc, char *const argv[]);
+/// Whether a word is meant as the name of a file.
+bool fl_cli_is_file_word(const char *word);
+/// `flowlua --complete WORD...`: what the last word, which may be empty, could become, a line each
+/// (complete.c). What the scripts of `flowlua completion` ask.
+int fl_cli_complete(int argc, char *const argv[]);
+/// `flowlua --man`: prints flowlua(1) from the verbs' rows (man.c), for the installation.
+void fl_cli_print_man(void);
 
 /// A parsed command line. All text is borrowed from argv.
 struct fl_cli {
@@ -99,7 +111,8 @@ struct fl_cli {
   size_t value_count;
 };
 
-/// Parses what follows the verb (its own word is left out). False: a message was printed.
+/// Parses what follows the verb (its own word is left out), options also by their letters: "-j4",
+/// "-j 4", "-nq". False: a message was printed.
 FL_MUST bool fl_cli_parse(fl_cli *cli, const fl_cli_verb *verb, int argc, char *const argv[],
                           int verb_index);
 void fl_cli_deinit(fl_cli *cli);
@@ -123,16 +136,14 @@ typedef struct fl_cli_list {
 void fl_cli_list_init(fl_cli_list *list, const fl_cli *cli, const char *option);
 void fl_cli_list_deinit(fl_cli_list *list);
 
-/// The name in `names` (count `count`) that `word` was probably meant to be, or NULL.
-const char *fl_cli_suggest(const char *word, const char *const *names, size_t count);
-
 // ------------------------------------------------------------------------------------- engine
 
 typedef enum fl_cli_access {
   FL_CLI_READ,    // look only; nothing is created
   FL_CLI_WRITE,   // run: makes the state directory when there is none
   FL_CLI_CHANGE,  // resume, replay, cancel: it must be there
-  FL_CLI_SCRATCH, // only scripts are looked at: a state of its own that is gone afterwards
+  FL_CLI_SCRIPT,  // only a script is looked at: no state is opened, nor made
+  FL_CLI_SCRATCH, // an exported run is looked at: a state of its own that is gone afterwards
 } fl_cli_access;
 
 /// An open engine and what has to go with it.
@@ -141,10 +152,12 @@ typedef struct fl_cli_engine {
   char *scratch; // directory to remove, or NULL
 } fl_cli_engine;
 
-/// The state directory by --state, $FLOWLUA_STATE, default.
+/// The state directory by --state, $FLOWLUA_STATE, the nearest .flowlua here or above.
 const char *fl_cli_state_dir(const fl_cli *cli);
 /// Whether there is a store in it.
 bool fl_cli_has_state(const fl_cli *cli);
+/// By which the store's file is known; 0: there is none.
+uint64_t fl_cli_store_inode(const fl_cli *cli);
 /// Opens with the global options and `config`'s own fields (NULL: none). Returns FL_EXIT_OK, or the
 /// exit code after a message was printed.
 FL_MUST int fl_cli_engine_open(const fl_cli *cli, fl_cli_access how, const fl_config *config,
@@ -152,8 +165,20 @@ FL_MUST int fl_cli_engine_open(const fl_cli *cli, fl_cli_access how, const fl_co
 /// The same, but a state that is not there yet is no error: then out->engine is NULL.
 FL_MUST int fl_cli_engine_open_existing(const fl_cli *cli, fl_cli_engine *out);
 void fl_cli_engine_close(fl_cli_engine *e);
+/// RUN where it is the first word and may be left out: that word, or "last".
+const char *fl_cli_run_word(const fl_cli *cli);
+/// RUN and the word behind it, of a verb where RUN alone may be left out ("[RUN] NODE"). False: the
+/// one word there is names a run; a message was printed.
+FL_MUST bool fl_cli_run_and_word(const fl_cli *cli, const char **run, const char **word);
+/// As fl_cli_fail(); where the word that should be a run is a node of the last one, says so.
+int fl_cli_fail_run(const fl_cli *cli, fl_engine *engine, const char *word, const fl_error *err);
+/// The letters of a run's id that tell it from others: what tables show, and RUN may be.
+const char *fl_cli_run_letters(const char *id);
 /// Whether `word` is a file that holds an exported run (or was one).
 bool fl_cli_is_export(const char *word);
+/// Puts what the files of --env-file say into the environment, which nodes get. False: a message
+/// was printed.
+FL_MUST bool fl_cli_read_env_files(const fl_cli *cli);
 /// "flowlua VERB RUN", with --state when it was given; safe to paste in a shell. free() it.
 char *fl_cli_command(const fl_cli *cli, const char *verb, const char *run, const char *node);
 
@@ -166,6 +191,8 @@ typedef struct fl_cli_text {
 } fl_cli_text;
 
 void fl_cli_text_deinit(fl_cli_text *t);
+/// A whole file that an option names, with a NUL behind it. False: a message was printed.
+FL_MUST bool fl_cli_read_file(const char *option, const char *path, fl_cli_text *out);
 void fl_cli_text_add(fl_cli_text *t, const char *data, size_t size);
 void fl_cli_text_add_str(fl_cli_text *t, const char *text);
 void fl_cli_text_addf(fl_cli_text *t, const char *fmt, ...) FL_CLI_PRINTF(2, 3);
@@ -180,6 +207,11 @@ void fl_cli_text_clean(fl_cli_text *t, const char *text, size_t size, bool lines
 size_t fl_cli_text_width(const char *text, size_t size);
 /// Appends clean text, cut with "…" where it would pass `columns`; returns the columns it took.
 size_t fl_cli_text_cut(fl_cli_text *t, const char *text, size_t size, size_t columns);
+/// Appends clean text, which may have styles, with lines that are longer than `columns` broken at
+/// blanks; what goes on is set in below what the line is about. Commands and logs stay whole.
+void fl_cli_text_wrap(fl_cli_text *t, const char *text, size_t size, size_t columns);
+/// Appends one line of it, broken at blanks, nothing set in.
+void fl_cli_text_fold(fl_cli_text *t, const char *text, size_t size, size_t columns);
 /// Appends a quoted JSON string; bytes that are no UTF-8 become U+FFFD.
 void fl_cli_text_json(fl_cli_text *t, const char *text);
 /// Appends for people: "1.2 MB".
@@ -209,22 +241,51 @@ void fl_cli_printf(const char *fmt, ...) FL_CLI_PRINTF(1, 2);
 void fl_cli_print_clean(const char *text, bool lines);
 /// Prints a JSON text as a line; on a terminal what could move its cursor is escaped.
 void fl_cli_print_json(const char *json);
-/// Writes what waits. A reader that went away is no error: what is printed then is dropped.
+/// Columns of the terminal that stdout is; 0: it is none.
+size_t fl_cli_out_columns(void);
+/// What is printed from here on is somebody else's text, or JSON: no line of it is broken.
+void fl_cli_output_keep_lines(void);
+/// Writes what waits, lines broken at words where stdout is a terminal. What cannot be written is
+/// dropped: of a reader that went away in silence.
 void fl_cli_flush(void);
+/// The same, as it is.
+void fl_cli_flush_raw(void);
+/// From now on `make_room` is called before each piece of at most 64 KiB (or one line) that is
+/// written to stdout, which is a file that must not grow for ever. NULL: no more.
+void fl_cli_output_set_room(void (*make_room)(void));
 /// fl_cli_flush() when much waits.
 void fl_cli_flush_some(void);
 bool fl_cli_out_is_terminal(void);
-bool fl_cli_out_is_gone(void); // the reader went away
+bool fl_cli_out_is_gone(void); // the reader went away, or nothing can be written
+/// Why what was printed did not arrive: an errno; 0: it did.
+int fl_cli_output_error(void);
+/// Opens those of stdin, stdout and stderr that are closed on /dev/null. Before any other file.
+void fl_cli_open_closed(void);
 /// Switches a style on (or all off with FL_STYLE_NONE): "" when there are no colours.
 const char *fl_cli_style_text(fl_cli_style style);
 fl_cli_style fl_cli_style_of_status(const char *status);
 /// Of a run or a node: nothing more happens to it unless it is resumed.
 bool fl_cli_status_is_final(const char *status);
+/// Of a run: nobody executes it, so that nothing happens to it now.
+bool fl_cli_status_is_over(const char *status);
+
+#define FL_CLI_STATUS_MAX 32 // there are fewer (fl_status_name())
+
+/// How many nodes are at which status.
+typedef struct fl_cli_tally {
+  size_t counts[FL_CLI_STATUS_MAX];
+} fl_cli_tally;
+void fl_cli_tally_add(fl_cli_tally *t, const char *status);
+size_t fl_cli_tally_get(const fl_cli_tally *t, const char *status);
+/// ": 3 succeeded, 1 failed", nothing for none.
+void fl_cli_tally_write(const fl_cli_tally *t, fl_cli_text *out);
 
 /// Prints "flowlua: <message>" to stderr; returns the exit code of `err->code`.
 int fl_cli_fail(const fl_error *err);
 /// The same for wrong usage; returns FL_EXIT_USAGE.
 int fl_cli_usage(const char *fmt, ...) FL_CLI_PRINTF(1, 2);
+/// What is doubtful in a script, to stderr.
+void fl_cli_notices(const fl_script *script);
 /// A line to stderr, cleaned.
 void fl_cli_note(const char *fmt, ...) FL_CLI_PRINTF(1, 2);
 
@@ -241,6 +302,8 @@ void fl_cli_table_free(fl_cli_table *table); // NULL-safe
 
 /// "2026-01-31 23:59:59" in the zone of the reader; "-" for 0.
 void fl_cli_local_time(int64_t wall_ms, char out[32]);
+/// "01-31 23:59", of another year than this "2025-12-31 23:59".
+void fl_cli_local_minute(int64_t wall_ms, char out[32]);
 /// "23:59:59".
 void fl_cli_local_clock(int64_t wall_ms, char out[16]);
 /// An RFC 3339 text of a JSON answer as milliseconds; 0 when it is none.

@@ -151,11 +151,12 @@ static int context_run(const fl_cli *cli) {
   fl_error err = {0};
   char *text = NULL;
   int64_t attempt = 0;
+  const char *run, *node;
+  if (!fl_cli_run_and_word(cli, &run, &node)) return FL_EXIT_USAGE;
   if (!fl_cli_get_number(cli, "attempt", 1, UINT32_MAX, &attempt)) return FL_EXIT_USAGE;
   int code = fl_cli_engine_open(cli, FL_CLI_READ, NULL, &engine);
   if (code != FL_EXIT_OK) return code;
-  if (fl_read_context(engine.engine, cli->words[0], cli->words[1], (uint32_t)attempt, &text,
-                      &err) != FL_OK) {
+  if (fl_read_context(engine.engine, run, node, (uint32_t)attempt, &text, &err) != FL_OK) {
     code = fl_cli_fail(&err);
   } else if (fl_cli_has(cli, "json")) {
     fl_cli_print_json(text);
@@ -169,13 +170,12 @@ static int context_run(const fl_cli *cli) {
 
 const fl_cli_verb fl_cli_verb_context = {
     .name = "context",
-    .words = "RUN NODE",
+    .words = "[RUN] NODE",
     .summary = "show what an attempt of a node saw, and what it left",
-    .word_count_min = 2,
+    .word_count_min = 1,
     .word_count_max = 2,
-    .word_kind = "run",
     .options = options,
-    .example = "flowlua context last clean\n"
+    .example = "flowlua context clean\n"
                "flowlua context last clean --attempt 1 --json",
     .run = context_run,
 };

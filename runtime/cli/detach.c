@@ -13,10 +13,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define READY_FD 3 // where the engine in the background tells its run
+#define READY_FD     3          // where the engine in the background tells its run
+#define LOG_SIZE_MAX (4u << 20) // of engine.log; the one before it is kept beside it
 
 static const char mode_word[] = "--background";
 static int ready_fd = -1; // in the background: whom to tell; -1: told
+
+static bool log_out, log_err; // stdout, stderr are the run's engine.log
+static fl_cli_text log_path;
 
 // ------------------------------------------------------------------------------------- foreground
 
@@ -92,12 +96,12 @@ static void tell_run(const fl_cli *cli, const char *run_id, pid_t pid) {
     fl_cli_printf("%s\n", run_id);
     return;
   }
-  char *show = fl_cli_command(cli, "show", run_id, NULL);
+  char *watch = fl_cli_command(cli, "watch", run_id, NULL);
   char *logs = fl_cli_command(cli, "logs", run_id, NULL);
   char *cancel = fl_cli_command(cli, "cancel", run_id, NULL);
   fl_cli_printf("run %s goes on in the background (process %d)\n", run_id, (int)pid);
-  fl_cli_printf("watch:  %s\n        %s --follow\ncancel: %s\n", show, logs, cancel);
-  free(show);
+  fl_cli_printf("watch:  %s\n        %s --follow\ncancel: %s\n", watch, logs, cancel);
+  free(watch);
   free(logs);
   free(cancel);
 }
@@ -147,17 +151,35 @@ bool fl_cli_detach_is_background(void) {
 }
 
 // A log of the engine itself, beside those of the run's nodes: it goes when they go.
-static int open_log(const fl_cli_watch *w) {
-  fl_cli_text path = {0};
-  fl_cli_text_addf(&path, "%s/logs", fl_cli_state_dir(w->cli));
-  mkdir(fl_cli_text_cstr(&path), 0777);
-  fl_cli_text_addf(&path, "/%s", w->run_id);
-  mkdir(fl_cli_text_cstr(&path), 0777);
-  fl_cli_text_add_str(&path, "/engine.log");
-  int fd = open(fl_cli_text_cstr(&path), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  if (fd < 0) fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
-  fl_cli_text_deinit(&path);
-  return fd;
+static int open_log(bool anew) {
+  if (anew) {
+    fl_cli_text before = {0};
+    fl_cli_text_addf(&before, "%s.1", fl_cli_text_cstr(&log_path));
+    (void)rename(fl_cli_text_cstr(&log_path), fl_cli_text_cstr(&before));
+    fl_cli_text_deinit(&before);
+  }
+  int fd = open(fl_cli_text_cstr(&log_path), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  return fd >= 0 ? fd : open("/dev/null", O_WRONLY | O_CLOEXEC);
+}
+
+static void choose_log(const fl_cli_watch *w) {
+  log_path.size = 0;
+  fl_cli_text_addf(&log_path, "%s/logs", fl_cli_state_dir(w->cli));
+  mkdir(fl_cli_text_cstr(&log_path), 0700);
+  fl_cli_text_addf(&log_path, "/%s", w->run_id);
+  mkdir(fl_cli_text_cstr(&log_path), 0700);
+  fl_cli_text_add_str(&log_path, "/engine.log");
+}
+
+void fl_cli_detach_bound_log(void) {
+  struct stat st;
+  if (!log_out && !log_err) return;
+  if (fstat(log_out ? STDOUT_FILENO : STDERR_FILENO, &st) || st.st_size < (off_t)LOG_SIZE_MAX)
+    return;
+  int log = open_log(true);
+  if (log_out) dup2(log, STDOUT_FILENO);
+  if (log_err) dup2(log, STDERR_FILENO);
+  close(log);
 }
 
 // Of one that was hung up nothing but an error is to be had.
@@ -168,11 +190,13 @@ static bool is_terminal(int fd) {
 // `all`: even what is no terminal.
 static void leave_terminal(fl_cli_watch *w, bool all) {
   bool view = w->mode == FL_MODE_LIVE;
-  int log = open_log(w), null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  choose_log(w);
+  int log = open_log(false), null = open("/dev/null", O_RDONLY | O_CLOEXEC);
   if (all || is_terminal(STDIN_FILENO)) dup2(null, STDIN_FILENO);
-  if (all || is_terminal(STDERR_FILENO)) dup2(log, STDERR_FILENO);
+  if (all || is_terminal(STDERR_FILENO)) log_err = dup2(log, STDERR_FILENO) >= 0;
   if (all || is_terminal(STDOUT_FILENO)) {
-    dup2(log, STDOUT_FILENO);
+    log_out = dup2(log, STDOUT_FILENO) >= 0;
+    if (log_out) fl_cli_output_set_room(fl_cli_detach_bound_log);
     if (view) w->mode = FL_MODE_PLAIN;
     fl_cli_live_deinit(&w->live);
     fl_cli_output_init("never");

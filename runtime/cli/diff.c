@@ -145,7 +145,7 @@ static int diff_run(const fl_cli *cli) {
   const char *other = cli->word_count > 1 ? cli->words[1] : NULL;
   int code = fl_cli_engine_open(cli, FL_CLI_READ, NULL, &engine);
   if (code != FL_EXIT_OK) return code;
-  if (fl_read_diff(engine.engine, cli->words[0], other, false, &text, &err) != FL_OK) {
+  if (fl_read_diff(engine.engine, fl_cli_run_word(cli), other, false, &text, &err) != FL_OK) {
     code = fl_cli_fail(&err);
   } else {
     json_t *diff = json_loads(text, JSON_ALLOW_NUL, NULL);
@@ -163,13 +163,11 @@ static int diff_run(const fl_cli *cli) {
 
 const fl_cli_verb fl_cli_verb_diff = {
     .name = "diff",
-    .words = "RUN_A [RUN_B]",
+    .words = "[RUN_A [RUN_B]]",
     .summary = "compare two runs, or a replay with what it repeats; exit 1: other results",
-    .word_count_min = 1,
     .word_count_max = 2,
-    .word_kind = "run",
     .options = options,
-    .example = "flowlua diff 20260131T0200 last\n"
-               "flowlua diff last --json",
+    .example = "flowlua diff last-1 last\n"
+               "flowlua diff --json",
     .run = diff_run,
 };

@@ -15,6 +15,7 @@
 #define STUCK_SIGNALS  3    // so many unanswered signals end the process: a node's code spins
 
 static volatile sig_atomic_t signal_fd = -1, unanswered;
+static fl_engine *volatile driven;
 static char last_words[512]; // written when a signal ends the process: made before, for a handler
 
 static void leave(int number) {
@@ -28,7 +29,8 @@ static void on_signal(int number) {
   unsigned char byte = (unsigned char)number;
   // Nothing else gets us out of a step that never returns; a resume continues from what is stored.
   if (number != SIGHUP && ++unanswered >= STUCK_SIGNALS) leave(number);
-  ssize_t n = write(signal_fd, &byte, 1); // a full pipe has signals enough
+  if (number != SIGHUP && driven) fl_interrupt(driven); // code that keeps the engine gives way
+  ssize_t n = write(signal_fd, &byte, 1);               // a full pipe has signals enough
   (void)n;
   errno = saved;
 }
@@ -111,17 +113,19 @@ static int64_t write_due_ms(const fl_cli_watch *w, int64_t now_ms) {
   return -1;
 }
 
-static void write_due(fl_cli_watch *w) {
+static void write_due(fl_cli_watch *w, fl_engine *engine) {
   int64_t now = fl_cli_monotonic_ms();
   if (write_due_ms(w, now) != 0) {
     if (w->mode != FL_MODE_LIVE) fl_cli_flush_some();
     return;
   }
   w->written_ms = now;
-  if (w->mode == FL_MODE_LIVE)
+  if (w->mode == FL_MODE_LIVE) {
+    fl_cli_live_read_tails(w, engine, now);
     fl_cli_live_write(w, true);
-  else
+  } else {
     fl_cli_flush();
+  }
 }
 
 static void wait_more(fl_cli_watch *w, fl_engine *engine) {
@@ -140,11 +144,27 @@ static void note_watch(const fl_cli_watch *w) {
   free(command);
 }
 
+// Who closed our stdout, as `| head` does, may think that it ended the run.
+static void note_closed(fl_cli_watch *w) {
+  if (w->told_closed || !fl_cli_out_is_gone() || fl_cli_output_error() != EPIPE) return;
+  w->told_closed = true;
+  char *command = fl_cli_command(w->cli, "logs", w->run_id, NULL);
+  fl_cli_note("stdout is closed; the run goes on: %s --follow", command);
+  free(command);
+}
+
+// The store's file is looked at once it is there, which is when the run is recorded.
+static void note_state(fl_cli_watch *w) {
+  if (!w->store_inode) w->store_inode = fl_cli_store_inode(w->cli);
+}
+
 static int drive(fl_cli_watch *w, fl_engine *engine, const char *command) {
   for (;;) {
     fl_error err = {0};
     size_t live = 0;
     fl_code code = fl_step(engine, STEP_BUDGET_MS, &live, &err);
+    // A step may end before all of a large flow is recorded, and who waits is told that it is.
+    if (code == FL_OK && fl_cli_detach_is_background()) code = fl_engine_flush(engine, &err);
     fl_cli_lines_add_logs(w, engine);
     bool stopped = false;
     if (code == FL_E_FULL && w->recorded && fl_cli_go_on_with_room(w, engine, &stopped, &err))
@@ -156,19 +176,25 @@ static int drive(fl_cli_watch *w, fl_engine *engine, const char *command) {
     if (code != FL_OK) {
       if (w->mode == FL_MODE_LIVE) fl_cli_live_write(w, false);
       int exit_code = fl_cli_fail(&err);
-      // One that was taken over has nothing to resume: its run goes on, or has ended. A damaged
-      // store is no better the next time.
-      if (code == FL_E_FENCED)
-        note_watch(w);
-      else if (code != FL_E_CORRUPT && (w->recorded || w->resumed))
-        fl_cli_note("resume: %s", command);
+      // A damaged store is no better the next time.
+      if (code != FL_E_CORRUPT && (w->recorded || w->resumed)) fl_cli_note("resume: %s", command);
       return exit_code;
     }
-    // A step without an error has committed the run's beginning. Who asked for it is gone only
-    // when it was interrupted.
+    if (w->left) { // there is nothing to resume: the run goes on, or has ended
+      fl_error left = {.code = FL_E_FENCED};
+      snprintf(left.message, sizeof left.message, "%s", w->error ? w->error : "");
+      if (w->mode == FL_MODE_LIVE) fl_cli_live_write(w, false);
+      int exit_code = fl_cli_fail(&left);
+      note_watch(w);
+      return exit_code;
+    }
+    // The run's beginning is committed. Who asked for it is gone only when it was interrupted.
     if (!fl_cli_detach_ready(w)) stop(w, engine, SIGINT);
+    note_state(w);
     if (live == 0) return FL_EXIT_OK;
-    write_due(w);
+    write_due(w, engine);
+    note_closed(w);
+    fl_cli_detach_bound_log();
     wait_more(w, engine);
   }
 }
@@ -176,7 +202,10 @@ static int drive(fl_cli_watch *w, fl_engine *engine, const char *command) {
 int fl_cli_drive(fl_cli_watch *w, fl_engine *engine) {
   char *command = fl_cli_command(w->cli, "resume", w->run_id, NULL);
   snprintf(last_words, sizeof last_words, "\nresume: %.480s\n", command);
+  driven = engine;
+  note_state(w);
   int code = drive(w, engine, command);
+  driven = NULL;
   free(command);
   return code;
 }

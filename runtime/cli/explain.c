@@ -79,8 +79,9 @@ static int explain_run(const fl_cli *cli) {
   int code = fl_cli_engine_open(cli, FL_CLI_READ, NULL, &engine);
   if (code != FL_EXIT_OK) return code;
   const char *node = cli->word_count > 1 ? cli->words[1] : NULL;
-  if (fl_read_explain(engine.engine, cli->words[0], node, &text, &err) != FL_OK) {
-    code = fl_cli_fail(&err);
+  const char *run = fl_cli_run_word(cli);
+  if (fl_read_explain(engine.engine, run, node, &text, &err) != FL_OK) {
+    code = fl_cli_fail_run(cli, engine.engine, run, &err);
   } else if (fl_cli_has(cli, "json")) {
     fl_cli_print_json(text);
   } else {
@@ -93,13 +94,11 @@ static int explain_run(const fl_cli *cli) {
 
 const fl_cli_verb fl_cli_verb_explain = {
     .name = "explain",
-    .words = "RUN [NODE]",
+    .words = "[RUN [NODE]]",
     .summary = "tell why nodes wait, were skipped, failed or ran again",
-    .word_count_min = 1,
     .word_count_max = 2,
-    .word_kind = "run",
     .options = options,
-    .example = "flowlua explain last\n"
+    .example = "flowlua explain\n"
                "flowlua explain last load",
     .run = explain_run,
 };

@@ -1,6 +1,5 @@
 // flowlua graph FILE|RUN: what depends on what, and how far a run has come.
-#include "cli.h"
-#include <unistd.h>
+#include "graph.h"
 
 static const fl_cli_option options[] = {
     {"format", "FORMAT", "text, dot, mermaid, svg or json (default: text)",
@@ -9,21 +8,17 @@ static const fl_cli_option options[] = {
     {NULL, NULL, NULL, NULL},
 };
 
-static bool is_file(const char *word) {
-  size_t size = strlen(word);
-  return access(word, F_OK) == 0 || strchr(word, '/') ||
-         (size > 4 && strcmp(word + size - 4, ".lua") == 0);
-}
-
 static int graph_run(const fl_cli *cli) {
   fl_cli_engine engine = {0};
   fl_script *script = NULL;
   fl_error err = {0};
   char *text = NULL;
-  const char *word = cli->words[0], *format = fl_cli_get(cli, "format");
-  if (!format) format = "text";
-  bool file = is_file(word);
-  int code = fl_cli_engine_open(cli, file ? FL_CLI_SCRATCH : FL_CLI_READ, NULL, &engine);
+  const char *word = fl_cli_run_word(cli), *format = fl_cli_get(cli, "format");
+  // Into a file or a pipe it is the library's own text.
+  bool tree = (!format || strcmp(format, "text") == 0) && fl_cli_out_is_terminal();
+  if (!format || tree) format = tree ? "json" : "text";
+  bool file = cli->word_count > 0 && fl_cli_is_file_word(word);
+  int code = fl_cli_engine_open(cli, file ? FL_CLI_SCRIPT : FL_CLI_READ, NULL, &engine);
   if (code != FL_EXIT_OK) return code;
   fl_code result;
   if (file) {
@@ -34,9 +29,12 @@ static int graph_run(const fl_cli *cli) {
     result = fl_read_graph(engine.engine, word, format, &text, &err);
   }
   if (result != FL_OK) {
-    code = fl_cli_fail(&err);
+    code = file ? fl_cli_fail(&err) : fl_cli_fail_run(cli, engine.engine, word, &err);
+  } else if (tree) {
+    fl_cli_graph_tree(text);
   } else {
     size_t size = strlen(text);
+    fl_cli_output_keep_lines();
     fl_cli_text_clean(fl_cli_out(), text, size, true);
     if (size == 0 || text[size - 1] != '\n') fl_cli_printf("\n");
   }
@@ -47,13 +45,11 @@ static int graph_run(const fl_cli *cli) {
 
 const fl_cli_verb fl_cli_verb_graph = {
     .name = "graph",
-    .words = "FILE|RUN",
+    .words = "[FILE|RUN]",
     .summary = "draw a flow, or a run with the states of its nodes",
-    .word_count_min = 1,
     .word_count_max = 1,
-    .word_kind = "file",
     .options = options,
     .example = "flowlua graph pipeline.lua\n"
-               "flowlua graph last --format svg > run.svg",
+               "flowlua graph --format svg > run.svg",
     .run = graph_run,
 };

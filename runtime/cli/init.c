@@ -2,6 +2,7 @@
 #include "cli.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -66,17 +67,58 @@ static int write_file(const char *path, const char *text) {
   return FL_EXIT_OK;
 }
 
+static int write_into(const char *dir, const char *name, const char *text) {
+  fl_cli_text path = {0};
+  if (strcmp(dir, ".") != 0) fl_cli_text_addf(&path, "%s/", dir);
+  fl_cli_text_add_str(&path, name);
+  int code = write_file(fl_cli_text_cstr(&path), text);
+  fl_cli_text_deinit(&path);
+  return code;
+}
+
+// What lua-language-server has to know: which Lua, and where the types are that were installed
+// beside this binary. Without them there is nothing to say.
+static int write_editor_settings(const char *dir) {
+  char path[PATH_MAX];
+  ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+  if (n <= 0) return FL_EXIT_OK;
+  path[n] = '\0';
+  for (int i = 0; i < 2 && strrchr(path, '/'); i++) *strrchr(path, '/') = '\0';
+  fl_cli_text types = {0}, text = {0};
+  fl_cli_text_addf(&types, "%s/share/flowlua/types", path);
+  int code = FL_EXIT_OK;
+  if (access(fl_cli_text_cstr(&types), R_OK) == 0) {
+    fl_cli_text_add_str(&text, "{\n  \"runtime.version\": \"LuaJIT\",\n  \"workspace.library\": [");
+    fl_cli_text_json(&text, fl_cli_text_cstr(&types));
+    fl_cli_text_add_str(&text, "]\n}\n");
+    code = write_into(dir, ".luarc.json", fl_cli_text_cstr(&text));
+  }
+  fl_cli_text_deinit(&types);
+  fl_cli_text_deinit(&text);
+  return code;
+}
+
+// A folder with those above it. False: errno says why.
+static bool make_folders(const char *path) {
+  char *copy = strdup(path);
+  bool made = copy;
+  for (char *slash = copy; made && (slash = strchr(slash + 1, '/'));) {
+    *slash = '\0';
+    made = mkdir(copy, 0777) == 0 || errno == EEXIST;
+    *slash = '/';
+  }
+  free(copy);
+  return made && (mkdir(path, 0777) == 0 || errno == EEXIST);
+}
+
 static int init_run(const fl_cli *cli) {
   const char *dir = cli->word_count > 0 ? cli->words[0] : ".";
   int code = FL_EXIT_OK;
-  if (mkdir(dir, 0777) != 0 && errno != EEXIST) return fail_path("make", dir);
-  for (size_t i = 0; i < sizeof files / sizeof *files && code == FL_EXIT_OK; i++) {
-    fl_cli_text path = {0};
-    if (strcmp(dir, ".") != 0) fl_cli_text_addf(&path, "%s/", dir);
-    fl_cli_text_add_str(&path, files[i].name);
-    code = write_file(fl_cli_text_cstr(&path), files[i].text);
-    fl_cli_text_deinit(&path);
-  }
+  if (!*dir) return fl_cli_usage("DIR is empty");
+  if (!make_folders(dir)) return fail_path("make", dir);
+  for (size_t i = 0; i < sizeof files / sizeof *files && code == FL_EXIT_OK; i++)
+    code = write_into(dir, files[i].name, files[i].text);
+  if (code == FL_EXIT_OK) code = write_editor_settings(dir);
   if (code != FL_EXIT_OK) return code;
   fl_cli_text command = {0};
   if (strcmp(dir, ".") != 0) {
@@ -94,7 +136,6 @@ const fl_cli_verb fl_cli_verb_init = {
     .words = "[DIR]",
     .summary = "make a small project to begin with",
     .word_count_max = 1,
-    .word_kind = "dir",
     .example = "flowlua init hello",
     .run = init_run,
 };

@@ -1,77 +1,30 @@
 // An event as a line: plain for people, JSON for programs (docs/command-line.md).
 #include "watch.h"
 
-#define TAIL_LINES  5   // of a failed node's log
-#define TAILS_MAX   20  // failures whose log is shown: a storm of them must not flood
-#define KEEP_COUNT  100 // nodes of a run whose every end stays on the screen
-#define ERROR_LINES 12
+#define TAIL_LINES   5   // of a failed node's log
+#define TAILS_MAX    20  // failures whose log is shown: a storm of them must not flood
+#define KEEP_COUNT   100 // nodes of a run whose every end stays on the screen
+#define KEEP_ITEMS   20  // the same for items of maps, which have a row with their number
+#define ERROR_LINES  12
+#define ITEM_COLUMNS 50 // of what an item is about
 
 static bool is_failure(const fl_event *e) {
   return e->kind == FL_EVENT_NODE_FINISHED && e->status && strcmp(e->status, "failed") == 0;
 }
 
-static bool is_own(const fl_cli_watch *w, const fl_event *e) {
-  return !e->run_id || strcmp(e->run_id, w->run_id) == 0;
-}
-
-void fl_cli_lines_add_name(fl_cli_text *t, const fl_cli_watch *w, const fl_event *e) {
-  if (!is_own(w, e) && e->flow) {
-    fl_cli_text_clean(t, e->flow, strlen(e->flow), false);
-    fl_cli_text_add(t, "/", 1);
-  }
+// "name", or "call/name" of a sub-flow's node; clean.
+static void add_name(fl_cli_text *t, const fl_cli_watch *w, const fl_event *e) {
+  if (!fl_cli_watch_is_own(w, e) && e->call) fl_cli_text_clean(t, e->call, strlen(e->call), false);
   if (e->node) fl_cli_text_clean(t, e->node, strlen(e->node), false);
 }
 
 // ------------------------------------------------------------------------------------- JSON
 
-static void add_json_time(fl_cli_text *t, int64_t wall_ms) {
-  time_t seconds = (time_t)(wall_ms / 1000);
-  struct tm parts;
-  char text[32] = "";
-  if (gmtime_r(&seconds, &parts)) strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-  fl_cli_text_addf(t, ",\"ts\":\"%s.%03dZ\"", text, (int)(wall_ms % 1000));
-}
-
-static void add_json_text(fl_cli_text *t, const char *key, const char *text) {
-  if (!text) return;
-  fl_cli_text_addf(t, ",\"%s\":", key);
-  fl_cli_text_json(t, text);
-}
-
-// A node that did not run has no error of its own: its text says more of the reason.
-static void add_json_error(fl_cli_text *t, const fl_event *e) {
-  const char *why =
-      is_failure(e) || e->kind != FL_EVENT_NODE_FINISHED ? "" : fl_reason_sentence(e->reason);
-  if (!e->error || !*e->error || !*why) {
-    add_json_text(t, "error", e->error);
-    return;
-  }
-  fl_cli_text whole = {0};
-  fl_cli_text_addf(&whole, "%s (%s)", why, e->error);
-  add_json_text(t, "error", fl_cli_text_cstr(&whole));
-  fl_cli_text_deinit(&whole);
-}
-
 static void add_json(fl_cli_text *t, const fl_event *e) {
-  static const char *const names[] = {
-      [FL_EVENT_RUN_STARTED] = "run_started",     [FL_EVENT_NODE_STARTED] = "node_started",
-      [FL_EVENT_NODE_RETRYING] = "node_retrying", [FL_EVENT_NODE_FINISHED] = "node_finished",
-      [FL_EVENT_RUN_FINISHED] = "run_finished",
-  };
-  bool ended = e->kind == FL_EVENT_NODE_FINISHED || e->kind == FL_EVENT_RUN_FINISHED ||
-               e->kind == FL_EVENT_NODE_RETRYING;
-  // A node that was skipped never ran: it has no duration.
-  if (e->kind != FL_EVENT_RUN_FINISHED && e->attempt == 0) ended = false;
-  fl_cli_text_addf(t, "{\"event\":\"%s\"", names[e->kind]);
-  add_json_time(t, e->wall_ms);
-  add_json_text(t, "run", e->run_id);
-  add_json_text(t, "flow", e->flow);
-  add_json_text(t, "node", e->node);
-  if (e->attempt > 0) fl_cli_text_addf(t, ",\"attempt\":%u", e->attempt);
-  add_json_text(t, "status", e->status);
-  if (ended) fl_cli_text_addf(t, ",\"duration_ms\":%lld", (long long)e->duration_ms);
-  add_json_error(t, e);
-  fl_cli_text_add(t, "}\n", 2);
+  char *json = fl_event_to_json(e);
+  fl_cli_text_add_str(t, json);
+  fl_cli_text_add(t, "\n", 1);
+  fl_free(json);
 }
 
 // ------------------------------------------------------------------------------------- plain
@@ -103,13 +56,24 @@ static void add_duration(fl_cli_text *t, int64_t ms) {
   fl_cli_text_addf(t, " %s", text);
 }
 
+// " (photo 37.png)" of an item that failed: a number says little.
+static void add_item(fl_cli_text *t, const fl_event *e) {
+  if (!e->item) return;
+  char *item = fl_cli_live_item_text(e->item);
+  fl_cli_text_add_str(t, " (");
+  fl_cli_text_cut(t, item, strlen(item), ITEM_COLUMNS);
+  fl_cli_text_add_str(t, ")");
+  free(item);
+}
+
 static void add_run_line(fl_cli_text *t, const fl_event *e) {
   bool started = e->kind == FL_EVENT_RUN_STARTED;
   fl_cli_text_addf(t, "run %s of ", e->run_id ? e->run_id : "");
   if (e->flow) fl_cli_text_clean(t, e->flow, strlen(e->flow), false);
   if (!started) {
-    fl_cli_text_addf(t, " %s", e->status ? e->status : "ended");
-    add_duration(t, e->duration_ms);
+    bool left = e->kind == FL_EVENT_RUN_LEFT;
+    fl_cli_text_addf(t, " %s", left ? "left" : e->status ? e->status : "ended");
+    if (!left) add_duration(t, e->duration_ms);
     if (e->error) add_error(t, e);
     return;
   }
@@ -123,7 +87,7 @@ static void add_node_line(fl_cli_text *t, const fl_cli_watch *w, const fl_event 
   fl_cli_style style = fl_cli_style_of_status(status);
   if (e->kind == FL_EVENT_NODE_STARTED) status = "started", style = FL_STYLE_NONE;
   if (e->kind == FL_EVENT_NODE_RETRYING) status = "retrying", style = FL_STYLE_YELLOW;
-  fl_cli_lines_add_name(t, w, e);
+  add_name(t, w, e);
   fl_cli_text_addf(t, " %s%s%s", style ? fl_cli_style_text(style) : "", status,
                    style ? fl_cli_style_text(FL_STYLE_NONE) : "");
   if (e->kind == FL_EVENT_NODE_STARTED) {
@@ -136,6 +100,7 @@ static void add_node_line(fl_cli_text *t, const fl_cli_watch *w, const fl_event 
   if (e->kind == FL_EVENT_NODE_RETRYING)
     fl_cli_text_addf(t, " (attempt %u %s)", e->attempt, lost ? "lost" : "failed");
   if (strcmp(status, "succeeded") == 0) return;
+  if (is_failure(e)) add_item(t, e);
   const char *why = fl_reason_sentence(e->reason);
   if (is_failure(e) || e->kind == FL_EVENT_NODE_RETRYING || *why == '\0') {
     add_error(t, e);
@@ -154,11 +119,12 @@ static void add_plain(fl_cli_text *t, const fl_cli_watch *w, const fl_event *e) 
   fl_cli_local_clock(e->wall_ms, clock);
   fl_cli_text_addf(t, "%s%s%s ", fl_cli_style_text(FL_STYLE_DIM), clock,
                    fl_cli_style_text(FL_STYLE_NONE));
-  if (e->kind == FL_EVENT_RUN_STARTED || e->kind == FL_EVENT_RUN_FINISHED) {
+  if (e->kind == FL_EVENT_RUN_STARTED || e->kind == FL_EVENT_RUN_FINISHED ||
+      e->kind == FL_EVENT_RUN_LEFT) {
     add_run_line(t, e);
   } else if (e->kind == FL_EVENT_NOTICE) {
     const char *text = e->error ? e->error : e->reason;
-    if (e->node) fl_cli_lines_add_name(t, w, e), fl_cli_text_add_str(t, ": ");
+    if (e->node) add_name(t, w, e), fl_cli_text_add_str(t, ": ");
     fl_cli_text_add_str(t, "notice: ");
     if (text) fl_cli_text_clean(t, text, strlen(text), false);
   } else {
@@ -169,6 +135,24 @@ static void add_plain(fl_cli_text *t, const fl_cli_watch *w, const fl_event *e) 
 
 // ------------------------------------------------------------------------------------- both
 
+// What the end of the run says of it.
+static void tell_again(fl_cli_watch *w, const fl_event *e, const char *key) {
+  if (w->told_count++ >= FL_CLI_TOLD_MAX) return;
+  fl_cli_told *told = &w->told[w->told_count - 1];
+  fl_cli_text name = {0}, error = {0};
+  add_name(&name, w, e);
+  add_item(&name, e);
+  if (e->error && *e->error)
+    fl_cli_text_clean(&error, e->error, strcspn(e->error, "\n"), false);
+  else
+    fl_cli_text_addf(&error, e->signal > 0 ? "signal %d" : "exit code %d",
+                     e->signal > 0 ? e->signal : e->exit_code);
+  fl_cli_text_cstr(&name);
+  fl_cli_text_cstr(&error);
+  *told = (fl_cli_told){.key = strdup(key), .name = name.data, .error = error.data};
+  if (!told->key) abort();
+}
+
 static void remember_failure(fl_cli_watch *w, const fl_event *e, size_t offset) {
   if (w->failure_count == w->failure_capacity) {
     w->failure_capacity = w->failure_capacity ? w->failure_capacity * 2 : 8;
@@ -177,25 +161,33 @@ static void remember_failure(fl_cli_watch *w, const fl_event *e, size_t offset) 
   fl_cli_failure *f = &w->failures[w->failure_count++];
   *f = (fl_cli_failure){.offset = offset, .attempt = e->attempt};
   f->is_process = e->exit_code > 0 || e->signal > 0;
-  snprintf(f->run_id, sizeof f->run_id, "%s", e->run_id ? e->run_id : w->run_id);
-  f->node = strdup(e->node ? e->node : "");
+  fl_cli_text node = {0};
+  if (!fl_cli_watch_is_own(w, e) && e->call) fl_cli_text_add_str(&node, e->call);
+  if (e->node) fl_cli_text_add_str(&node, e->node);
+  fl_cli_text_cstr(&node);
+  f->node = node.data;
   f->error = strdup(e->error ? e->error : "");
-  if (!f->node || !f->error) abort();
+  if (!f->error) abort();
+  tell_again(w, e, f->node);
 }
 
 // What stays on a terminal: all of a small run, else what somebody should see.
 static bool stays(const fl_cli_watch *w, const fl_event *e) {
   if (e->kind == FL_EVENT_NODE_STARTED) return false;
   if (e->kind != FL_EVENT_NODE_FINISHED) return true;
-  return is_failure(e) || w->total <= KEEP_COUNT;
+  bool behind = e->status && strcmp(e->status, "upstream_failed") == 0;
+  if (behind && fl_cli_tally_get(&w->ends, e->status) > FL_CLI_BEHIND_MAX) return false;
+  bool item = e->node && *e->node && e->node[strlen(e->node) - 1] == ']';
+  return is_failure(e) || w->total <= (item ? KEEP_ITEMS : KEEP_COUNT);
 }
 
 // On stderr; behind the failures that are not written yet, so that their places stay what they are.
 static void add_notice(fl_cli_watch *w, const fl_event *e, fl_cli_text *out) {
   const char *text = e->error ? e->error : e->reason;
   fl_cli_text line = {0};
-  fl_cli_text_addf(&line, "flowlua: %s%s%s", e->node ? e->node : "", e->node ? ": " : "",
-                   text ? text : "");
+  fl_cli_text_add_str(&line, "flowlua: ");
+  if (e->node) add_name(&line, w, e), fl_cli_text_add_str(&line, ": ");
+  fl_cli_text_add_str(&line, text ? text : "");
   if (w->failure_count > 0) {
     fl_cli_text_clean(out, line.data, line.size, false);
     fl_cli_text_add(out, "\n", 1);
@@ -219,9 +211,12 @@ void fl_cli_lines_add(fl_cli_watch *w, const fl_event *e) {
   bool failure = is_failure(e);
   if (w->mode == FL_MODE_QUIET && !failure) return;
   if (w->mode == FL_MODE_LIVE && !stays(w, e)) return;
-  // The end of the run itself is told by the summary.
-  if (e->kind == FL_EVENT_RUN_FINISHED && is_own(w, e)) return;
+  // The end of the run itself is told by the summary, and that it was taken over by whoever drives.
+  if ((e->kind == FL_EVENT_RUN_FINISHED || e->kind == FL_EVENT_RUN_LEFT) &&
+      fl_cli_watch_is_own(w, e))
+    return;
   add_plain(out, w, e);
+  w->lines_since += w->told_count > 0;
   if (failure) remember_failure(w, e, out->size);
 }
 
@@ -242,7 +237,7 @@ static void add_details(fl_cli_watch *w, fl_engine *engine, const fl_cli_failure
   int64_t position = 0;
   bool wanted = f->is_process && w->failures_told < TAILS_MAX;
   if (wanted &&
-      fl_read_logs(engine, f->run_id, &options, &position, take_tail, &tail, NULL) == FL_OK) {
+      fl_read_logs(engine, w->run_id, &options, &position, take_tail, &tail, NULL) == FL_OK) {
     const char *p = fl_cli_text_cstr(&tail.text);
     for (size_t n; *p; p += n + (p[n] == '\n')) {
       n = strcspn(p, "\n");
@@ -254,7 +249,7 @@ static void add_details(fl_cli_watch *w, fl_engine *engine, const fl_cli_failure
   }
   fl_cli_text_deinit(&tail.text);
   if (f->attempt == 0) return;
-  char *command = fl_cli_command(w->cli, "logs", f->run_id, f->node);
+  char *command = fl_cli_command(w->cli, "logs", w->run_id, f->node);
   fl_cli_text_addf(out, "    log: %s\n", command);
   free(command);
 }

@@ -4,9 +4,37 @@
 
 #define SUGGEST_MAX 64
 
+static const struct {
+  char letter;
+  const char *name;
+} letters[] = {{'j', "jobs"},   {'n', "dry-run"}, {'q', "quiet"}, {'p', "param"},
+               {'f', "follow"}, {'s', "state"},   {'h', "help"}};
+
+const char *fl_cli_letter_name(char letter) {
+  for (size_t i = 0; i < sizeof letters / sizeof *letters; i++)
+    if (letters[i].letter == letter) return letters[i].name;
+  return NULL;
+}
+
+char fl_cli_name_letter(const char *name) {
+  for (size_t i = 0; i < sizeof letters / sizeof *letters; i++)
+    if (strcmp(letters[i].name, name) == 0) return letters[i].letter;
+  return '\0';
+}
+
+const fl_cli_option *fl_cli_option_find(const fl_cli_option *table, const char *name, size_t size) {
+  for (; table && table->name; table++)
+    if (strlen(table->name) == size && memcmp(table->name, name, size) == 0) return table;
+  return NULL;
+}
+
 static const fl_cli_option *find_option(const fl_cli_verb *verb, const char *name, size_t size) {
   const fl_cli_option *option = fl_cli_option_find(verb->options, name, size);
   return option ? option : fl_cli_option_find(fl_cli_global_options, name, size);
+}
+
+static const char *own_arguments(const fl_cli_verb *verb) {
+  return strcmp(verb->name, "run") == 0 ? "; a script's own arguments go after '--'" : "";
 }
 
 static bool fail_unknown(const fl_cli_verb *verb, const char *arg, size_t name_size) {
@@ -18,15 +46,14 @@ static bool fail_unknown(const fl_cli_verb *verb, const char *arg, size_t name_s
     names[count++] = o->name;
   char *typed = strndup(arg + 2, name_size);
   if (!typed) abort();
-  const char *meant = arg[1] == '-' ? fl_cli_suggest(typed, names, count) : NULL;
+  const char *meant = fl_suggest(typed, names, count);
   int shown = (int)(name_size + 2);
   if (meant)
     fl_cli_usage("unknown option '%.*s' of %s, did you mean '--%s'?", shown, arg, verb->name,
                  meant);
   else
     fl_cli_usage("unknown option '%.*s' of %s (flowlua help %s lists them%s)", shown, arg,
-                 verb->name, verb->name,
-                 strcmp(verb->name, "run") == 0 ? "; a script's own arguments go after '--'" : "");
+                 verb->name, verb->name, own_arguments(verb));
   free(typed);
   return false;
 }
@@ -56,39 +83,80 @@ static bool check_choice(const fl_cli_option *option, const char *text) {
   return false;
 }
 
-// Takes the option at argv[*index], with its value; moves *index to what was used last.
-static bool take_option(fl_cli *cli, int argc, char *const argv[], int *index, int skipped) {
-  const char *arg = argv[*index];
-  bool is_long = arg[1] == '-';
-  const char *equals = is_long ? strchr(arg, '=') : NULL;
-  size_t name_size = (equals ? (size_t)(equals - arg) : strlen(arg)) - 2;
-  const fl_cli_option *option = NULL;
-  if (is_long)
-    option = find_option(cli->verb, arg + 2, name_size);
-  else if (strcmp(arg, "-h") == 0)
-    option = find_option(cli->verb, "help", 4);
-  if (!option) return fail_unknown(cli->verb, arg, name_size);
+/// Where a command line is read.
+typedef struct reading {
+  int argc;
+  char *const *argv;
+  int index;   // of what was used last
+  int skipped; // of the verb
+} reading;
 
-  const char *text = equals ? equals + 1 : NULL;
-  if (!option->value && text) return fl_cli_usage("--%s takes no value", option->name), false;
+// `text`: what stands behind the name, NULL where nothing does.
+static bool take_value(fl_cli *cli, reading *r, const fl_cli_option *option, const char *text) {
   if (option->value && !text) {
-    int next = *index + 1 == skipped ? *index + 2 : *index + 1;
-    if (next >= argc)
+    int next = r->index + 1 == r->skipped ? r->index + 2 : r->index + 1;
+    if (next >= r->argc)
       return fl_cli_usage("--%s needs a value: --%s %s", option->name, option->name, option->value),
              false;
-    text = argv[next];
-    *index = next;
+    text = r->argv[next];
+    r->index = next;
   }
   if (text && !check_choice(option, text)) return false;
   cli->values[cli->value_count++] = (fl_cli_value){.option = option, .text = text};
   return true;
 }
 
+static bool fail_letter(const fl_cli_verb *verb, char letter) {
+  const char *name = fl_cli_letter_name(letter);
+  if (name)
+    fl_cli_usage("unknown option '-%c' of %s: it is short for '--%s', which %s has not", letter,
+                 verb->name, name, verb->name);
+  else
+    fl_cli_usage("unknown option '-%c' of %s (flowlua help %s lists them%s)", letter, verb->name,
+                 verb->name, own_arguments(verb));
+  return false;
+}
+
+// "-nq", "-j4", "-j 4", "-pk=v".
+static bool take_letters(fl_cli *cli, reading *r) {
+  for (const char *at = r->argv[r->index] + 1; *at; at++) {
+    const char *name = fl_cli_letter_name(*at);
+    const fl_cli_option *option = name ? find_option(cli->verb, name, strlen(name)) : NULL;
+    if (!option) return fail_letter(cli->verb, *at);
+    if (option->value) return take_value(cli, r, option, at[1] ? at + 1 : NULL);
+    if (!take_value(cli, r, option, NULL)) return false;
+  }
+  return true;
+}
+
+static bool take_option(fl_cli *cli, reading *r) {
+  const char *arg = r->argv[r->index];
+  if (arg[1] != '-') return take_letters(cli, r);
+  const char *equals = strchr(arg, '=');
+  size_t name_size = (equals ? (size_t)(equals - arg) : strlen(arg)) - 2;
+  const fl_cli_option *option = find_option(cli->verb, arg + 2, name_size);
+  if (!option) return fail_unknown(cli->verb, arg, name_size);
+  if (!option->value && equals) return fl_cli_usage("--%s takes no value", option->name), false;
+  return take_value(cli, r, option, equals ? equals + 1 : NULL);
+}
+
+// The word that is missing, by its name in help: the first of those that must be there.
+static bool fail_missing(const fl_cli *cli) {
+  const fl_cli_verb *verb = cli->verb;
+  const char *at = verb->words;
+  for (size_t passed = 0; *at; at += strspn(at, " ")) {
+    if (*at != '[' && passed++ == cli->word_count) break;
+    at += strcspn(at, " ");
+  }
+  fl_cli_usage("%.*s is missing: flowlua %s %s", (int)strcspn(at, " "), at, verb->name,
+               verb->words);
+  return false;
+}
+
 static bool check_words(const fl_cli *cli) {
   const fl_cli_verb *verb = cli->verb;
   if (fl_cli_has(cli, "help")) return true;
-  if (cli->word_count < verb->word_count_min)
-    return fl_cli_usage("something is missing: flowlua %s %s", verb->name, verb->words), false;
+  if (cli->word_count < verb->word_count_min) return fail_missing(cli);
   if (cli->word_count > verb->word_count_max)
     return fl_cli_usage("unexpected argument '%s' (flowlua %s%s%s)",
                         cli->words[verb->word_count_max], verb->name, *verb->words ? " " : "",
@@ -101,17 +169,22 @@ bool fl_cli_parse(fl_cli *cli, const fl_cli_verb *verb, int argc, char *const ar
                   int verb_index) {
   *cli = (fl_cli){.verb = verb, .argc = argc, .argv = argv};
   cli->words = fl_cli_alloc((size_t)argc + 1, sizeof *cli->words);
-  cli->values = fl_cli_alloc((size_t)argc + 1, sizeof *cli->values);
+  // Of "-nq" each letter is one.
+  size_t letter_count = 0;
+  for (int i = 1; i < argc; i++) letter_count += strlen(argv[i]);
+  cli->values = fl_cli_alloc(letter_count + 1, sizeof *cli->values);
   bool dashes = false;
-  for (int i = 1; i < argc; i++) {
-    if (i == verb_index) continue;
-    if (!dashes && strcmp(argv[i], "--") == 0) {
+  reading r = {.argc = argc, .argv = argv, .index = 1, .skipped = verb_index};
+  for (; r.index < argc; r.index++) {
+    const char *arg = argv[r.index];
+    if (r.index == verb_index) continue;
+    if (!dashes && strcmp(arg, "--") == 0) {
       dashes = true;
       cli->words_before_dashes = cli->word_count;
-    } else if (!dashes && argv[i][0] == '-' && argv[i][1] != '\0') {
-      if (!take_option(cli, argc, argv, &i, verb_index)) return false;
+    } else if (!dashes && arg[0] == '-' && arg[1] != '\0') {
+      if (!take_option(cli, &r)) return false;
     } else {
-      cli->words[cli->word_count++] = argv[i];
+      cli->words[cli->word_count++] = arg;
     }
   }
   if (!dashes) cli->words_before_dashes = cli->word_count;

@@ -2,13 +2,19 @@
 // reader.
 #include "cli.h"
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
-#define OUT_FLUSH (64u << 10) // a pipe's size: more at once gains nothing
+#define OUT_FLUSH       (64u << 10) // a pipe's size: more at once gains nothing
+#define COLUMNS_DEFAULT 80
 
 static struct {
   fl_cli_text out;
   bool colors, gone;
+  bool keeps_lines;
+  int error; // why what was printed did not arrive; 0: it did
+  void (*make_room)(void);
 } output;
 
 void fl_cli_output_init(const char *color) {
@@ -46,6 +52,16 @@ void fl_cli_print_clean(const char *text, bool lines) {
   fl_cli_text_clean(&output.out, text, strlen(text), lines);
 }
 
+void fl_cli_open_closed(void) {
+  // The next file that is opened would be taken for it. The lowest number is the one that is free.
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+    if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) (void)!open("/dev/null", O_RDWR);
+}
+
+int fl_cli_output_error(void) {
+  return output.error;
+}
+
 static bool write_all(int fd, const char *data, size_t size) {
   while (size > 0) {
     ssize_t n = write(fd, data, size);
@@ -57,14 +73,67 @@ static bool write_all(int fd, const char *data, size_t size) {
   return true;
 }
 
+static void write_out(const char *data, size_t size) {
+  if (output.gone || write_all(STDOUT_FILENO, data, size)) return;
+  output.gone = true;
+  output.error = errno;
+  // Who reads no more knows it; a full disk is news.
+  if (errno != EPIPE) fl_cli_usage("cannot write to stdout: %s", strerror(errno));
+}
+
+void fl_cli_output_set_room(void (*make_room)(void)) {
+  output.make_room = make_room;
+}
+
+// As many whole lines as OUT_FLUSH holds, at least one.
+static size_t measure_piece(const char *data, size_t size) {
+  if (size <= OUT_FLUSH) return size;
+  const char *end = memrchr(data, '\n', OUT_FLUSH);
+  if (!end) end = memchr(data, '\n', size);
+  return end ? (size_t)(end - data) + 1 : size;
+}
+
+size_t fl_cli_out_columns(void) {
+  struct winsize size = {0};
+  if (!fl_cli_out_is_terminal()) return 0;
+  bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return known ? size.ws_col : COLUMNS_DEFAULT;
+}
+
+void fl_cli_output_keep_lines(void) {
+  fl_cli_flush();
+  output.keeps_lines = true;
+}
+
 void fl_cli_flush(void) {
+  size_t columns = output.out.size > 0 && !output.keeps_lines ? fl_cli_out_columns() : 0;
+  if (columns > 0) {
+    fl_cli_text wrapped = {0};
+    fl_cli_text_wrap(&wrapped, output.out.data, output.out.size, columns);
+    fl_cli_text_deinit(&output.out);
+    output.out = wrapped;
+  }
+  fl_cli_flush_raw();
+}
+
+void fl_cli_flush_raw(void) {
   fl_cli_text *out = &output.out;
-  if (out->size > 0 && !output.gone) output.gone = !write_all(STDOUT_FILENO, out->data, out->size);
+  for (size_t done = 0; done < out->size && !output.gone;) {
+    const char *data = out->data + done;
+    size_t size = out->size - done;
+    if (output.make_room) {
+      output.make_room();
+      size = measure_piece(data, size);
+    }
+    write_out(data, size);
+    done += size;
+  }
   out->size = 0;
 }
 
 // Inside JSON these bytes stand in strings only, where an escape says the same.
 void fl_cli_print_json(const char *json) {
+  fl_cli_output_keep_lines();
   fl_cli_text *out = &output.out;
   size_t size = strlen(json), done = 0;
   bool terminal = isatty(STDOUT_FILENO);
@@ -82,7 +151,7 @@ void fl_cli_print_json(const char *json) {
   }
   if (size - done >= OUT_FLUSH) { // a run of 100,000 nodes is 40 MB: not copied once more
     fl_cli_flush();
-    if (!output.gone) output.gone = !write_all(STDOUT_FILENO, json + done, size - done);
+    write_out(json + done, size - done);
     done = size;
   }
   fl_cli_text_add(out, json + done, size - done);
@@ -108,10 +177,11 @@ fl_cli_style fl_cli_style_of_status(const char *status) {
     fl_cli_style style;
   } styles[] = {
       {"succeeded", FL_STYLE_GREEN},     {"failed", FL_STYLE_RED},
-      {"upstream_failed", FL_STYLE_RED}, {"running", FL_STYLE_CYAN},
+      {"upstream_failed", FL_STYLE_DIM}, {"running", FL_STYLE_CYAN},
       {"retrying", FL_STYLE_YELLOW},     {"waiting", FL_STYLE_YELLOW},
       {"cancelled", FL_STYLE_YELLOW},    {"skipped", FL_STYLE_DIM},
       {"omitted", FL_STYLE_DIM},         {"pending", FL_STYLE_DIM},
+      {"queued", FL_STYLE_DIM},          {"interrupted", FL_STYLE_YELLOW},
   };
   for (size_t i = 0; i < sizeof styles / sizeof *styles; i++)
     if (strcmp(status, styles[i].status) == 0) return styles[i].style;
@@ -119,11 +189,37 @@ fl_cli_style fl_cli_style_of_status(const char *status) {
 }
 
 bool fl_cli_status_is_final(const char *status) {
-  static const char *const finals[] = {"succeeded", "failed",          "skipped",
-                                       "omitted",   "upstream_failed", "cancelled"};
-  for (size_t i = 0; i < sizeof finals / sizeof *finals; i++)
-    if (strcmp(status, finals[i]) == 0) return true;
+  bool final = false;
+  const char *name;
+  for (size_t i = 0; (name = fl_status_name(i, &final)) != NULL; i++)
+    if (strcmp(status, name) == 0) return final;
   return false;
+}
+
+bool fl_cli_status_is_over(const char *status) {
+  return fl_cli_status_is_final(status) || strcmp(status, "interrupted") == 0;
+}
+
+void fl_cli_tally_add(fl_cli_tally *t, const char *status) {
+  const char *name;
+  for (size_t i = 0; i < FL_CLI_STATUS_MAX && (name = fl_status_name(i, NULL)) != NULL; i++)
+    t->counts[i] += strcmp(status, name) == 0;
+}
+
+size_t fl_cli_tally_get(const fl_cli_tally *t, const char *status) {
+  const char *name;
+  for (size_t i = 0; i < FL_CLI_STATUS_MAX && (name = fl_status_name(i, NULL)) != NULL; i++)
+    if (strcmp(status, name) == 0) return t->counts[i];
+  return 0;
+}
+
+void fl_cli_tally_write(const fl_cli_tally *t, fl_cli_text *out) {
+  const char *sign = ": ";
+  for (size_t i = 0; i < FL_CLI_STATUS_MAX; i++) {
+    if (t->counts[i] == 0) continue;
+    fl_cli_text_addf(out, "%s%zu %s", sign, t->counts[i], fl_status_name(i, NULL));
+    sign = ", ";
+  }
 }
 
 // One line to stderr in one write, after what stdout has to say.
@@ -133,7 +229,14 @@ static void message(const char *prefix, const char *fmt, va_list args) {
   fl_cli_text_add_str(&line, prefix);
   fl_cli_text_clean(&line, raw.data, raw.size, true);
   fl_cli_text_add(&line, "\n", 1);
-  fl_cli_flush();
+  struct winsize size = {0};
+  if (isatty(STDERR_FILENO) && ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+    fl_cli_text wrapped = {0};
+    fl_cli_text_wrap(&wrapped, line.data, line.size, size.ws_col);
+    fl_cli_text_deinit(&line);
+    line = wrapped;
+  }
+  if (!output.gone) fl_cli_flush();
   // When stderr is gone too there is nobody left to tell.
   (void)write_all(STDERR_FILENO, line.data, line.size);
   fl_cli_text_deinit(&raw);
@@ -145,6 +248,14 @@ void fl_cli_note(const char *fmt, ...) {
   va_start(args, fmt);
   message("", fmt, args);
   va_end(args);
+}
+
+void fl_cli_notices(const fl_script *script) {
+  for (const char *line = fl_script_get_notices(script); *line;) {
+    int size = (int)strcspn(line, "\n");
+    fl_cli_note("notice: %.*s", size, line);
+    line += size + (line[size] == '\n');
+  }
 }
 
 int fl_cli_usage(const char *fmt, ...) {
@@ -205,6 +316,16 @@ void fl_cli_local_time(int64_t wall_ms, char out[32]) {
     snprintf(out, 32, "-");
   else
     format_local(wall_ms, "%Y-%m-%d %H:%M:%S", out, 32);
+}
+
+void fl_cli_local_minute(int64_t wall_ms, char out[32]) {
+  char now[32];
+  fl_cli_local_time(wall_ms, out);
+  fl_cli_local_time(fl_cli_wall_ms(), now);
+  enum { YEAR = 5, MINUTE = 16 }; // where "2026-01-31 23:59:59" may be cut
+  if (wall_ms == 0) return;
+  out[MINUTE] = '\0';
+  if (memcmp(out, now, YEAR) == 0) memmove(out, out + YEAR, strlen(out + YEAR) + 1);
 }
 
 void fl_cli_local_clock(int64_t wall_ms, char out[16]) {

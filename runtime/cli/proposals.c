@@ -60,9 +60,9 @@ static int list_proposals(const fl_cli *cli) {
   char *text = NULL;
   int code = fl_cli_engine_open(cli, FL_CLI_READ, NULL, &engine);
   if (code != FL_EXIT_OK) return code;
-  const char *run = cli->word_count > 0 ? cli->words[0] : "last";
+  const char *run = fl_cli_run_word(cli);
   if (fl_read_proposals(engine.engine, run, &text, &err) != FL_OK)
-    code = fl_cli_fail(&err);
+    code = fl_cli_fail_run(cli, engine.engine, run, &err);
   else if (fl_cli_has(cli, "json"))
     fl_cli_print_json(text);
   else
@@ -77,7 +77,6 @@ const fl_cli_verb fl_cli_verb_proposals = {
     .words = "[RUN]",
     .summary = "list what a flow proposed when its run broke",
     .word_count_max = 1,
-    .word_kind = "run",
     .options = options,
     .example = "flowlua proposals last\n"
                "flowlua resume last --accept 1",

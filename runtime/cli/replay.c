@@ -70,7 +70,10 @@ static int find_run(const fl_cli *cli, fl_engine *engine, char out[32]) {
   fl_error err = {0};
   int64_t time_ms;
   char *text = NULL;
-  if (!at) return fl_run_find(engine, cli->words[0], out, &err) ? fl_cli_fail(&err) : FL_EXIT_OK;
+  const char *word = fl_cli_run_word(cli);
+  if (!at && fl_run_find(engine, word, out, &err) != FL_OK)
+    return fl_cli_fail_run(cli, engine, word, &err);
+  if (!at) return FL_EXIT_OK;
   if (!fl_time_parse(at, &time_ms))
     return fl_cli_usage("--at: expected a time like 2026-01-31 or 2026-01-31T02:00:00+08:00, "
                         "got \"%s\"",
@@ -133,6 +136,8 @@ static int replay_run(const fl_cli *cli) {
   fl_config config = {0};
   fl_pool_size *pools = NULL;
   int code = FL_EXIT_USAGE;
+  if (cli->word_count == 0 && fl_cli_has(cli, "at"))
+    return fl_cli_usage("FLOW is missing: flowlua replay FLOW --at TIME");
   if (fl_cli_detach_wanted(cli)) return fl_cli_detach(cli);
   fl_cli_watch_init(&watch, cli);
   if (!fl_cli_watch_config(&watch, &config, &pools)) goto out;
@@ -148,13 +153,11 @@ out:
 
 const fl_cli_verb fl_cli_verb_replay = {
     .name = "replay",
-    .words = "RUN | FLOW --at TIME",
+    .words = "[RUN] | FLOW --at TIME",
     .summary = "repeat a run with the script and the contexts it had",
-    .word_count_min = 1,
     .word_count_max = 1,
-    .word_kind = "run",
     .options = options,
-    .example = "flowlua replay last\n"
+    .example = "flowlua replay\n"
                "flowlua replay daily_sales --at 2026-01-31 --live",
     .run = replay_run,
 };

@@ -1,4 +1,5 @@
 // flowlua resume [RUN]: continues a run where it stopped, with what the user mends.
+#include "patch_keys.h"
 #include "watch.h"
 #include <errno.h>
 #include <jansson.h>
@@ -9,35 +10,23 @@ static const fl_cli_option options[] = {
     {"plan", NULL, "tell what would run again and why, and stop", NULL},
     {"patch", "FILE", "apply a patch: JSON, or Lua that returns a table; -: from stdin", NULL},
     {"accept", "N", "apply proposal N of the run (see `flowlua proposals`)", NULL},
-    {"set", "NAME=VALUE", "set one of the run's vars: JSON, else text", NULL},
-    {"param", "NAME=VALUE", "set a parameter: text where the default is a text, else JSON", NULL},
-    {"output", "NODE.KEY=VALUE", "set one key of a finished node's outputs", NULL},
-    {"option", "NODE.OPTION=VALUE", "give a node another option: load.timeout=1h", NULL},
-    {"checkpoint", "NODE=VALUE", "set what a node gets back as its checkpoint", NULL},
-    {"drop-checkpoint", "NODE", "let a node begin without its checkpoint", NULL},
-    {"skip", "NODE", "leave a node out", NULL},
-    {"rerun", "NODE[+]", "run a node again, with + also all that depends on it", NULL},
-    {"from", "NODE", "run a node and all that depends on it again", NULL},
-    {"keep-checkpoint", NULL, "what runs again keeps its checkpoints and steps", NULL},
-    {"succeed", "NODE[=OUTPUTS]", "count a node as succeeded, with these outputs", NULL},
-    {"script", "FILE", "use a mended script instead of the one the run used", NULL},
-    {"rename", "OLD=NEW", "a node has another name in the mended script", NULL},
-    {"keep", "NODE", "keep a result though the node's definition changed; '*': all", NULL},
-    {"as-new", NULL, "leave the run as it is and continue a copy of it, a new run", NULL},
-    {"reason", "TEXT", "kept with the change", NULL},
+#define OPTION(kind, name, flag, value, doc, changes, wakes) {flag, value, doc, NULL},
+    FL_PATCH_KEYS(OPTION){"as-new", NULL,
+                          "leave the run as it is and continue a copy of it, a new run", NULL},
     {"author", "TEXT", "who changes it (default: user@host)", NULL},
     FL_CLI_WATCH_OPTIONS,
     {NULL, NULL, NULL, NULL},
 };
 
-enum { TEXTS_MAX = 12 };
+#define ONE(kind, name, flag, value, doc, changes, wakes) +1
+enum { KEY_COUNT = 0 FL_PATCH_KEYS(ONE) };
 
 /// The patch of the command line, with what owns it.
 typedef struct patch_request {
   fl_patch patch;
-  const char **texts[TEXTS_MAX];
+  const char **texts[KEY_COUNT];
   size_t text_count;
-  fl_cli_list lists[4];
+  fl_cli_list lists[KEY_COUNT];
   size_t list_count;
   fl_cli_text file; // of a patch that can be read only once
 } patch_request;
@@ -56,19 +45,23 @@ static fl_texts take_names(patch_request *r, const fl_cli *cli, const char *opti
   return (fl_texts){.items = list->items, .count = list->count};
 }
 
+static bool has_gap(const char *list) {
+  return !*list || *list == ',' || strstr(list, ",,") || list[strlen(list) - 1] == ',';
+}
+
 // An empty text is a variable of a shell that was not set: it must not go unnoticed. False: a
 // message was printed.
 static bool check_texts(const fl_cli *cli) {
-  static const char *const lists[] = {"rerun", "skip", "keep", "drop-checkpoint"};
-  static const char *const texts[] = {"from", "script", "patch", "reason", "author"};
   for (size_t i = 0; i < cli->value_count; i++) {
     const char *name = cli->values[i].option->name, *text = cli->values[i].text;
-    bool bad = false;
-    for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
-      bad |= !strcmp(name, texts[k]) && !*text;
-    for (size_t k = 0; k < sizeof lists / sizeof *lists; k++)
-      bad |= !strcmp(name, lists[k]) &&
-             (!*text || *text == ',' || strstr(text, ",,") || text[strlen(text) - 1] == ',');
+    if (!text) continue;
+    bool bad = !*text && (!strcmp(name, "patch") || !strcmp(name, "author"));
+#define BAD_TEXTS                                        false
+#define BAD_FLAG                                         false
+#define BAD_TEXT                                         !*text
+#define BAD_NAMES                                        has_gap(text)
+#define BAD(kind, key, flag, value, doc, changes, wakes) bad |= !strcmp(name, flag) && BAD_##kind;
+    FL_PATCH_KEYS(BAD)
     if (!bad) continue;
     fl_cli_usage("--%s: expected %s, got \"%s\"", name, cli->values[i].option->value, text);
     return false;
@@ -104,21 +97,12 @@ static bool request_init(patch_request *r, const fl_cli *cli) {
   *r = (patch_request){.patch = {.size = sizeof(fl_patch)}};
   fl_patch *p = &r->patch;
   p->file = fl_cli_get(cli, "patch");
-  p->params = take_all(r, cli, "param");
-  p->vars = take_all(r, cli, "set");
-  p->outputs = take_all(r, cli, "output");
-  p->options = take_all(r, cli, "option");
-  p->checkpoints = take_all(r, cli, "checkpoint");
-  p->succeed = take_all(r, cli, "succeed");
-  p->rename = take_all(r, cli, "rename");
-  p->drop_checkpoints = take_names(r, cli, "drop-checkpoint");
-  p->skip = take_names(r, cli, "skip");
-  p->rerun = take_names(r, cli, "rerun");
-  p->keep = take_names(r, cli, "keep");
-  p->from = fl_cli_get(cli, "from");
-  p->keep_checkpoint = fl_cli_has(cli, "keep-checkpoint");
-  p->script = fl_cli_get(cli, "script");
-  p->reason = fl_cli_get(cli, "reason");
+#define TAKE_TEXTS(flag)                                   take_all(r, cli, flag)
+#define TAKE_NAMES(flag)                                   take_names(r, cli, flag)
+#define TAKE_TEXT(flag)                                    fl_cli_get(cli, flag)
+#define TAKE_FLAG(flag)                                    fl_cli_has(cli, flag)
+#define TAKE(kind, name, flag, value, doc, changes, wakes) p->name = TAKE_##kind(flag);
+  FL_PATCH_KEYS(TAKE)
   p->author = fl_cli_get(cli, "author");
   free(fl_cli_get_all(cli, "patch", &files));
   if (files > 1) {
@@ -137,11 +121,15 @@ static void request_deinit(patch_request *r) {
 }
 
 static bool is_empty(const fl_patch *p) {
-  return !p->proposal && !p->file && !p->from && !p->script &&
-         p->params.count + p->vars.count + p->outputs.count + p->options.count +
-                 p->checkpoints.count + p->drop_checkpoints.count + p->skip.count + p->rerun.count +
-                 p->succeed.count + p->keep.count + p->rename.count ==
-             0;
+  size_t count = 0;
+#define COUNT_TEXTS(name) p->name.count
+#define COUNT_NAMES(name) p->name.count
+#define COUNT_TEXT(name)  (p->name != NULL)
+#define COUNT_FLAG(name)  p->name
+#define COUNT(kind, name, flag, value, doc, changes, wakes)                                        \
+  count += changes ? COUNT_##kind(name) : 0;
+  FL_PATCH_KEYS(COUNT)
+  return count == 0 && !p->proposal && !p->file;
 }
 
 static void take_succeeded(void *ud, const fl_run_info *run) {
@@ -227,7 +215,7 @@ static void say(const fl_cli_watch *w, const char *fmt, const char *run_id, cons
 
 // The run that was named: of the store, or in a file that another one exported.
 static fl_code choose_run(const fl_cli *cli, fl_cli_watch *w, fl_engine *engine, fl_error *err) {
-  const char *name = cli->word_count > 0 ? cli->words[0] : "last";
+  const char *name = fl_cli_run_word(cli);
   bool file = fl_cli_is_export(name);
   fl_code code = file ? FL_E_NOT_FOUND : fl_run_find(engine, name, w->run_id, err);
   if (code != FL_E_NOT_FOUND || access(name, F_OK) != 0) return code;
@@ -329,7 +317,6 @@ const fl_cli_verb fl_cli_verb_resume = {
     .words = "[RUN|FILE]",
     .summary = "continue a run where it stopped (default: the last run; FILE: an exported one)",
     .word_count_max = 1,
-    .word_kind = "run",
     .options = options,
     .example = "flowlua resume --plan\n"
                "flowlua resume last-failed --set limit=100 --rerun clean+\n"

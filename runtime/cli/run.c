@@ -1,12 +1,15 @@
 // flowlua run FILE: starts a flow of a script and follows it to its end.
 #include "dry.h"
+#include "params.h"
 #include "watch.h"
 #include <errno.h>
+#include <jansson.h>
 #include <unistd.h>
 
 static const fl_cli_option options[] = {
     {"flow", "KEY", "which flow, when the script has several", NULL},
     {"param", "NAME=VALUE", "set a parameter: text where the default is a text, else JSON", NULL},
+    {"params", "FILE", "parameters as one JSON object; --param holds over it", NULL},
     {"at", "TIME", "the logical time the run is for: 2026-01-31 or 2026-01-31T02:00:00+08:00",
      NULL},
     {"only", "A,B", "run these nodes only", NULL},
@@ -21,8 +24,23 @@ static const fl_cli_option options[] = {
 typedef struct run_request {
   fl_run_options options;
   const char **params;
+  size_t params_typed; // how many of them stood on the command line; those behind are ours
+  fl_cli_text params_file;
   fl_cli_list only;
 } run_request;
+
+// False: a message was printed.
+static bool check_object(const char *path, fl_cli_text *text) {
+  json_error_t error;
+  json_t *json = json_loadb(text->data ? text->data : "", text->size, JSON_ALLOW_NUL, &error);
+  bool good = json_is_object(json);
+  if (!json)
+    fl_cli_usage("--params: %s:%d: no JSON: %s", path, error.line, error.text);
+  else if (!good)
+    fl_cli_usage("--params: %s: expected one JSON object, {\"name\": value}", path);
+  json_decref(json);
+  return good;
+}
 
 static bool request_init(run_request *r, const fl_cli *cli) {
   const char *at = fl_cli_get(cli, "at");
@@ -35,6 +53,14 @@ static bool request_init(run_request *r, const fl_cli *cli) {
            false;
   o->flow = fl_cli_get(cli, "flow");
   o->params = r->params = fl_cli_get_all(cli, "param", &o->param_count);
+  r->params_typed = o->param_count;
+  const char *file = fl_cli_get(cli, "params");
+  if (file && !fl_cli_read_file("params", file, &r->params_file)) return false;
+  if (file && !check_object(file, &r->params_file)) return false;
+  if (file) o->params_json = fl_cli_text_cstr(&r->params_file);
+  const char *only = fl_cli_get(cli, "only");
+  if (only && only[strspn(only, ",")] == '\0')
+    return fl_cli_usage("--only: expected names of nodes, got \"%s\"", only), false;
   fl_cli_list_init(&r->only, cli, "only");
   o->only = r->only.items;
   o->only_count = r->only.count;
@@ -45,7 +71,9 @@ static bool request_init(run_request *r, const fl_cli *cli) {
 }
 
 static void request_deinit(run_request *r) {
+  for (size_t i = r->params_typed; i < r->options.param_count; i++) free((char *)r->params[i]);
   free(r->params);
+  fl_cli_text_deinit(&r->params_file);
   fl_cli_list_deinit(&r->only);
 }
 
@@ -63,6 +91,7 @@ static int load(const fl_cli *cli, fl_engine *engine, fl_script **script) {
   *script = NULL;
   fl_engine_set_args(engine, (int)cli->word_count - 1, (char *const *)(cli->words + 1));
   if (fl_script_load(engine, cli->words[0], script, &err) != FL_OK) return fl_cli_fail(&err);
+  fl_cli_notices(*script);
   if (fl_script_get_flow_count(*script) == 0) {
     *script = NULL;
     return FL_EXIT_OK;
@@ -96,16 +125,26 @@ static int run_run(const fl_cli *cli) {
   fl_pool_size *pools = NULL;
   fl_script *script;
   int code = FL_EXIT_USAGE;
-  if (fl_cli_detach_wanted(cli)) return fl_cli_detach(cli);
+  if (fl_cli_detach_wanted(cli) && !fl_cli_has(cli, "help")) return fl_cli_detach(cli);
   fl_cli_watch_init(&watch, cli);
   if (!request_init(&request, cli) || !fl_cli_watch_config(&watch, &config, &pools)) goto out;
   if (!check_file(cli->words[0])) goto out;
-  bool dry = request.options.dry_run;
+  bool dry = request.options.dry_run || fl_cli_has(cli, "help");
   config.open_late = true; // a script that does not load, or defines no flow, leaves nothing behind
-  code = fl_cli_engine_open(cli, dry ? FL_CLI_SCRATCH : FL_CLI_WRITE, &config, &engine);
+  code = fl_cli_engine_open(cli, dry ? FL_CLI_SCRIPT : FL_CLI_WRITE, &config, &engine);
   if (code != FL_EXIT_OK) goto out;
   code = load(cli, engine.engine, &script);
   if (code != FL_EXIT_OK || !script) goto out;
+  if (fl_cli_has(cli, "help")) {
+    code = fl_cli_params_print(cli, script, request.options.flow);
+    goto out;
+  }
+  bool asks = watch.mode == FL_MODE_LIVE || watch.mode == FL_MODE_PLAIN;
+  bool answered = !asks || fl_cli_params_ask(script, &request.options, &request.params,
+                                             &request.options.param_count);
+  request.options.params = request.params;
+  code = FL_EXIT_USAGE;
+  if (!answered) goto out;
   code = dry ? fl_cli_dry_run(cli, script, &request.options)
              : start_and_follow(&watch, engine.engine, script, &request.options);
 out:
@@ -123,7 +162,6 @@ const fl_cli_verb fl_cli_verb_run = {
     .summary = "run a flow of a script to its end",
     .word_count_min = 1,
     .word_count_max = SIZE_MAX,
-    .word_kind = "file",
     .options = options,
     .example = "flowlua run pipeline.lua --param n=42 --jobs 4\n"
                "flowlua pipeline.lua --at 2026-01-31 --only extract,clean\n"

@@ -1,26 +1,25 @@
-// flowlua show RUN: what a run and its nodes are at.
+// flowlua show [RUN]: what a run and its nodes are at.
 #include "compare.h"
+#include "show.h"
 
-#define ALL_MAX 500 // more nodes than this are not all listed unless asked for
+#define ALL_MAX      500 // more nodes than this are not all listed unless asked for
+#define LONG_COLUMNS 120 // a window this wide has room for all that --long shows
 
 static const fl_cli_option options[] = {
     {"all", NULL, "every node of a large run, too", NULL},
+    {"long", NULL, "when nodes began, their CPU time and memory, too", NULL},
+    {"timeline", NULL, "when nodes ran, as bars", NULL},
     {"json", NULL, "all that is known, as one object", NULL},
     {NULL, NULL, NULL, NULL},
 };
-
-static const char *const statuses[] = {
-    "pending", "queued",  "running", "retrying",        "waiting",   "succeeded",
-    "failed",  "skipped", "omitted", "upstream_failed", "cancelled",
-};
-#define STATUS_COUNT (sizeof statuses / sizeof *statuses)
 
 /// A view of a run while its nodes are read, once: whether all are listed is known at the end.
 typedef struct show_view {
   fl_cli_table *all;  // NULL when there are too many
   fl_cli_table *loud; // those that are always listed
-  size_t total, loud_count, counts[STATUS_COUNT];
-  bool wants_all;
+  size_t total, loud_count;
+  fl_cli_tally tally;
+  bool wants_all, is_long;
   bool repeats; // a replay that has ended
 } show_view;
 
@@ -78,8 +77,7 @@ static void print_alarm(const fl_node_info *node) {
 static void count_node(show_view *view, const fl_node_info *node) {
   view->total++;
   if (node->error && strcmp(node->status, "running") == 0) print_alarm(node);
-  for (size_t i = 0; i < STATUS_COUNT; i++)
-    if (strcmp(node->status, statuses[i]) == 0) view->counts[i]++;
+  fl_cli_tally_add(&view->tally, node->status);
 }
 
 // In a large run what has succeeded or not begun is counted only.
@@ -95,7 +93,20 @@ static void add_error(fl_cli_table *table, const fl_node_info *node) {
                     strchr(text, '\n') ? " ..." : "");
 }
 
-static void list_node(fl_cli_table *table, const fl_node_info *node) {
+static void add_resources(fl_cli_table *table, const fl_node_info *node) {
+  char began[16] = "", cpu[32] = "";
+  fl_cli_text memory = {0};
+  if (node->started_ms > 0) fl_cli_local_clock(node->started_ms, began);
+  if (node->ended_ms > 0 && node->attempts > 0) fl_duration_format(node->cpu_ms, cpu);
+  if (node->ended_ms > 0 && node->max_rss_bytes > 0)
+    fl_cli_text_bytes(&memory, node->max_rss_bytes);
+  fl_cli_table_add(table, began, FL_STYLE_NONE);
+  fl_cli_table_add(table, cpu, FL_STYLE_NONE);
+  fl_cli_table_add(table, fl_cli_text_cstr(&memory), FL_STYLE_NONE);
+  fl_cli_text_deinit(&memory);
+}
+
+static void list_node(fl_cli_table *table, const fl_node_info *node, bool is_long) {
   char duration[32] = "";
   if (node->started_ms > 0 && node->ended_ms >= node->started_ms)
     fl_duration_format(node->ended_ms - node->started_ms, duration);
@@ -115,6 +126,7 @@ static void list_node(fl_cli_table *table, const fl_node_info *node) {
     fl_cli_table_addf(table, "%d", node->exit_code);
   else
     fl_cli_table_add(table, NULL, FL_STYLE_NONE);
+  if (is_long) add_resources(table, node);
   add_error(table, node);
 }
 
@@ -125,22 +137,11 @@ static bool take_node(void *ud, const fl_node_info *node) {
     fl_cli_table_free(view->all);
     view->all = NULL;
   }
-  if (view->all) list_node(view->all, node);
+  if (view->all) list_node(view->all, node, view->is_long);
   if (view->wants_all || is_quiet(node->status)) return true;
-  list_node(view->loud, node);
+  list_node(view->loud, node, view->is_long);
   view->loud_count++;
   return true;
-}
-
-static void print_counts(const show_view *view) {
-  fl_cli_printf("%-9s %zu", "nodes", view->total);
-  const char *sign = ": ";
-  for (size_t i = 0; i < STATUS_COUNT; i++) {
-    if (view->counts[i] == 0) continue;
-    fl_cli_printf("%s%zu %s", sign, view->counts[i], statuses[i]);
-    sign = ", ";
-  }
-  fl_cli_printf("\n");
 }
 
 // Of a replay: which results are not those of then, and how many are.
@@ -166,15 +167,22 @@ static void print_patches(fl_engine *engine, const char *run) {
 }
 
 static fl_code show_people(const fl_cli *cli, fl_engine *engine, fl_error *err) {
-  static const char titles[] = "node:type:status:>attempts:>duration:>exit:error";
-  show_view view = {.all = fl_cli_table_new(titles),
+  bool is_long = fl_cli_has(cli, "long") || fl_cli_out_columns() >= LONG_COLUMNS;
+  const char *titles = is_long
+                           ? "node:type:status:>attempts:>duration:>exit:began:>cpu:>memory:error"
+                           : "node:type:status:>attempts:>duration:>exit:error";
+  show_view view = {.is_long = is_long,
+                    .all = fl_cli_table_new(titles),
                     .loud = fl_cli_table_new(titles),
                     .wants_all = fl_cli_has(cli, "all")};
-  fl_code code = fl_read_status(engine, cli->words[0], print_run, take_node, &view, err);
+  const char *run = fl_cli_run_word(cli);
+  fl_code code = fl_read_status(engine, run, print_run, take_node, &view, err);
   if (code == FL_OK) {
     fl_cli_table **listed = view.all ? &view.all : &view.loud;
-    print_patches(engine, cli->words[0]);
-    print_counts(&view);
+    print_patches(engine, run);
+    fl_cli_printf("%-9s %zu", "nodes", view.total);
+    fl_cli_tally_write(&view.tally, fl_cli_out());
+    fl_cli_printf("\n");
     if (view.all ? view.total : view.loud_count) fl_cli_printf("\n");
     fl_cli_table_print(*listed);
     if (listed == &view.loud)
@@ -185,7 +193,7 @@ static fl_code show_people(const fl_cli *cli, fl_engine *engine, fl_error *err) 
   }
   fl_cli_table_free(view.all);
   fl_cli_table_free(view.loud);
-  if (code == FL_OK && view.repeats) code = print_replay(cli->words[0], engine, err);
+  if (code == FL_OK && view.repeats) code = print_replay(run, engine, err);
   return code;
 }
 
@@ -195,10 +203,16 @@ static int show_run(const fl_cli *cli) {
   char *text = NULL;
   int code = fl_cli_engine_open(cli, FL_CLI_READ, NULL, &engine);
   if (code != FL_EXIT_OK) return code;
-  fl_code result = fl_cli_has(cli, "json") ? fl_read_run(engine.engine, cli->words[0], &text, &err)
-                                           : show_people(cli, engine.engine, &err);
+  const char *run = fl_cli_run_word(cli);
+  fl_code result;
+  if (fl_cli_has(cli, "json"))
+    result = fl_read_run(engine.engine, run, &text, &err);
+  else if (fl_cli_has(cli, "timeline"))
+    result = fl_cli_show_timeline(engine.engine, run, fl_cli_has(cli, "all"), &err);
+  else
+    result = show_people(cli, engine.engine, &err);
   if (result != FL_OK) {
-    code = fl_cli_fail(&err);
+    code = fl_cli_fail_run(cli, engine.engine, run, &err);
   } else if (text) {
     fl_cli_print_json(text);
   }
@@ -209,13 +223,12 @@ static int show_run(const fl_cli *cli) {
 
 const fl_cli_verb fl_cli_verb_show = {
     .name = "show",
-    .words = "RUN",
+    .words = "[RUN]",
     .summary = "show a run and its nodes",
-    .word_count_min = 1,
     .word_count_max = 1,
-    .word_kind = "run",
     .options = options,
-    .example = "flowlua show last\n"
+    .example = "flowlua show\n"
+               "flowlua show --timeline\n"
                "flowlua show last-failed --json",
     .run = show_run,
 };

@@ -175,6 +175,106 @@ size_t fl_cli_text_cut(fl_cli_text *t, const char *text, size_t size, size_t col
   return kept + 1;
 }
 
+// ------------------------------------------------------------------------------------- lines
+
+// Bytes of an escape that switches a style, at `p`; 0: there is none.
+static size_t style_size(const char *p, size_t size) {
+  if (size < 3 || p[0] != '\x1b' || p[1] != '[') return 0;
+  size_t n = 2;
+  while (n < size && ((p[n] >= '0' && p[n] <= '9') || p[n] == ';')) n++;
+  return n < size && p[n] == 'm' ? n + 1 : 0;
+}
+
+#define LEAD_MAX 8 // what is set in so far is set in no further
+
+// Where what a line is about begins: behind the last gap of two blanks or more that is not too far
+// to the right, else four columns behind where the line begins.
+static size_t hanging_indent(const char *line, size_t size, size_t columns) {
+  size_t at = 0, width = 0, lead = 0, blanks = 0, found = 0, bytes;
+  while (at < size && line[at] == ' ') at++;
+  lead = width = at;
+  while (at < size && width <= columns / 2) {
+    size_t style = style_size(line + at, size - at);
+    if (style > 0) {
+      at += style;
+      continue;
+    }
+    if (line[at] != ' ' && blanks >= 2) found = width;
+    blanks = line[at] == ' ' ? blanks + 1 : 0;
+    width += char_width(line + at, size - at, &bytes);
+    at += bytes;
+  }
+  if (found > 0) return found;
+  return lead >= LEAD_MAX ? lead : lead + 4 < columns / 2 ? lead + 4 : 0;
+}
+
+// Commands and what programs printed are for copying: a new line within would be another text.
+static bool is_for_copying(const char *line, size_t size) {
+  static const char *const starts[] = {"flowlua ", "log: ", "resume: ", "see: ", "watch: ", "| "};
+  size_t at = 0;
+  while (at < size && line[at] == ' ') at++;
+  for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
+    size_t n = strlen(starts[i]);
+    // A command stands set in; with a gap behind it it is a row of a list.
+    if (size - at >= n && memcmp(line + at, starts[i], n) == 0)
+      return i > 0 || (at > 0 && !memmem(line + at, size - at, "  ", 2));
+  }
+  return false;
+}
+
+static void wrap_line(fl_cli_text *t, const char *line, size_t size, size_t columns,
+                      size_t indent) {
+  size_t width = 0, begin = 0, blank = 0, bytes; // of the row; of its last blank, 0: none
+  bool first = true;
+  for (size_t at = 0; at < size;) {
+    size_t style = style_size(line + at, size - at);
+    if (style > 0) {
+      at += style;
+      continue;
+    }
+    size_t w = char_width(line + at, size - at, &bytes);
+    // A blank within the indentation is no place to break.
+    if (line[at] == ' ' && width > (first ? indent : 0)) blank = at;
+    if (width + w > columns - (first ? 0 : indent)) {
+      size_t end = blank > begin ? blank : at;
+      size_t kept = end;
+      while (kept > begin && line[kept - 1] == ' ') kept--;
+      fl_cli_text_add(t, line + begin, kept - begin);
+      fl_cli_text_add(t, "\n", 1);
+      fl_cli_text_pad(t, indent);
+      while (end < size && line[end] == ' ') end++;
+      at = begin = end;
+      width = blank = 0;
+      first = false;
+      continue;
+    }
+    width += w;
+    at += bytes;
+  }
+  fl_cli_text_add(t, line + begin, size - begin);
+}
+
+void fl_cli_text_fold(fl_cli_text *t, const char *text, size_t size, size_t columns) {
+  locale_t before = uselocale(utf8_locale());
+  wrap_line(t, text, size, columns, 0);
+  uselocale(before);
+}
+
+void fl_cli_text_wrap(fl_cli_text *t, const char *text, size_t size, size_t columns) {
+  locale_t before = uselocale(utf8_locale());
+  for (size_t at = 0; at < size;) {
+    const char *end = memchr(text + at, '\n', size - at);
+    size_t n = end ? (size_t)(end - text) - at : size - at;
+    if (n <= columns || columns < 20 || is_for_copying(text + at, n))
+      fl_cli_text_add(t, text + at, n);
+    else
+      wrap_line(t, text + at, n, columns, hanging_indent(text + at, n, columns));
+    if (end) fl_cli_text_add(t, "\n", 1);
+    at += n + (end != NULL);
+  }
+  uselocale(before);
+}
+
 // As a pair of surrogates past U+FFFF.
 static void add_json_escape(fl_cli_text *t, uint32_t c) {
   if (c > 0xFFFF)

@@ -1,4 +1,4 @@
-// Follows a run by its events: counts, how it ended, and the exit code.
+// Follows a run by its events, and counts.
 #include "watch.h"
 #include <jansson.h>
 
@@ -7,17 +7,13 @@
 
 enum { STATE_UNSEEN, STATE_RUNNING, STATE_BETWEEN, STATE_DONE };
 
-static const char *const statuses[FL_CLI_STATUS_COUNT] = {
-    "succeeded", "failed", "upstream_failed", "skipped", "omitted", "cancelled",
-};
-
 void fl_cli_watch_init(fl_cli_watch *w, const fl_cli *cli) {
   *w = (fl_cli_watch){.cli = cli, .mode = FL_MODE_PLAIN, .signal_pipe = {-1, -1}};
   w->started_ms = fl_cli_monotonic_ms();
   if (fl_cli_has(cli, "json"))
     w->mode = FL_MODE_JSON;
-  else if (fl_cli_has(cli, "quiet"))
-    w->mode = FL_MODE_QUIET;
+  else if (fl_cli_has(cli, "quiet")) // goes to stderr, whatever stdout is
+    w->mode = FL_MODE_QUIET, fl_cli_output_init("never");
   else if (!fl_cli_has(cli, "no-progress") && !fl_cli_detach_is_background() &&
            fl_cli_out_is_terminal())
     w->mode = FL_MODE_LIVE;
@@ -27,6 +23,8 @@ void fl_cli_watch_deinit(fl_cli_watch *w) {
   for (size_t i = 0; i < w->failure_count; i++)
     free(w->failures[i].node), free(w->failures[i].error);
   free(w->failures);
+  for (size_t i = 0; i < w->told_count && i < FL_CLI_TOLD_MAX; i++)
+    free(w->told[i].key), free(w->told[i].name), free(w->told[i].error);
   free(w->states);
   free(w->flow);
   free(w->error);
@@ -58,6 +56,7 @@ bool fl_cli_watch_config(fl_cli_watch *w, fl_config *config, fl_pool_size **pool
   *config = (fl_config){.size = sizeof *config};
   *pools = NULL;
   if (!fl_cli_get_number(w->cli, "jobs", 1, JOBS_MAX, &jobs)) return false;
+  if (!fl_cli_read_env_files(w->cli)) return false;
   const char **texts = fl_cli_get_all(w->cli, "pool", &count);
   fl_pool_size *list = fl_cli_alloc(count, sizeof *list);
   size_t good = 0;
@@ -104,14 +103,17 @@ static void set_state(fl_cli_watch *w, uint32_t index, uint8_t state) {
   w->done += state == STATE_DONE;
 }
 
-static void count_node(fl_cli_watch *w, const fl_event *event) {
+bool fl_cli_watch_is_done(const fl_cli_watch *w, uint32_t node) {
+  return node < w->state_count && w->states[node] == STATE_DONE;
+}
+
+void fl_cli_watch_count(fl_cli_watch *w, const fl_event *event) {
   switch (event->kind) {
   case FL_EVENT_NODE_STARTED: set_state(w, event->node_index, STATE_RUNNING); break;
   case FL_EVENT_NODE_RETRYING: set_state(w, event->node_index, STATE_BETWEEN); break;
   case FL_EVENT_NODE_FINISHED:
     set_state(w, event->node_index, STATE_DONE);
-    for (size_t i = 0; i < FL_CLI_STATUS_COUNT && event->status; i++)
-      w->counts[i] += strcmp(event->status, statuses[i]) == 0;
+    if (event->status) fl_cli_tally_add(&w->ends, event->status);
     w->failed += event->status && strcmp(event->status, "failed") == 0;
     break;
   default: break;
@@ -128,7 +130,7 @@ static void replace(char **text, const char *with) {
 // The run goes on by itself after its end: like the time it took, what is counted is this resume's.
 static void begin_again(fl_cli_watch *w) {
   w->status[0] = '\0';
-  memset(w->counts, 0, sizeof w->counts);
+  w->ends = (fl_cli_tally){0};
   w->failed = 0;
   free(w->error);
   w->error = NULL;
@@ -149,7 +151,11 @@ void fl_cli_watch_event(void *ud, const fl_event *event) {
       w->run_ms = event->duration_ms;
       replace(&w->error, event->error);
     }
-    count_node(w, event);
+    if (event->kind == FL_EVENT_RUN_LEFT) {
+      w->left = true;
+      replace(&w->error, event->error);
+    }
+    fl_cli_watch_count(w, event);
   }
   w->changed = true;
   if (w->mode == FL_MODE_LIVE) fl_cli_live_event(w, event);
@@ -159,6 +165,7 @@ void fl_cli_watch_event(void *ud, const fl_event *event) {
 static bool count_kept(void *ud, const fl_node_info *node) {
   fl_cli_watch *w = ud;
   if (fl_cli_status_is_final(node->status)) set_state(w, node->index, STATE_DONE);
+  fl_cli_live_keep(w, node);
   w->total++;
   return true;
 }
@@ -192,58 +199,4 @@ void fl_cli_watch_read_history(fl_cli_watch *w, fl_engine *engine) {
   if (count > 0) w->history_ms = sum / count;
   json_decref(runs);
   fl_free(text);
-}
-
-// ------------------------------------------------------------------------------------- the end
-
-static void take_status(void *ud, const fl_run_info *run) {
-  fl_cli_watch *w = ud;
-  snprintf(w->status, sizeof w->status, "%s", run->status);
-  replace(&w->error, run->error);
-}
-
-static void add_summary(fl_cli_watch *w, fl_cli_text *out) {
-  char clock[16], duration[32];
-  fl_cli_local_clock(fl_cli_wall_ms(), clock);
-  fl_duration_format(w->run_ms ? w->run_ms : fl_cli_monotonic_ms() - w->started_ms, duration);
-  if (w->mode == FL_MODE_PLAIN) fl_cli_text_addf(out, "%s ", clock);
-  fl_cli_text_addf(out, "run %s %s%s%s in %s", w->run_id,
-                   fl_cli_style_text(fl_cli_style_of_status(w->status)), w->status,
-                   fl_cli_style_text(FL_STYLE_NONE), duration);
-  const char *sign = ": ";
-  for (size_t i = 0; i < FL_CLI_STATUS_COUNT; i++) {
-    if (w->counts[i] == 0) continue;
-    fl_cli_text_addf(out, "%s%u %s", sign, w->counts[i], statuses[i]);
-    sign = ", ";
-  }
-  fl_cli_text_add(out, "\n", 1);
-  // A failure that is no node's: the run's own timeout, a hook.
-  if (w->error && w->failed == 0) {
-    fl_cli_text_add_str(out, "    ");
-    fl_cli_text_clean(out, w->error, strlen(w->error), true);
-    fl_cli_text_add(out, "\n", 1);
-  }
-}
-
-int fl_cli_watch_finish(fl_cli_watch *w, fl_engine *engine) {
-  if (w->mode == FL_MODE_LIVE) fl_cli_live_write(w, false);
-  if (w->status[0] == '\0' &&
-      fl_read_status(engine, w->run_id, take_status, NULL, w, NULL) != FL_OK)
-    snprintf(w->status, sizeof w->status, "unknown");
-  bool succeeded = strcmp(w->status, "succeeded") == 0;
-  bool on_stdout = w->mode == FL_MODE_PLAIN || w->mode == FL_MODE_LIVE;
-  if (on_stdout) add_summary(w, fl_cli_out());
-  int code = FL_EXIT_OK;
-  if (!succeeded) {
-    char *command = fl_cli_command(w->cli, "resume", w->run_id, NULL);
-    if (on_stdout)
-      fl_cli_printf("resume: %s\n", command);
-    else
-      fl_cli_note("resume: %s", command);
-    free(command);
-    code = strcmp(w->status, "waiting") == 0 ? FL_EXIT_WAITING : FL_EXIT_FAILED;
-    if (w->signal) code = 128 + w->signal;
-  }
-  fl_cli_flush();
-  return code;
 }

@@ -39,8 +39,12 @@ static void print_definition(const json_t *why) {
 }
 
 static void print_times(const json_t *why, const char *part) {
-  const json_t *pair = json_object_get(why, part);
-  if (fl_cli_json_true(pair, "equal")) return;
+  const json_t *pair = json_object_get(why, part), *name;
+  bool changed = false; // an interval that only moved with the time is none
+  size_t i;
+  json_array_foreach(json_object_get(why, "changed"), i, name) changed =
+      changed || strcmp(json_string_value(name), part) == 0;
+  if (!changed) return;
   print_state(part, false);
   fl_cli_printf("  %s -> %s\n", fl_cli_json_text(pair, "a"), fl_cli_json_text(pair, "b"));
 }
@@ -82,10 +86,11 @@ static int why_run(const fl_cli *cli) {
   fl_cli_engine engine = {0};
   fl_error err = {0};
   char *text = NULL;
+  const char *run, *node;
+  if (!fl_cli_run_and_word(cli, &run, &node)) return FL_EXIT_USAGE;
   int code = fl_cli_engine_open(cli, FL_CLI_READ, NULL, &engine);
   if (code != FL_EXIT_OK) return code;
-  if (fl_read_why(engine.engine, cli->words[0], cli->words[1], fl_cli_get(cli, "against"), &text,
-                  &err) != FL_OK) {
+  if (fl_read_why(engine.engine, run, node, fl_cli_get(cli, "against"), &text, &err) != FL_OK) {
     code = fl_cli_fail(&err);
   } else if (fl_cli_has(cli, "json")) {
     fl_cli_print_json(text);
@@ -101,11 +106,10 @@ static int why_run(const fl_cli *cli) {
 
 const fl_cli_verb fl_cli_verb_why = {
     .name = "why",
-    .words = "RUN NODE",
+    .words = "[RUN] NODE",
     .summary = "tell what changed, of what a node depends on, since an earlier run",
-    .word_count_min = 2,
+    .word_count_min = 1,
     .word_count_max = 2,
-    .word_kind = "run",
     .options = options,
     .example = "flowlua why last load\n"
                "flowlua why last load --against 20260131T0200",

@@ -1,18 +1,17 @@
 // How attempts start and end, and what their ends mean: success, another try, failure for good.
 #include <math.h>
 #include "base/bug.h"
-#include "engine/run.h"
+#include "engine/run_internal.h"
 
 void fl_attempt_started(fl_attempt *a, int pid, int64_t started_ms) {
   fl_scheduler *s = a->scheduler;
-  if (a->told || a->run->fenced) return;
+  if (a->told || !fl_run_touch(a->run)) return;
   a->told = true;
   a->pid = pid;
   a->started_ms = started_ms ? started_ms : fl_now(s);
   fl_plan_apply(a->run->plan, a->node, FL_NODE_START);
   fl_event more = {.attempt = a->number, .exit_code = -1, .wall_ms = a->started_ms};
   fl_event_node(a->run, a->node, FL_EVENT_NODE_STARTED, "running", &more);
-  if (!fl_scheduler_begin(s)) return;
   fl_attempt_row row;
   fl_error err;
   fl_attempt_fill_row(a, &row);
@@ -21,7 +20,7 @@ void fl_attempt_started(fl_attempt *a, int pid, int64_t started_ms) {
   row.pid = pid;
   fl_code rc = a->recorded_row ? fl_store_start_attempt(s->store, &row, &err)
                                : fl_store_add_attempt(s->store, &row, &err);
-  a->recorded_row = true;
+  fl_attempt_set_recorded(a);
   if (rc) fl_scheduler_break(s, &err);
 }
 
@@ -29,7 +28,8 @@ void fl_attempt_alarm(fl_attempt *a, const char *text) {
   fl_scheduler *s = a->scheduler;
   fl_run *run = a->run;
   fl_error err;
-  if (run->fenced || !fl_scheduler_begin(s)) return;
+  if (!fl_run_touch(run)) return;
+  s->alarmed_count += !a->alarmed;
   a->alarmed = true;
   fl_decision_row d = {.run = run->row.row,
                        .node = fl_run_get_number(run, a->node),
@@ -40,12 +40,12 @@ void fl_attempt_alarm(fl_attempt *a, const char *text) {
                        .detail = text,
                        .at_ms = fl_now(s)};
   if (fl_store_add_decision(s->store, &d, &err)) fl_scheduler_break(s, &err);
-  fl_scheduler_notice(s, run, "alarm: %s: %s", fl_run_get_name(run, a->node), text);
+  fl_run_notice(run, "alarm: %s: %s", fl_run_get_name(run, a->node), text);
 }
 
 void fl_attempt_arm_timeout(fl_attempt *a) {
   if (!a->timeout_ms) return;
-  fl_scheduler_add_due(a->scheduler, (fl_due){.at_ms = fl_ticks(a->scheduler) + a->timeout_ms,
+  a->due = fl_due_add(a->scheduler, &(fl_due){.at_ms = fl_ticks(a->scheduler) + a->timeout_ms,
                                               .kind = FL_DUE_TIMEOUT,
                                               .run = a->run,
                                               .node = a->node,
@@ -83,7 +83,7 @@ static int64_t put_record(fl_attempt *a) {
 // Of one that an engine before this one had started: how its end became known.
 static fl_reason found_by(const fl_attempt *a, const fl_outcome *o) {
   if (!a->adopted || o->state == FL_ATTEMPT_LOST) return 0;
-  return a->scheduler->recovering ? FL_REASON_HARVESTED : FL_REASON_ADOPTED;
+  return a->unknown ? FL_REASON_HARVESTED : FL_REASON_ADOPTED;
 }
 
 static bool record_end(fl_attempt *a, const fl_outcome *o, int64_t retry_at_ms) {
@@ -98,6 +98,8 @@ static bool record_end(fl_attempt *a, const fl_outcome *o, int64_t retry_at_ms) 
   row.end_reason = o->reason ? o->reason : found_by(a, o);
   row.started_ms = o->started_ms;
   row.ended_ms = o->ended_ms;
+  row.duration_ms = o->duration_ms;
+  row.measured = o->measured;
   row.exit_code = o->exit_code;
   row.signal = o->signal;
   row.error = o->error;
@@ -130,7 +132,7 @@ static bool record_end(fl_attempt *a, const fl_outcome *o, int64_t retry_at_ms) 
   if (FL_BUG(failed_outputs_kept) && o->state == FL_ATTEMPT_FAILED && o->outputs &&
       !fl_store_put_value(s->store, o->outputs, &err))
     fl_run_set_outputs(run, a->node, o->outputs);
-  if (!a->recorded_row) run->claims_changed = true;
+  if (!a->recorded_row) fl_run_claims_changed(run);
   fl_code rc = a->recorded_row ? fl_store_end_attempt(s->store, &row, &err)
                                : fl_store_add_attempt(s->store, &row, &err);
   return rc ? fl_scheduler_break(s, &err) : true;
@@ -156,7 +158,7 @@ static int64_t retry_delay_ms(fl_attempt *a, uint32_t failures) {
 static bool may_retry(fl_attempt *a, fl_outcome *o, fl_node_run *n) {
   if (a->run->stopping || a->run->interrupted) return false;
   if (o->reason == FL_REASON_RERUN_UPSTREAM) return true; // it was only taken back
-  if (fl_map_is_over(a->run, a->node)) return false;
+  if (fl_run_item_is_over(a->run, a->node)) return false;
   if (o->state == FL_ATTEMPT_LOST) {
     if (!FL_BUG(lost_not_counted)) n->lost++;
     if (n->lost <= a->options->lost_count_max) return true;
@@ -181,21 +183,12 @@ static bool may_retry(fl_attempt *a, fl_outcome *o, fl_node_run *n) {
   bool yes = false;
   fl_error err;
   if (a->run->flow->hooks->retry_on(a->run->flow, a, &f, &yes, &err))
-    fl_scheduler_notice(a->scheduler, a->run, "%s", err.message);
+    fl_run_notice(a->run, "%s", err.message);
   if (!yes) o->reason = FL_REASON_NOT_RETRYABLE;
   return yes;
 }
 
 // ------------------------------------------------------------------------------------- ending
-
-static void detach(fl_attempt *a) {
-  fl_scheduler *s = a->scheduler;
-  fl_run_get_node(a->run, a->node)->live = NULL;
-  for (size_t i = 0; !a->started && i < s->start_count; i++)
-    if (s->starts[i] == a) s->starts[i] = s->starts[--s->start_count];
-  fl_scheduler_unlink(s, a);
-  s->fill_wanted = true;
-}
 
 static void tell_end(fl_attempt *a, const fl_outcome *o, fl_event_kind kind, fl_node_state state,
                      int64_t retry_in_ms) {
@@ -204,8 +197,10 @@ static void tell_end(fl_attempt *a, const fl_outcome *o, fl_event_kind kind, fl_
                    .signal = o->signal,
                    .error = o->error,
                    .reason = o->reason ? fl_reason_name(o->reason) : NULL,
-                   .duration_ms =
-                       kind == FL_EVENT_NODE_RETRYING ? retry_in_ms : o->ended_ms - o->started_ms};
+                   .duration_ms = kind == FL_EVENT_NODE_RETRYING ? retry_in_ms
+                                  : o->measured                  ? o->duration_ms
+                                  : o->ended_ms > o->started_ms  ? o->ended_ms - o->started_ms
+                                                                 : 0};
   if (!a->told) {
     fl_event start = {.attempt = a->number, .exit_code = -1, .wall_ms = o->started_ms};
     fl_event_node(a->run, a->node, FL_EVENT_NODE_STARTED, "running", &start);
@@ -223,10 +218,10 @@ static void remember_error(fl_run *run, uint32_t node, const fl_outcome *o) {
 }
 
 static fl_node_event event_of(fl_attempt_state state) {
-  switch (state) {
-  case FL_ATTEMPT_SUCCEEDED: return FL_NODE_SUCCEED;
-  case FL_ATTEMPT_SKIPPED: return FL_NODE_SKIP;
-  case FL_ATTEMPT_CANCELLED: return FL_NODE_CANCEL;
+  switch (fl_node_state_of(state, false)) {
+  case FL_NODE_SUCCEEDED: return FL_NODE_SUCCEED;
+  case FL_NODE_SKIPPED: return FL_NODE_SKIP;
+  case FL_NODE_CANCELLED: return FL_NODE_CANCEL;
   default: return FL_NODE_FAIL;
   }
 }
@@ -249,6 +244,10 @@ static void settle_outcome(fl_attempt *a, fl_outcome *o, fl_buf *text) {
   int64_t now = fl_now(a->scheduler);
   if (!o->ended_ms) o->ended_ms = now;
   if (!o->started_ms) o->started_ms = a->started_ms ? a->started_ms : a->claimed_ms;
+  if (!o->measured && a->given_ms) {
+    o->duration_ms = fl_ticks(a->scheduler) - a->given_ms;
+    o->measured = true;
+  }
   if (!o->pid) o->pid = a->pid;
   // Ended by the engine before this one, which had begun to stop: nobody here wants that.
   if (o->state == FL_ATTEMPT_CANCELLED && a->adopted && !a->cancelling) {
@@ -277,16 +276,16 @@ static void end_for_good(fl_attempt *a, const fl_outcome *o) {
   if (event == FL_NODE_FAIL) remember_error(run, node, o);
   bool stop = event == FL_NODE_FAIL && run->flow->policy == FL_POLICY_STOP && !run->stopping &&
               run->phase == FL_PHASE_NODES && !fl_plan_is_handled(run->plan, node);
-  if (event == FL_NODE_SUCCEED && a->options->kind == FL_KIND_BRANCH)
-    fl_branch_omit(run, node, o->outputs);
-  detach(a);
+  const fl_kind_ops *kind = fl_run_get_kind(run, node);
+  if (event == FL_NODE_SUCCEED && kind->succeeded) kind->succeeded(run, node, o->outputs);
+  fl_attempt_detach(a);
   fl_attempt_free(a);
   // An engine that stops leaves what comes behind undecided: the resume goes on there.
   bool undecided = event == FL_NODE_CANCEL && run->interrupted;
   fl_plan_apply(run->plan, node, undecided ? FL_NODE_RETRY : event);
   fl_run_take_decisions(run);
   if (stop) fl_run_stop(run, FL_REASON_RUN_STOPPED, false);
-  if (node >= run->graph_count && !undecided) fl_map_instance_ended(run, node);
+  if (node >= run->graph_count && !undecided) fl_run_item_ended(run, node);
 }
 
 static uint32_t number_of(const fl_attempt *a) {
@@ -297,8 +296,9 @@ static void end_settled(fl_attempt *a, fl_outcome o) {
   fl_scheduler *s = a->scheduler;
   fl_run *run = a->run;
   fl_error err;
-  if (o.state == FL_ATTEMPT_SUCCEEDED && a->options->kind == FL_KIND_BRANCH &&
-      fl_branch_check(run, a->node, o.outputs, &err)) {
+  const fl_kind_ops *kind = fl_run_get_kind(run, a->node);
+  if (o.state == FL_ATTEMPT_SUCCEEDED && kind->check &&
+      kind->check(run, a->node, o.outputs, &err)) {
     o.state = FL_ATTEMPT_FAILED;
     o.error = err.message;
     o.outputs = o.vars = NULL;
@@ -309,7 +309,7 @@ static void end_settled(fl_attempt *a, fl_outcome o) {
   bool retry = failed && may_retry(a, &o, n);
   int64_t delay = retry && o.state != FL_ATTEMPT_LOST ? retry_delay_ms(a, n->failures) : 0;
   if (!record_end(a, &o, retry ? fl_now(s) + delay : 0)) {
-    detach(a);
+    fl_attempt_detach(a);
     fl_attempt_free(a);
     return;
   }
@@ -326,20 +326,21 @@ static void end_settled(fl_attempt *a, fl_outcome o) {
   n->child_run = a->child_run;
   tell_end(a, &o, FL_EVENT_NODE_RETRYING, FL_NODE_RETRYING, delay);
   fl_plan_apply(run->plan, a->node, FL_NODE_RETRY);
-  fl_scheduler_add_due(s, (fl_due){.at_ms = fl_ticks(s) + delay,
-                                   .kind = FL_DUE_RETRY,
-                                   .run = run,
-                                   .node = a->node,
-                                   .number = a->number});
-  detach(a);
+  fl_due_add(s, &(fl_due){.at_ms = fl_ticks(s) + delay,
+                          .kind = FL_DUE_RETRY,
+                          .run = run,
+                          .node = a->node,
+                          .number = a->number});
+  fl_attempt_detach(a);
+  if (FL_BUG(slot_not_freed)) fl_attempt_get_site(a)->live++;
   fl_attempt_free(a);
 }
 
 void fl_attempt_end(fl_attempt *a, const fl_outcome *outcome) {
   fl_outcome o = *outcome;
   fl_buf text;
-  if (a->run->fenced || !fl_scheduler_begin(a->scheduler)) {
-    detach(a);
+  if (!fl_run_touch(a->run)) {
+    fl_attempt_detach(a);
     fl_attempt_free(a);
     return;
   }
@@ -349,13 +350,38 @@ void fl_attempt_end(fl_attempt *a, const fl_outcome *outcome) {
   fl_buf_deinit(&text);
 }
 
+fl_code fl_scheduler_report(fl_scheduler *s, const char *run_id, uint32_t node_number,
+                            uint32_t number, const fl_outcome *outcome, fl_report *out,
+                            fl_error *err) {
+  fl_attempt *a = fl_scheduler_find_attempt(s, run_id, node_number, number);
+  *out = FL_REPORT_RECORDED;
+  if (a) {
+    fl_attempt_end(a, outcome);
+    return FL_OK;
+  }
+  fl_run_row row;
+  bool found = false;
+  fl_attempt_state state = FL_ATTEMPT_LOST;
+  *out = FL_REPORT_UNKNOWN;
+  fl_code rc = fl_store_find_run(s->store, run_id, &row, err);
+  if (rc == FL_E_NOT_FOUND) return FL_OK;
+  if (!rc) {
+    rc = fl_store_get_attempt_state(s->store, row.row, node_number, number, &found, &state, err);
+    fl_run_row_deinit(&row);
+  }
+  // The first outcome that was recorded holds, whatever is said later.
+  bool ended = fl_attempt_state_is_final(state) && state != FL_ATTEMPT_LOST;
+  if (!rc && found) *out = ended ? FL_REPORT_RECORDED : FL_REPORT_SUPERSEDED;
+  return rc;
+}
+
 // ------------------------------------------------------------------------------------- saving on
 // the way
 
 void fl_attempt_checkpoint(fl_attempt *a, fl_value *value, void (*done)(void *ud), void *ud) {
   fl_scheduler *s = a->scheduler;
   fl_error err;
-  if (!fl_scheduler_begin(s)) return;
+  if (!fl_run_touch(a->run)) return;
   if (fl_store_put_checkpoint(s->store, a->run->row.row, number_of(a), a->number, fl_now(s), value,
                               &err)) {
     fl_scheduler_break(s, &err);
@@ -368,7 +394,7 @@ void fl_attempt_put_step(fl_attempt *a, const char *name, fl_value *value, void 
                          void *ud) {
   fl_scheduler *s = a->scheduler;
   fl_error err;
-  if (!fl_scheduler_begin(s)) return;
+  if (!fl_run_touch(a->run)) return;
   if (fl_store_put_step(s->store, a->run->row.row, number_of(a), name, value, &err)) {
     fl_scheduler_break(s, &err);
     return;
@@ -392,7 +418,7 @@ fl_code fl_attempt_get_step(fl_attempt *a, const char *name, bool *found, fl_val
 void fl_attempt_progress(fl_attempt *a, double done, double total, const char *text) {
   fl_scheduler *s = a->scheduler;
   fl_error err;
-  if (!fl_scheduler_begin(s)) return;
+  if (!fl_run_touch(a->run)) return;
   if (fl_store_put_progress(s->store, a->run->row.row, number_of(a), done, total, text, fl_now(s),
                             &err))
     fl_scheduler_break(s, &err);

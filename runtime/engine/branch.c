@@ -1,5 +1,5 @@
 // A branch's result: the names of the children that go on; all its other children are omitted.
-#include "engine/run.h"
+#include "engine/run_internal.h"
 
 static bool is_chosen(const json_t *names, const char *name) {
   size_t i;
@@ -31,6 +31,7 @@ static fl_code check_names(fl_run *run, uint32_t node, const json_t *names, fl_e
   return FL_OK;
 }
 
+// They must be a list of names of its children.
 fl_code fl_branch_check(fl_run *run, uint32_t node, const fl_value *outputs, fl_error *err) {
   json_t *names = outputs ? fl_value_to_json(outputs) : json_array();
   fl_code rc = check_names(run, node, names, err);
@@ -38,6 +39,7 @@ fl_code fl_branch_check(fl_run *run, uint32_t node, const fl_value *outputs, fl_
   return rc;
 }
 
+// Omits the children that were not chosen, before the branch's own end lets them become ready.
 void fl_branch_omit(fl_run *run, uint32_t node, const fl_value *outputs) {
   json_t *names = outputs ? fl_value_to_json(outputs) : json_array();
   uint32_t count;

@@ -27,10 +27,9 @@ static fl_value *collect(fl_run *child) {
   return v;
 }
 
-void fl_call_ended(fl_run *child) {
-  fl_attempt *a = child->parent;
-  if (!a) return;
+void fl_call_ended(fl_attempt *a, fl_run *child) {
   child->parent = NULL;
+  a->child = NULL;
   if (child->row.state == FL_RUN_SUCCEEDED) {
     fl_value *outputs = collect(child);
     fl_attempt_end(
@@ -86,8 +85,8 @@ static bool enter(fl_attempt *a, const fl_flow *sub, fl_value *params) {
   a->child_run = child;
   fl_code rc = prepare(a, &row, sub, params, &spec, &err);
   if (!rc && fl_scheduler_commit(s)) {
-    rc = fl_scheduler_resume_run(s, &row, true, &spec, &run, &err);
-    if (!rc && fl_scheduler_begin(s) &&
+    rc = fl_scheduler_resume_run(s, &row, &spec, &run, &err);
+    if (!rc && fl_run_touch(a->run) &&
         fl_store_set_attempt_child(s->store, a->run->row.row, fl_run_get_number(a->run, a->node),
                                    a->number, child, &err))
       fl_scheduler_break(s, &err);
@@ -123,16 +122,13 @@ static void start(fl_attempt *a, const fl_flow *sub, fl_value **params) {
                       .parent_node = fl_run_get_number(a->run, a->node),
                       .parent = a,
                       .replay_live = a->run->row.replay_live};
-  if (repeat(a, &spec, params, &err) ||
-      (spec.params = *params, fl_flow_record(s->store, (fl_flow *)spec.flow, &err)) ||
-      fl_scheduler_start_run(s, &spec, &child, &err)) {
+  fl_code rc = repeat(a, &spec, params, &err);
+  spec.params = *params;
+  if (!rc) rc = fl_scheduler_start_run(s, &spec, &child, &err);
+  if (rc)
     fail(a, err.message);
-  } else {
-    a->child_run = child->row.row;
-    if (fl_store_set_attempt_child(s->store, a->run->row.row, fl_run_get_number(a->run, a->node),
-                                   a->number, a->child_run, &err))
-      fl_scheduler_break(s, &err);
-  }
+  else
+    (void)fl_run_record(child, false); // what is left when time is over comes with its next look
   fl_value_unref(spec.patch);
 }
 
@@ -147,20 +143,17 @@ static void call_start(void *ud, fl_attempt *a) {
     fail(a, err.message);
     return;
   }
-  if (!enter(a, sub, params) && fl_scheduler_begin(a->scheduler)) start(a, sub, &params);
+  if (!enter(a, sub, params) && fl_run_touch(a->run)) start(a, sub, &params);
   fl_value_unref(params);
-}
-
-static fl_run *child_of(fl_attempt *a) {
-  for (size_t i = 0; i < a->scheduler->run_count; i++)
-    if (a->scheduler->runs[i]->parent == a) return a->scheduler->runs[i];
-  return NULL;
 }
 
 static void call_cancel(void *ud, fl_attempt *a, int64_t grace_ms) {
   (void)ud;
-  fl_run *child = child_of(a);
-  if (child) fl_scheduler_cancel_run(a->scheduler, child, grace_ms == 0, a->run->interrupted);
+  if (a->child) fl_scheduler_cancel_run(a->scheduler, a->child, grace_ms == 0, a->run->interrupted);
 }
 
-const fl_executor fl_call_executor = {.start = call_start, .cancel = call_cancel};
+const fl_executor fl_call_executor = {.name = "call",
+                                      .kinds = 1u << FL_KIND_CALL,
+                                      .enters_again = true,
+                                      .start = call_start,
+                                      .cancel = call_cancel};

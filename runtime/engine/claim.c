@@ -3,53 +3,10 @@
 #include "engine/replay.h"
 #include "base/bug.h"
 
-fl_attempt *fl_attempt_new(fl_run *run, uint32_t node, uint32_t number) {
-  fl_attempt *a = fl_alloc_zero(1, sizeof *a);
-  a->scheduler = run->scheduler;
-  a->run = run;
-  a->node = node;
-  a->number = number;
-  a->options = fl_plan_get_options(run->plan, node);
-  a->timeout_ms = a->options->timeout_ms;
-  if (node >= run->graph_count)
-    a->item = fl_value_ref(run->instances[node - run->graph_count].item);
-  fl_buf_init(&a->record, FL_VALUE_SIZE_MAX);
-  return a;
-}
-
-void fl_attempt_free(fl_attempt *a) {
-  fl_command_free(a->command);
-  fl_value_unref(a->item);
-  fl_value_unref(a->params);
-  fl_recorded_deinit(&a->recorded);
-  fl_value_unref(a->patched);
-  fl_vars_unref(a->vars_in);
-  fl_buf_deinit(&a->record);
-  free(a);
-}
-
-void fl_command_free(fl_command *c) {
-  if (!c) return;
-  for (char **p = c->argv; p && *p; p++) free(*p);
-  for (char **p = c->env; p && *p; p++) free(*p);
-  free(c->argv);
-  free(c->env);
-  free(c->cwd);
-  free(c->stdin_data);
-  free(c->ok_codes);
-  free(c);
-}
-
-bool fl_command_is_ok(const fl_command *c, int exit_code) {
-  for (size_t i = 0; c && i < c->ok_code_count; i++)
-    if (c->ok_codes[i] == exit_code) return true;
-  return exit_code == 0 && (!c || !c->ok_code_count);
-}
-
 fl_reason fl_run_get_start_reason(fl_run *run, uint32_t node) {
   fl_node_run *n = fl_run_get_node(run, node);
   if (n->next_reason) return n->next_reason;
-  if (node >= run->graph_count) return FL_REASON_INSTANCE;
+  if (node >= run->graph_count) return FL_REASON_ITEM;
   uint32_t count;
   fl_graph_get_parents(run->flow->graph, node, &count);
   if (!count) return FL_REASON_ROOT;
@@ -72,38 +29,19 @@ static bool within_deadline(fl_attempt *a, fl_node_run *n) {
   return true;
 }
 
-void fl_attempt_fill_row(fl_attempt *a, fl_attempt_row *row) {
-  *row = (fl_attempt_row){.run = a->run->row.row,
-                          .node = fl_run_get_number(a->run, a->node),
-                          .number = a->number,
-                          .epoch = a->run->row.epoch,
-                          .seq = a->seq,
-                          .state = FL_ATTEMPT_QUEUED,
-                          .reason = a->reason,
-                          .claimed_ms = a->claimed_ms,
-                          .exit_code = -1,
-                          .item = a->item ? a->item->store_id : 0,
-                          .vars_in = a->vars_in->map->store_id,
-                          .synthetic = a->given,
-                          .log = {.path = ""}};
-}
-
-// Lua nodes mostly end at once: their claims share a row of the run, and they get their own when
-// they end, or when they turn out to last. A process may wait in the supervisor: it is shown.
-static bool ends_at_once(const fl_attempt *a) {
-  return a->options->kind == FL_KIND_INLINE || a->options->kind == FL_KIND_BRANCH ||
-         a->options->kind == FL_KIND_WORKER;
-}
-
 static bool record_claim(fl_attempt *a, fl_reason reason) {
   fl_scheduler *s = a->scheduler;
   fl_error err;
+  s->claimed++;
   a->seq = ++a->run->seq;
   a->claimed_ms = fl_now(s);
   a->reason = reason;
   if (fl_store_put_value(s->store, a->vars_in->map, &err)) return fl_scheduler_break(s, &err);
-  if (ends_at_once(a) && FL_BUG(claim_not_recorded)) return true;
-  if (ends_at_once(a)) return a->run->claims_changed = true;
+  // Those that mostly end at once share a row of the run, and get their own when they end, or when
+  // they turn out to last. Others may wait for long where they are: it is shown.
+  bool ends_at_once = fl_attempt_get_site(a)->x.records_with_end;
+  if (ends_at_once && FL_BUG(claim_not_recorded)) return true;
+  if (ends_at_once) return fl_run_claims_changed(a->run), true;
   fl_attempt_row row;
   fl_attempt_fill_row(a, &row);
   a->recorded_row = true;
@@ -111,53 +49,21 @@ static bool record_claim(fl_attempt *a, fl_reason reason) {
   return true;
 }
 
-static void add_claims(fl_buf *list, const fl_run *run, const fl_attempt *live) {
-  for (const fl_attempt *a = live; a; a = a->next) {
-    if (a->run != run || a->recorded_row) continue;
-    fl_buf_addf(list, "%s[%u,%u]", list->size > 1 ? "," : "", fl_run_get_number(run, a->node),
-                a->number);
-  }
-}
-
-bool fl_scheduler_write_claims(fl_scheduler *s) {
-  fl_buf list;
-  fl_error err;
-  bool ok = true;
-  fl_buf_init(&list, 64u << 20);
-  for (size_t i = 0; i < s->run_count && ok; i++) {
-    fl_run *run = s->runs[i];
-    if (!run->claims_changed) continue;
-    run->claims_changed = false;
-    fl_buf_reset(&list);
-    fl_buf_add_char(&list, '[');
-    add_claims(&list, run, s->live_slots);
-    add_claims(&list, run, s->live_free);
-    fl_buf_add_char(&list, ']');
-    const char *text = list.size > 2 ? fl_buf_cstr(&list) : NULL;
-    if (fl_store_put_claims(s->store, run->row.row, fl_now(s), text, &err))
-      ok = fl_scheduler_break(s, &err);
-  }
-  fl_buf_deinit(&list);
-  return ok;
-}
-
-// Once a run: which supervisor owns its processes, so that a resume finds them.
-void fl_attempt_need_supervisor(fl_attempt *a) {
+// Once a run: who knows what became of its attempts, so that a resume can ask.
+void fl_attempt_need_keeper(fl_attempt *a, const char *keeper) {
   fl_run *run = a->run;
   fl_scheduler *s = run->scheduler;
-  if (run->supervisor_known || run->fenced || !s->config.get_supervisor) return;
-  if (!fl_scheduler_begin(s)) return;
-  const char *id = s->config.get_supervisor(s->config.ud);
+  if (run->keeper_known || !fl_run_touch(run)) return;
   fl_epoch_row row = {.epoch = run->row.epoch,
                       .owner = s->owner,
-                      .supervisor = (char *)id,
+                      .supervisor = (char *)keeper,
                       .at_ms = fl_now(s),
                       .patch = run->epoch_patch,
                       .reason = run->epoch_reason,
                       .author = run->epoch_author};
   fl_error err;
   if (fl_store_put_epoch(s->store, run->row.row, &row, &err)) fl_scheduler_break(s, &err);
-  run->supervisor_known = true;
+  run->keeper_known = true;
 }
 
 static void end_unstarted(fl_attempt *a, const fl_error *err) {
@@ -169,14 +75,13 @@ static void end_unstarted(fl_attempt *a, const fl_error *err) {
 // What must be known before the commit: a command that cannot be made is no attempt to start.
 static void prepare(fl_attempt *a) {
   fl_error err;
-  const fl_flow *flow = a->run->flow;
-  if (a->options->kind == FL_KIND_WORKER) fl_attempt_need_supervisor(a);
-  if (a->options->kind == FL_KIND_PROCESS) {
-    fl_attempt_need_supervisor(a);
-    if (flow->hooks->command(flow, a, &a->command, &err)) {
-      end_unstarted(a, &err);
-      return;
-    }
+  const fl_executor *x = &fl_attempt_get_site(a)->x;
+  const char *keeper = a->run->keeper_known ? NULL : x->get_keeper(x->ud);
+  if (keeper) fl_attempt_need_keeper(a, keeper);
+  const fl_kind_ops *kind = fl_run_get_kind(a->run, a->node);
+  if (kind->prepare && kind->prepare(a, &err)) {
+    end_unstarted(a, &err);
+    return;
   }
   fl_scheduler_add_start(a->scheduler, a);
 }
@@ -245,9 +150,47 @@ static bool wanted(fl_attempt *a, fl_node_run *n) {
   return true;
 }
 
+// ------------------------------------------------------------------------------------- given back
+
+void fl_attempt_give_back(fl_attempt *a) {
+  fl_run *run = a->run;
+  FL_ASSERT(!a->told);
+  if (a->cancelling || run->stopping) {
+    fl_attempt_end(a, &(fl_outcome){.state = FL_ATTEMPT_CANCELLED, .exit_code = -1});
+    return;
+  }
+  fl_attempt_detach(a);
+  a->started = a->adopted = false;
+  a->executor_data = NULL;
+  if (!a->recorded_row) fl_run_claims_changed(run);
+  a->next = run->given_back;
+  run->given_back = a;
+  fl_plan_apply(run->plan, a->node, FL_NODE_RELEASE);
+}
+
+// Ends one whose result was set by hand in the run that is repeated with that result.
+static void give(fl_attempt *a) {
+  fl_value *outputs = NULL;
+  fl_error err;
+  fl_outcome o = {.state = FL_ATTEMPT_SUCCEEDED, .reason = FL_REASON_SYNTHETIC, .exit_code = -1};
+  if (fl_replay_get_given(a->run, a->node, &outputs, &err)) {
+    o.state = FL_ATTEMPT_FAILED;
+    o.error = err.message;
+    o.no_retry = true;
+  }
+  o.outputs = outputs;
+  fl_attempt_end(a, &o);
+  fl_value_unref(outputs);
+}
+
 void fl_run_claim(fl_run *run, uint32_t node) {
   fl_scheduler *s = run->scheduler;
-  if (!fl_scheduler_begin(s)) return;
+  if (!fl_run_touch(run)) return;
+  fl_attempt *back = fl_run_take_given_back(run, node);
+  if (back) {
+    fl_attempt_hand_over(back);
+    return;
+  }
   fl_node_run *n = fl_run_get_node(run, node);
   fl_attempt *a = fl_attempt_new(run, node, n->attempts + 1);
   fl_error err;
@@ -280,7 +223,7 @@ void fl_run_claim(fl_run *run, uint32_t node) {
   fl_scheduler_link(s, a);
   fl_plan_apply(run->plan, node, FL_NODE_CLAIM);
   if (a->given)
-    fl_replay_give(a);
+    give(a);
   else
     prepare(a);
 }

@@ -2,40 +2,29 @@
 #include "base/zone.h"
 #include "engine/replay.h"
 
-// Vars of a node's parents, one source each. A map's instance inherits what its map saw.
-fl_code fl_run_merge_vars(fl_run *run, uint32_t node, bool lenient, fl_vars **out, fl_error *err) {
-  uint32_t map = fl_plan_get_map(run->plan, node);
-  if (map != FL_NODE_NONE) {
-    fl_vars *seen = run->nodes[map].live ? run->nodes[map].live->vars_in : run->nodes[map].vars;
-    *out = fl_vars_ref(seen ? seen : run->vars);
-    return FL_OK;
-  }
-  uint32_t count;
-  const uint32_t *parents = fl_graph_get_parents(run->flow->graph, node, &count);
-  fl_vars_source few[8], *sources = few;
-  if (count > 8) sources = fl_alloc(count * sizeof *sources);
-  size_t found = 0;
-  for (uint32_t i = 0; i < count; i++)
-    if (run->nodes[parents[i]].vars)
-      sources[found++] = (fl_vars_source){.name = fl_run_get_name(run, parents[i]),
-                                          .vars = run->nodes[parents[i]].vars};
-  fl_code rc = FL_OK;
-  if (!found)
-    *out = fl_vars_ref(run->vars);
-  else
-    rc = fl_vars_merge(run->flow, node,
-                       lenient ? FL_MERGE_FIRST
-                               : fl_graph_get_options(run->flow->graph, node)->merge,
-                       sources, found, out, err);
-  if (sources != few) free(sources);
-  return rc;
-}
-
 fl_value *fl_attempt_get_params(fl_attempt *a) {
   return a->params ? a->params : a->run->params;
 }
 fl_value *fl_attempt_get_vars(fl_attempt *a) {
   return a->vars_in->map;
+}
+fl_value *fl_attempt_get_item(fl_attempt *a) {
+  return a->item;
+}
+fl_run *fl_attempt_get_run(fl_attempt *a) {
+  return a->run;
+}
+const fl_flow *fl_attempt_get_flow(fl_attempt *a) {
+  return a->run->flow;
+}
+uint32_t fl_attempt_get_number(const fl_attempt *a) {
+  return a->number;
+}
+const fl_node_options *fl_attempt_get_options(const fl_attempt *a) {
+  return a->options;
+}
+const fl_command *fl_attempt_get_command(const fl_attempt *a) {
+  return a->command;
 }
 const char *fl_attempt_get_name(fl_attempt *a) {
   return fl_run_get_name(a->run, a->node);
@@ -62,6 +51,25 @@ static void add_text(fl_buf *out, const char *key, const char *text) {
   fl_json_write_string(out, text, strlen(text));
 }
 
+// Names of the parents that were not selected: nothing of them is there.
+static void add_left_out(fl_buf *out, fl_attempt *a) {
+  uint32_t count, found = 0;
+  const uint32_t *parents =
+      fl_graph_get_parents(a->run->flow->graph, fl_attempt_get_graph_node(a), &count);
+  for (uint32_t i = 0; i < count; i++) {
+    if (!fl_plan_is_ignored(a->run->plan, parents[i])) continue;
+    const char *name = fl_run_get_name(a->run, parents[i]);
+    fl_buf_add_str(out, found++ ? "," : ",\"left_out\":[");
+    fl_json_write_string(out, name, strlen(name));
+  }
+  if (found) fl_buf_add_char(out, ']');
+}
+
+// Whether node code is to find something of a parent that gave nothing.
+static bool gave_nothing(const fl_run *run, uint32_t parent) {
+  return run->flow->language >= 2 && fl_plan_get_state(run->plan, parent) == FL_NODE_SUCCEEDED;
+}
+
 void fl_attempt_write_run(fl_attempt *a, fl_buf *out) {
   const fl_run_row *row = &a->run->row;
   char date[FL_TIME_TEXT_SIZE];
@@ -80,11 +88,10 @@ void fl_attempt_write_run(fl_attempt *a, fl_buf *out) {
   fl_buf_add_char(out, ',');
   add_text(out, "id", row->id);
   fl_buf_add_str(out, ",\"interval_from\":");
-  fl_json_write_number(out, (double)(row->interval_from_ms ? row->interval_from_ms : row->time_ms) /
-                                1000);
+  fl_json_write_number(out, (double)row->interval_from_ms / 1000);
   fl_buf_add_str(out, ",\"interval_to\":");
-  fl_json_write_number(out,
-                       (double)(row->interval_to_ms ? row->interval_to_ms : row->time_ms) / 1000);
+  fl_json_write_number(out, (double)row->interval_to_ms / 1000);
+  add_left_out(out, a);
   if (a->options->hook) {
     fl_buf_add_char(out, ',');
     add_text(out, "status", fl_run_state_text(a->run->outcome));
@@ -112,13 +119,16 @@ fl_code fl_attempt_write_inputs(fl_attempt *a, fl_buf *out, fl_error *err) {
     if (rc) return rc;
     if (!known) v = fl_run_get_outputs(a->run, parents[i], &load);
     if (load.code) return *err = load, load.code;
-    if (!v) continue;
+    if (!v && !gave_nothing(a->run, parents[i])) continue;
     if (!first) fl_buf_add_char(out, ',');
     first = false;
     const char *name = fl_run_get_name(a->run, parents[i]);
     fl_json_write_string(out, name, strlen(name));
     fl_buf_add_char(out, ':');
-    fl_buf_add(out, v->text, v->size);
+    if (v)
+      fl_buf_add(out, v->text, v->size);
+    else
+      fl_buf_add_str(out, "{}");
     fl_value_unref(v);
   }
   fl_buf_add_char(out, '}');

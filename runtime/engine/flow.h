@@ -1,6 +1,7 @@
 // A flow as the engine sees it: a frozen graph, its settings, and the hooks that answer what only
 // the script knows. The engine knows no Lua; bind/ fills the hooks in.
 #pragma once
+#include "base/digest.h"
 #include "base/value.h"
 #include "graph/graph.h"
 
@@ -19,6 +20,7 @@ typedef struct fl_command {
   char *stdin_data; // NULL: nothing
   size_t stdin_size;
   bool capture;
+  bool is_text;                                                      // see fl_spawn
   int64_t limit_memory, limit_cpu_s, limit_open_files, log_size_max; // 0: none, default
   int *ok_codes;
   size_t ok_code_count; // 0: only 0 is ok
@@ -47,6 +49,10 @@ typedef struct fl_advice {
 /// Each returns FL_E_SCRIPT with the whole message when the script fails. None blocks; none may
 /// keep the attempt.
 typedef struct fl_hooks {
+  /// A run of the flow is there, or has gone: what the flow stands on is needed for as long. NULL:
+  /// it is there anyway.
+  void (*hold)(const fl_flow *flow);
+  void (*let_go)(const fl_flow *flow);
   fl_code (*when)(const fl_flow *flow, fl_attempt *a, bool *yes, fl_error *err);
   fl_code (*command)(const fl_flow *flow, fl_attempt *a, fl_command **out, fl_error *err);
   /// Outputs of a process that succeeded; `capture` NULL: not captured; `output`: FLOWLUA_OUTPUT.
@@ -56,15 +62,11 @@ typedef struct fl_hooks {
                       fl_error *err);
   fl_code (*merge)(const fl_flow *flow, uint32_t node, const char *key, const char *const *values,
                    size_t count, fl_value **out, fl_error *err);
-  /// Items of a map, one an instance; `*items` is malloced, with a reference each.
+  /// Values of a map's items; `*items` is malloced, with a reference each.
   fl_code (*expand)(const fl_flow *flow, fl_attempt *a, fl_value ***items, size_t *count,
                     fl_error *err);
   /// Adds what the node does, as a text that is equal for equal definitions.
   fl_code (*definition)(const fl_flow *flow, uint32_t node, fl_buf *out, fl_error *err);
-  /// `breakpoint`: the JSON of fl_read_store_breakpoint(). `within`: what names begin with in the
-  /// patch of the calling run, "load/"; "": it is of the run itself.
-  fl_code (*advise)(const fl_flow *flow, const char *breakpoint, const char *within, fl_advice *out,
-                    fl_error *err);
   /// The flow and params of a sub-flow.
   fl_code (*call)(const fl_flow *flow, fl_attempt *a, const fl_flow **sub, fl_value **params,
                   fl_error *err);
@@ -72,7 +74,7 @@ typedef struct fl_hooks {
 
 typedef enum fl_failure_policy { FL_POLICY_FINISH, FL_POLICY_STOP } fl_failure_policy;
 
-/// Borrowed by runs; lives as long as its script.
+/// Borrowed by runs; lives as long as its script, which they hold (fl_hooks.hold).
 struct fl_flow {
   const char *key;
   const fl_graph *graph;
@@ -80,6 +82,7 @@ struct fl_flow {
   void *script;        // for the hooks
   int index;           // which flow of the script, for the hooks (1-based)
   const char *version; // "sha256:..." of the script with its modules
+  uint32_t language;   // by whose rules it is read (FL_LANGUAGE)
   const char *zone;    // IANA name for run.date, "UTC" by default
   fl_failure_policy policy;
   fl_durability durability;
@@ -89,6 +92,9 @@ struct fl_flow {
   const fl_flow_pool *pools;
   uint32_t pool_count;
   fl_value *vars; // initial vars
-  // Where the store keeps it, filled in when the first run of it is recorded.
+  // Where the store keeps it: as it is, without what resumes changed in single runs. Looked up when
+  // a run of it is recorded; 0: not known.
   int64_t script_store_id, definition_store_id;
+  uint8_t definition_digest[FL_DIGEST_SIZE]; // of the graph, once it was asked for
+  bool has_digest;
 };

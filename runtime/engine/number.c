@@ -1,6 +1,6 @@
 // Which number the records of a run know a node by. The same as its index, until a mended script
 // adds, removes, moves or renames nodes: then a node keeps its number, and new ones get the next.
-#include "engine/run.h"
+#include "engine/run_internal.h"
 
 uint32_t fl_run_get_number(const fl_run *run, uint32_t node) {
   return run->numbers.of_node ? run->numbers.of_node[node] : node;
@@ -60,7 +60,7 @@ static bool see_former(void *ud, const fl_definition_node_row *row) {
   return true;
 }
 
-static bool see_number(void *ud, const fl_instance_row *row) {
+static bool see_number(void *ud, const fl_item_row *row) {
   fl_former *f = ud;
   if (row->node >= f->next) f->next = row->node + 1;
   return true;
@@ -74,14 +74,6 @@ void fl_former_deinit(fl_former *f) {
   }
   free(f->nodes);
   *f = (fl_former){0};
-}
-
-// The node that had the name before, FL_NODE_NONE: none was renamed so.
-static uint32_t find_renamed(const char *const *renamed, const uint32_t *list, uint32_t count,
-                             const char *name) {
-  for (uint32_t i = 0; i < count; i++)
-    if (!strcmp(renamed[list[i]], name)) return list[i];
-  return FL_NODE_NONE;
 }
 
 // By name; a node that was renamed by the name it had. One that an earlier script had and a later
@@ -98,8 +90,8 @@ static void match(fl_run *run, fl_former *f, const char *const *renamed) {
     fl_former_node *was = &f->nodes[at];
     uint32_t node = fl_graph_find(g, was->name, strlen(was->name));
     if (node != FL_NODE_NONE && renamed && renamed[node]) node = FL_NODE_NONE; // another's name now
-    uint32_t moved = find_renamed(renamed, list, renames, was->name);
-    if (moved != FL_NODE_NONE) node = moved;
+    for (uint32_t i = 0; i < renames; i++)
+      if (!strcmp(renamed[list[i]], was->name)) node = list[i];
     was->node = node;
     if (node != FL_NODE_NONE) numbers[node] = was->number;
     if (node != was->number) f->same = false;
@@ -126,7 +118,7 @@ fl_code fl_run_match_nodes(fl_run *run, const char *const *renamed, fl_former *f
   bool unchanged = run->flow->definition_store_id == run->row.definition && !renamed;
   if (rc || (unchanged && !definition.edited)) return rc;
   rc = fl_store_each_definition_node(store, run->row.definition, see_former, former, err);
-  if (!rc) rc = fl_store_each_instance(store, run->row.row, see_number, former, err);
+  if (!rc) rc = fl_store_each_item(store, run->row.row, see_number, former, err);
   if (!rc) match(run, former, renamed);
   return rc;
 }

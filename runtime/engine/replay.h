@@ -1,7 +1,6 @@
-// A run that repeats another: what every node was given then, by name, to be given again. Private
-// to this folder.
+// A run that repeats another: what every node was given then, by name, to be given again.
 #pragma once
-#include "engine/run.h"
+#include "engine/run_internal.h"
 
 /// What the records of then say of one node.
 typedef struct fl_past {
@@ -19,8 +18,8 @@ typedef struct fl_past {
   bool is_given;          // its result was set by hand, and it never had one of its own
   int64_t given;          // that result
   fl_reason decided;      // by a decision that still holds, 0: none
-  bool omitted;           // an instance past the end of its map's last list
-  uint32_t map, position; // instances: index of the map, FL_NODE_NONE: no instance
+  bool omitted;           // an item past the end of its map's last list
+  uint32_t map, position; // items: index of the map, FL_NODE_NONE: no item
   int64_t item;
 } fl_past;
 
@@ -30,8 +29,6 @@ FL_MUST fl_code fl_replay_open(fl_run *run, fl_error *err);
 void fl_replay_free(fl_replay *r); // NULL-safe
 /// What was then; NULL: the node is new.
 const fl_past *fl_replay_find(const fl_run *run, uint32_t node);
-/// True when nodes see the contexts of then, not what their parents give today.
-bool fl_replay_sees_past(const fl_run *run);
 /// True when the node sees params, or vars, of then: those of today's run do not reach it.
 bool fl_replay_holds_params(const fl_run *run, uint32_t node);
 bool fl_replay_holds_vars(const fl_run *run, uint32_t node);
@@ -50,5 +47,6 @@ FL_MUST fl_code fl_replay_get_items(fl_attempt *a, bool *known, fl_value ***item
 /// What a sub-flow's run repeats; its params unless they are to be those of today.
 FL_MUST fl_code fl_replay_get_child(fl_attempt *a, int64_t *child, fl_value **params,
                                     fl_error *err);
-/// Ends a claimed attempt whose result was set by hand then with that result.
-void fl_replay_give(fl_attempt *a);
+/// The result of `node` that was set by hand then (fl_past.is_given).
+FL_MUST fl_code fl_replay_get_given(const fl_run *run, uint32_t node, fl_value **out,
+                                    fl_error *err);

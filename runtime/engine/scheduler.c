@@ -1,14 +1,7 @@
-// The scheduler's turn: due -> claims -> commit -> starts, acknowledgements, events.
-// Invariant: between turns nothing is written that is not committed.
-#include "engine/run.h"
+// The scheduler's turn: due -> what is awake -> claims -> commit -> starts, acknowledgements,
+// events. Invariant: between turns nothing is written that is not committed.
+#include "engine/run_internal.h"
 #include "base/bug.h"
-
-int64_t fl_now(const fl_scheduler *s) {
-  return s->clock.wall_ms(s->clock.ud);
-}
-int64_t fl_ticks(const fl_scheduler *s) {
-  return s->clock.monotonic_ms(s->clock.ud);
-}
 
 fl_scheduler *fl_scheduler_new(const fl_scheduler_config *config) {
   fl_scheduler *s = fl_alloc_zero(1, sizeof *s);
@@ -17,345 +10,267 @@ fl_scheduler *fl_scheduler_new(const fl_scheduler_config *config) {
   s->clock = config->clock;
   s->owner = fl_strdup(config->owner);
   s->jobs = config->jobs ? config->jobs : 1;
-  memcpy(s->executors, config->executors, sizeof s->executors);
-  s->executors[FL_KIND_MAP] = fl_map_executor;
-  s->executors[FL_KIND_CALL] = fl_call_executor;
+  s->sites = fl_alloc_zero(1, sizeof *s->sites);
+  s->site_count = 1;
+  for (int kind = 0; kind < FL_KIND_COUNT; kind++)
+    if (fl_kinds[kind].executor) fl_scheduler_register(s, fl_kinds[kind].executor);
   s->pools = fl_alloc_zero(config->pool_count + 1, sizeof *s->pools);
   for (size_t i = 0; i < config->pool_count; i++)
-    s->pools[s->pool_count++] = (fl_pool_capacity){.name = fl_strdup(config->pools[i].name),
-                                                   .capacity = config->pools[i].capacity};
-  s->lease_due_ms = -1;
+    s->pools[s->pool_count++] = (fl_pool){.name = fl_strdup(config->pools[i].name),
+                                          .capacity = config->pools[i].capacity,
+                                          .fixed = true};
+  if (config->on_event) fl_scheduler_subscribe(s, config->on_event, config->event_ud);
   return s;
 }
 
-void fl_scheduler_set_store(fl_scheduler *s, fl_store *store) {
+void fl_scheduler_set_store(fl_scheduler *s, fl_store *store, const char *owner) {
   s->config.store = s->store = store;
-}
-
-static void free_attempts(fl_attempt *list) {
-  for (fl_attempt *a = list, *next; a; a = next) {
-    next = a->next;
-    fl_attempt_free(a);
-  }
+  free(s->owner);
+  s->owner = fl_strdup(owner);
 }
 
 void fl_scheduler_free(fl_scheduler *s) {
   if (!s) return;
-  if (s->config.on_event) s->config.on_event = NULL;
-  for (size_t i = 0; i < s->event_count; i++) {
-    free(s->events[i].error);
-    free(s->events[i].name);
+  s->subscriber_count = 0;
+  for (size_t i = 0; i < s->run_count; i++) {
+    fl_run *run = s->runs[i];
+    for (fl_attempt *a; (a = run->live.first ? run->live.first : run->claims.first);) {
+      fl_run_get_node(run, a->node)->live = NULL;
+      fl_scheduler_drop_start(s, a);
+      fl_scheduler_unlink(s, a);
+      fl_attempt_free(a);
+    }
   }
-  free_attempts(s->live_slots);
-  free_attempts(s->live_free);
-  for (size_t i = 0; i < s->ended_count; i++) fl_run_free(s->ended[i]);
-  for (size_t i = 0; i < s->run_count; i++) fl_run_free(s->runs[i]);
+  // Those that were called first: they stand in the lines of those that called them.
+  for (size_t i = 0; i < s->run_count; i++) fl_lineup_leave(s->runs[i]);
+  while (s->run_count) {
+    fl_run *run = s->runs[s->run_count - 1];
+    fl_scheduler_remove_run(s, run);
+    fl_run_free(run);
+  }
+  for (size_t i = 0; i < s->event_count; i++) {
+    if (s->events[i].last) fl_run_free(s->events[i].run);
+    free(s->events[i].error);
+  }
   for (uint32_t i = 0; i < s->pool_count; i++) free(s->pools[i].name);
+  fl_scheduler_drop_recordings(s);
+  fl_lineup_free_lanes(s);
+  fl_gate_free_all(s);
+  fl_table_deinit(&s->by_id);
+  fl_line_deinit(&s->dues);
+  free(s->sites);
   free(s->pools);
   free(s->runs);
-  free(s->ended);
+  free(s->awake);
+  free(s->advising);
+  free(s->gone);
+  free(s->claiming);
+  free(s->marks);
   free(s->wanted);
   free(s->starts);
   free(s->acks);
   free(s->events);
-  free(s->dues);
+  free(s->subscribers);
   free(s->owner);
   free(s);
 }
 
-// ------------------------------------------------------------------------------------- lists
-
-#define PUSH(list, count, capacity, item)                                                          \
-  do {                                                                                             \
-    if ((count) == (capacity)) {                                                                   \
-      (capacity) = (capacity) ? (capacity)*2 : 16;                                                 \
-      (list) = fl_realloc((list), (capacity) * sizeof *(list));                                    \
-    }                                                                                              \
-    (list)[(count)++] = (item);                                                                    \
-  } while (0)
-
-void fl_scheduler_add_start(fl_scheduler *s, fl_attempt *a) {
-  PUSH(s->starts, s->start_count, s->start_capacity, a);
-}
-
-void fl_scheduler_add_ack(fl_scheduler *s, void (*done)(void *ud), void *ud) {
-  fl_ack ack = {done, ud};
-  PUSH(s->acks, s->ack_count, s->ack_capacity, ack);
-}
-
-void fl_scheduler_add_run(fl_scheduler *s, fl_run *run) {
-  PUSH(s->runs, s->run_count, s->run_capacity, run);
-  if (s->lease_due_ms < 0) s->lease_due_ms = fl_ticks(s) + FL_LEASE_MS / 3;
-  s->fill_wanted = true;
-}
-
-void fl_scheduler_forget(fl_scheduler *s, void *ud) {
-  for (size_t i = 0; i < s->ack_count; i++)
-    if (s->acks[i].ud == ud) s->acks[i].done = NULL;
-}
-
-static bool holds_slot(const fl_attempt *a) {
-  return a->options->kind == FL_KIND_PROCESS || a->options->kind == FL_KIND_WORKER;
-}
-
-static void count_live(fl_scheduler *s, const fl_attempt *a, int by) {
-  if (a->options->kind == FL_KIND_PROCESS)
-    s->live_process += (uint32_t)by;
-  else if (a->options->kind == FL_KIND_WORKER)
-    s->live_worker += (uint32_t)by;
-  else
-    s->live_free_count += (uint32_t)by;
-  a->run->live_count += (uint32_t)by;
-}
-
-void fl_scheduler_link(fl_scheduler *s, fl_attempt *a) {
-  fl_attempt **list = holds_slot(a) ? &s->live_slots : &s->live_free;
-  a->next = *list;
-  a->prev = NULL;
-  if (a->next) a->next->prev = a;
-  *list = a;
-  s->live_adopted += a->adopted;
-  count_live(s, a, 1);
-}
-
-void fl_scheduler_unlink(fl_scheduler *s, fl_attempt *a) {
-  if (FL_BUG(slot_not_freed) && a->number > 1) count_live(s, a, 1);
-  fl_attempt **list = holds_slot(a) ? &s->live_slots : &s->live_free;
-  if (a->prev)
-    a->prev->next = a->next;
-  else
-    *list = a->next;
-  if (a->next) a->next->prev = a->prev;
-  a->next = a->prev = NULL;
-  s->live_adopted -= a->adopted;
-  count_live(s, a, -1);
-}
-
 // ------------------------------------------------------------------------------------- due times
 
-void fl_scheduler_add_due(fl_scheduler *s, fl_due due) {
-  PUSH(s->dues, s->due_count, s->due_capacity, due);
-  size_t at = s->due_count - 1;
-  while (at > 0 && s->dues[(at - 1) / 2].at_ms > due.at_ms) {
-    s->dues[at] = s->dues[(at - 1) / 2];
-    at = (at - 1) / 2;
-  }
-  s->dues[at] = due;
-}
-
-static fl_due pop_due(fl_scheduler *s) {
-  fl_due top = s->dues[0], last = s->dues[--s->due_count];
-  size_t at = 0;
-  for (size_t down; (down = 2 * at + 1) < s->due_count; at = down) {
-    if (down + 1 < s->due_count && s->dues[down + 1].at_ms < s->dues[down].at_ms) down++;
-    if (s->dues[down].at_ms >= last.at_ms) break;
-    s->dues[at] = s->dues[down];
-  }
-  if (s->due_count) s->dues[at] = last;
-  return top;
-}
-
-static void forget_dues(fl_scheduler *s, const fl_run *run) {
-  size_t count = s->due_count;
-  s->due_count = 0;
-  for (size_t i = 0; i < count; i++)
-    if (s->dues[i].run != run) fl_scheduler_add_due(s, s->dues[i]);
+static void time_out(fl_attempt *a) {
+  a->due = NULL;
+  if (a->cancelling) return;
+  a->timing_out = a->cancelling = true;
+  fl_attempt_cancel(a, a->options->grace_ms);
 }
 
 static void handle_due(fl_scheduler *s, const fl_due *d) {
   fl_run *run = d->run;
-  if (run->phase == FL_PHASE_ENDED || run->fenced) return;
-  if (d->kind == FL_DUE_QUEUE) { // the fill looks at queued runs
-    run->queue_due = false;
+  if (d->kind == FL_DUE_GATE) {
+    fl_gate_look(d->gate);
     return;
   }
+  fl_run_wake(run);
+  if (d->kind == FL_DUE_TIMEOUT) {
+    fl_attempt *a = fl_run_get_node(run, d->node)->live;
+    FL_ASSERT(a && a->number == d->number); // its end would have dropped it
+    time_out(a);
+    return;
+  }
+  if (run->phase >= FL_PHASE_SEAL) return;
   if (d->kind == FL_DUE_RUN_TIMEOUT) {
     run->timed_out = true;
     fl_scheduler_cancel_run(s, run, false, false);
     return;
   }
-  fl_node_run *n = fl_run_get_node(run, d->node);
-  if (d->kind == FL_DUE_RETRY) {
-    if (fl_plan_get_state(run->plan, d->node) == FL_NODE_RETRYING && n->attempts == d->number)
-      fl_plan_apply(run->plan, d->node, FL_NODE_DUE);
-    return;
-  }
-  fl_attempt *a = n->live;
-  if (!a || a->number != d->number || a->cancelling) return;
-  a->timing_out = a->cancelling = true;
-  fl_executor *e = &s->executors[a->options->kind];
-  e->cancel(e->ud, a, a->options->grace_ms);
+  const fl_node_run *n = fl_run_get_node(run, d->node);
+  if (fl_plan_get_state(run->plan, d->node) == FL_NODE_RETRYING && n->attempts == d->number)
+    fl_plan_apply(run->plan, d->node, FL_NODE_DUE);
 }
 
 static void run_dues(fl_scheduler *s) {
   int64_t now = fl_ticks(s);
-  while (s->due_count && s->dues[0].at_ms <= now) {
-    fl_due d = pop_due(s);
+  fl_due d;
+  while (fl_due_take(s, now, &d)) {
     handle_due(s, &d);
-    s->fill_wanted = true;
+    if (fl_scheduler_is_out_of_time(s)) break;
   }
-}
-
-// ------------------------------------------------------------------------------------- writing
-
-bool fl_scheduler_break(fl_scheduler *s, const fl_error *err) {
-  if (!s->broken) s->error = *err;
-  s->broken = true;
-  return false;
-}
-
-fl_code fl_scheduler_check_read(fl_scheduler *s, fl_code code, const fl_error *err) {
-  if (code == FL_E_CORRUPT) fl_scheduler_break(s, err);
-  return code;
-}
-
-// Another engine owns the run now: drop what we have of it without writing a word.
-static void abandon(fl_scheduler *s, fl_run *run) {
-  run->fenced = run->stopping = true;
-  run->phase = FL_PHASE_ENDED;
-  fl_error err;
-  fl_fail(&err, FL_E_FENCED,
-          "run %s was taken over by another engine: this one writes nothing more", run->row.id);
-  fl_scheduler_break(s, &err);
-}
-
-bool fl_scheduler_begin(fl_scheduler *s) {
-  fl_error err;
-  if (s->broken) return false;
-  if (fl_store_is_open(s->store) && s->dirty) return true;
-  if (fl_store_begin(s->store, &err)) return fl_scheduler_break(s, &err);
-  s->dirty = true;
-  for (size_t i = 0; i < s->run_count; i++) {
-    if (!s->runs[i]->row.row) continue; // not recorded yet: nobody can own it
-    fl_code rc = fl_store_fence(s->store, s->runs[i]->row.row, s->runs[i]->row.epoch, &err);
-    if (rc == FL_E_FENCED) return abandon(s, s->runs[i]), false;
-    if (rc) return fl_scheduler_break(s, &err);
-  }
-  return true;
-}
-
-static void renew_leases(fl_scheduler *s) {
-  if (s->lease_due_ms < 0 || fl_ticks(s) < s->lease_due_ms) return;
-  s->lease_due_ms = s->run_count ? fl_ticks(s) + FL_LEASE_MS / 3 : -1;
-  if (!s->run_count || !fl_scheduler_begin(s)) return;
-  fl_error err;
-  for (size_t i = 0; i < s->run_count && !FL_BUG(lease_not_renewed); i++)
-    if (fl_store_renew_lease(s->store, s->runs[i]->row.row, fl_now(s) + FL_LEASE_MS, &err))
-      fl_scheduler_break(s, &err);
-  fl_scheduler_check_cancels(s);
 }
 
 // ------------------------------------------------------------------------------------- filling
 // slots
 
-// The best node that may be claimed now, over all runs and queues. A queue whose head waits for a
-// slot holds back those behind it in the order, so that claims ahead never overtake.
-static fl_run *pick(fl_scheduler *s, uint32_t *queue) {
-  fl_run *best = NULL;
-  uint32_t best_head = 0;
-  bool best_has_slot = false;
-  for (size_t r = 0; r < s->run_count; r++) {
-    fl_run *run = s->runs[r];
-    if (run->stopping || run->queued || !fl_plan_get_ready_count(run->plan)) continue;
-    for (uint32_t q = 0; q < fl_plan_get_queue_count(run->plan); q++) {
-      uint32_t head;
-      const fl_queue_key *key = fl_plan_get_queue(run->plan, q, &head);
-      if (head == FL_NODE_NONE || !fl_slots_fit(s, run, key, head)) continue;
-      bool slot = fl_slots_has(s, key);
-      if (key->slot == FL_SLOT_NONE && slot) return *queue = q, run;
-      if (key->slot == FL_SLOT_NONE) continue;
-      bool better = !best;
-      if (best == run)
-        better = fl_plan_goes_before(run->plan, q, *queue);
-      else if (best)
-        better =
-            fl_plan_get_priority(run->plan, head) > fl_plan_get_priority(best->plan, best_head);
-      if (!better) continue;
-      best = run, best_head = head, best_has_slot = slot, *queue = q;
-    }
-  }
-  return best_has_slot ? best : NULL;
-}
-
-static void admit_queued(fl_scheduler *s, fl_run *run) {
-  // Others of this flow may run in other processes: the store knows.
-  uint32_t queue_ms = 500;
-  if (!run->queued) return;
-  if (fl_run_may_begin(run)) {
-    run->queued = false;
-    fl_run_begin(run);
+// What a run that something happened to does next, as far as that needs no slot.
+static void tend(fl_scheduler *s, fl_run *run) {
+  if (!fl_run_record(run, false)) {
+    fl_run_wake(run);
     return;
   }
-  if (run->queue_due) return;
-  run->queue_due = true;
-  fl_scheduler_add_due(s,
-                       (fl_due){.at_ms = fl_ticks(s) + queue_ms, .kind = FL_DUE_QUEUE, .run = run});
+  if (run->queued && fl_gate_admit(run)) {
+    run->queued = false;
+    fl_run_begin(run);
+  }
+  if (!fl_run_begin_some(run)) {
+    fl_run_wake(run);
+    return;
+  }
+  fl_run_take_decisions(run);
+  if (!fl_map_list_some(run, run->stopping)) fl_run_wake(run);
+  fl_run_stop_some(run);
+  fl_run_advance(run);
+  fl_lineup_refresh(run);
+  if (run->phase != FL_PHASE_ENDED || run->live_count) return;
+  if (run->asks_adviser)
+    fl_scheduler_set_advising(s, run);
+  else
+    fl_scheduler_set_gone(s, run);
+}
+
+#define CLAIMS_MAX        4096 // a commit: what has run by then leaves memory again
+#define STARTS_BEHIND_MAX 256  // with more no further one is claimed: steps are too short for them
+#define SHARED_CLAIMS_MAX 128  // ... when others wait: theirs must not stand behind more than this
+
+static bool claim_one(fl_scheduler *s) {
+  uint32_t queue = 0;
+  fl_run *run = s->entering ? NULL : fl_lineup_pick(s, &queue);
+  if (!run) return false;
+  uint32_t node = fl_plan_pop(run->plan, queue), at = fl_plan_get_executor(run->plan, node);
+  uint32_t live = s->sites[at].live;
+  fl_run_claim(run, node);
+  if (s->sites[at].live > live) fl_slots_take(s, &s->sites[at]);
+  fl_run_take_decisions(run);
+  fl_lineup_refresh(run);
+  return true;
 }
 
 static void fill(fl_scheduler *s) {
-  s->fill_wanted = false;
-  fl_slots_count(s);
-  for (size_t i = 0; i < s->run_count; i++) admit_queued(s, s->runs[i]);
-  for (size_t i = 0; i < s->run_count; i++) fl_run_take_decisions(s->runs[i]);
-  uint32_t queue = 0;
   fl_run *run;
-  uint32_t claimed = 0;
-  while (!s->broken && !s->entering && (run = pick(s, &queue))) {
-    uint32_t processes = s->live_process, workers = s->live_worker;
-    fl_run_claim(run, fl_plan_pop(run->plan, queue));
-    if (s->live_process > processes) fl_slots_take(s, FL_SLOT_PROCESS);
-    if (s->live_worker > workers) fl_slots_take(s, FL_SLOT_WORKER);
-    fl_run_take_decisions(run);
-    // One commit a few thousand claims: what has run by then leaves memory again.
-    if (++claimed >= 4096) {
-      s->fill_wanted = true;
-      break;
+  size_t claims = 0, claims_max = fl_lineup_is_shared(s) ? SHARED_CLAIMS_MAX : CLAIMS_MAX;
+  bool more = true, over = false, behind = false;
+  fl_slots_count(s);
+  while (more && !over && !s->broken) { // what a claim decides may be more to do
+    while (!s->broken && (run = fl_scheduler_take_awake(s))) {
+      tend(s, run);
+      if (fl_scheduler_is_out_of_time(s)) break;
     }
+    // What is claimed and has not begun is written again with each claim: it is begun first.
+    behind = s->start_count - s->start_at >= STARTS_BEHIND_MAX;
+    if (behind && s->awake_at == s->awake_count) break;
+    while (!behind && !s->broken && (more = claim_one(s))) {
+      over = ++claims == claims_max || fl_scheduler_is_out_of_time(s);
+      if (over) break;
+    }
+    over |= fl_scheduler_is_out_of_time(s);
+    more |= s->awake_at < s->awake_count;
   }
-  for (size_t i = 0; i < s->run_count; i++) fl_run_advance(s->runs[i]);
+  // Where their sync is still waited for nothing can be begun: it goes on when that is done.
+  s->fill_held = behind && s->start_at == s->start_ready && !fl_scheduler_is_synced(s);
+  s->fill_wanted = more && !s->fill_held;
   if (s->entering)
     fl_slots_withhold(s);
   else
     fl_slots_give(s);
 }
 
+// ------------------------------------------------------------------------------------- what leaves
+
+static void start(fl_scheduler *s, fl_attempt *a) {
+  fl_run *run = a->run;
+  uint32_t node = a->node;
+  bool cancel = a->cancelling |= a->run->stop_left; // since its claim
+  fl_scheduler_drop_start(s, a);
+  a->started = true;
+  a->given_ms = fl_ticks(s);
+  // A run that it had begun is entered all the same: what is left there has to be ended with it.
+  if (cancel && !a->child_run) {
+    fl_attempt_end(a, &(fl_outcome){.state = FL_ATTEMPT_CANCELLED,
+                                    .exit_code = -1,
+                                    .reason = FL_REASON_CANCEL_ASKED});
+    return;
+  }
+  const fl_executor *x = &fl_attempt_get_site(a)->x;
+  x->start(x->ud, a);
+  if (cancel && fl_run_get_node(run, node)->live == a) fl_attempt_cancel(a, a->options->grace_ms);
+}
+
+// What has left is forgotten now and then: where one turn overlaps with the next there is always
+// something that has not.
+static void forget_left(fl_scheduler *s) {
+  size_t least = 256;
+  bool all_acks = s->ack_at && s->ack_at == s->ack_count;
+  bool all_starts = s->start_at && s->start_at == s->start_count;
+  if (all_acks || (s->ack_at >= least && 2 * s->ack_at >= s->ack_count)) {
+    s->ack_count -= s->ack_at, s->ack_ready -= s->ack_at, s->ack_base += s->ack_at;
+    memmove(s->acks, s->acks + s->ack_at, s->ack_count * sizeof *s->acks);
+    s->ack_at = 0;
+  }
+  if (all_starts || (s->start_at >= least && 2 * s->start_at >= s->start_count)) {
+    s->start_count -= s->start_at, s->start_ready -= s->start_at, s->start_base += s->start_at;
+    memmove(s->starts, s->starts + s->start_at, s->start_count * sizeof *s->starts);
+    for (size_t i = 0; i < s->start_count; i++)
+      if (s->starts[i]) s->starts[i]->start_at = i + 1;
+    s->start_at = 0;
+  }
+}
+
+// Lets leave what is durable, in the order in which it came, as far as time goes. False: there was
+// nothing.
+static bool release(fl_scheduler *s) {
+  bool any = fl_scheduler_has_ready(s);
+  fl_scheduler_flush_events(s);
+  while (s->ack_at < s->ack_ready) {
+    const fl_ack ack = s->acks[s->ack_at++];
+    if (ack.done) ack.done(ack.ud);
+    if (fl_scheduler_is_out_of_time(s)) break;
+  }
+  bool entering = s->entering;
+  s->entering = false; // unless one that is entered now calls others
+  while (s->start_at < s->start_ready) {
+    fl_attempt *a = s->starts[s->start_at++];
+    if (a) start(s, a);
+    if (fl_scheduler_is_out_of_time(s)) break;
+  }
+  // As long as one that is to be entered waits for its start nobody else gets a slot.
+  if (entering && s->start_at < s->start_count)
+    s->entering = true;
+  else
+    s->fill_wanted |= entering;
+  forget_left(s);
+  for (uint32_t i = 1; i < s->site_count; i++) s->sites[i].x.flush(s->sites[i].x.ud);
+  return any;
+}
+
 // ------------------------------------------------------------------------------------- the turn
 
 // Once their ends are durable and told: an adviser may take its time, and holds no lock meanwhile.
 static void ask_advisers(fl_scheduler *s) {
-  for (size_t i = 0; i < s->run_count && !s->broken; i++) {
-    fl_run *run = s->runs[i];
-    if (!run->asks_adviser || run->phase != FL_PHASE_ENDED || run->live_count) continue;
-    run->asks_adviser = false;
-    fl_run_propose(run);
+  for (size_t i = 0; i < s->advising_count && !s->broken; i++) {
+    fl_run *run = s->advising[i];
+    run->asks_adviser = run->going = false;
+    if (s->config.advise) s->config.advise(s->config.ud, run, run->asks_within);
+    fl_run_wake(run);
   }
-}
-
-static void sweep_ended(fl_scheduler *s) {
-  size_t kept = 0;
-  for (size_t i = 0; i < s->run_count; i++) {
-    fl_run *run = s->runs[i];
-    if (run->phase != FL_PHASE_ENDED || run->live_count || run->asks_adviser) {
-      s->runs[kept++] = run;
-      continue;
-    }
-    forget_dues(s, run);
-    if (s->config.on_event)
-      PUSH(s->ended, s->ended_count, s->ended_capacity, run);
-    else
-      fl_run_free(run);
-  }
-  s->run_count = kept;
-  if (!kept) s->lease_due_ms = -1;
-}
-
-bool fl_scheduler_commit(fl_scheduler *s) {
-  fl_error err;
-  if (!s->dirty) return true;
-  if (!fl_scheduler_write_claims(s)) return false;
-  s->dirty = false;
-  if (fl_store_commit(s->store, &err)) return fl_scheduler_break(s, &err);
-  return true;
+  s->advising_count = 0;
 }
 
 // With `group`: the commits of the last 100 ms reach the disk even when no other follows.
@@ -366,60 +281,76 @@ static bool sync_when_due(fl_scheduler *s) {
   return true;
 }
 
-static void start(fl_scheduler *s, fl_attempt *a) {
-  fl_executor *e = &s->executors[a->options->kind];
-  fl_run *run = a->run;
-  uint32_t node = a->node;
-  bool cancel = a->cancelling; // since its claim
-  a->started = true;
-  // A run that it had begun is entered all the same: what is left there has to be ended with it.
-  if (cancel && !(a->options->kind == FL_KIND_CALL && a->child_run)) {
-    fl_attempt_end(a, &(fl_outcome){.state = FL_ATTEMPT_CANCELLED,
-                                    .exit_code = -1,
-                                    .reason = FL_REASON_CANCEL_ASKED});
-    return;
+// Commits what the turn has written, and lets go whom it is over for.
+static bool close_turn(fl_scheduler *s) {
+  bool wrote = s->dirty;
+  int64_t began = wrote ? fl_scheduler_get_budget_us(s) : 0, units = fl_scheduler_count_units(s);
+  if (s->broken || !fl_scheduler_commit(s)) return false;
+  if (wrote) { // at once when it gets slower, so that few steps are too long
+    int64_t ns = (fl_scheduler_get_budget_us(s) - began) * 1000 / units;
+    s->unit_ns = ns > s->unit_ns ? ns : s->unit_ns - (s->unit_ns - ns) / 8;
   }
-  e->start(e->ud, a);
-  if (cancel && fl_run_get_node(run, node)->live == a) e->cancel(e->ud, a, a->options->grace_ms);
+  if (!fl_scheduler_pay_sync(s) || !sync_when_due(s)) return false;
+  fl_scheduler_mark_committed(s);
+  fl_scheduler_give_up_left(s);
+  fl_scheduler_sweep(s);
+  fl_scheduler_check_counts(s);
+  return fl_scheduler_take_synced(s);
 }
 
-static bool release(fl_scheduler *s) {
-  bool any = s->start_count || s->ack_count || s->event_count;
-  fl_scheduler_flush_events(s);
-  size_t acks = s->ack_count;
-  for (size_t i = 0; i < acks; i++)
-    if (s->acks[i].done) s->acks[i].done(s->acks[i].ud);
-  if (acks) memmove(s->acks, s->acks + acks, (s->ack_count - acks) * sizeof *s->acks);
-  s->ack_count -= acks;
-  size_t starts = s->start_count;
-  s->fill_wanted |= s->entering;
-  s->entering = false; // unless one that is entered now calls others
-  for (size_t i = 0; i < starts; i++) start(s, s->starts[i]);
-  if (starts) memmove(s->starts, s->starts + starts, (s->start_count - starts) * sizeof *s->starts);
-  s->start_count -= starts;
-  for (int k = 0; k < FL_KIND_COUNT; k++)
-    if (s->executors[k].flush) s->executors[k].flush(s->executors[k].ud);
-  return any;
+bool fl_scheduler_has_work(fl_scheduler *s) {
+  if (s->broken || s->dirty || s->fill_wanted || !fl_scheduler_take_synced(s)) return true;
+  return fl_scheduler_has_ready(s) || fl_scheduler_count_unmarked(s) > 0 ||
+         fl_scheduler_get_due_ms(s) == 0;
 }
 
-fl_code fl_scheduler_step(fl_scheduler *s, uint32_t budget_ms, bool *again, fl_error *err) {
-  int64_t until = fl_ticks(s) + budget_ms;
+bool fl_scheduler_may_write(fl_scheduler *s) {
+  return s->broken || !s->config.never_waits || fl_scheduler_begin(s) || !s->locked_out;
+}
+
+// Whether a step that has a budget is over, and leaves what there is to the next one: a step has
+// one commit, which all that it did shares.
+static bool leaves_rest(const fl_scheduler *s, int64_t budget_us) {
+  return budget_us > 0 && fl_scheduler_is_out_of_time(s) &&
+         (fl_scheduler_has_ready(s) || s->fill_wanted);
+}
+
+fl_code fl_scheduler_step(fl_scheduler *s, int64_t budget_us, bool *again, fl_error *err) {
+  s->half_us = fl_scheduler_get_budget_us(s) + budget_us / 2;
+  s->until_us = s->half_us + budget_us - budget_us / 2;
   bool more = true;
+  s->stepping = true;
+  if (budget_us > 0 && !s->broken) fl_store_tend_log(s->store, budget_us);
+  // What the step before has committed, and had no time for.
+  if (budget_us > 0 && fl_scheduler_has_ready(s) && fl_scheduler_may_write(s)) (void)release(s);
   while (more && !s->broken) {
+    if (s->config.never_waits && !fl_scheduler_has_work(s)) more = false;
+    if (!more || !fl_scheduler_may_write(s)) break;
     run_dues(s);
-    renew_leases(s);
-    if (s->fill_wanted) fill(s);
-    if (FL_BUG(told_before_commit)) fl_scheduler_flush_events(s);
-    if (FL_BUG(started_before_commit)) (void)release(s);
-    if (s->broken || !fl_scheduler_commit(s) || !sync_when_due(s)) break;
-    sweep_ended(s);
+    if (s->fill_wanted && (!s->dirty || !leaves_rest(s, budget_us))) fill(s);
+    if (FL_BUG(told_before_commit) || FL_BUG(started_before_commit)) {
+      fl_scheduler_mark_committed(s);
+      (void)fl_scheduler_take_synced(s);
+      if (FL_BUG(told_before_commit)) fl_scheduler_flush_events(s);
+      if (FL_BUG(started_before_commit)) (void)release(s);
+    }
+    if (!close_turn(s)) break;
+    if (s->wish_seen) fl_scheduler_check_cancels(s);
+    if (leaves_rest(s, budget_us)) break;
+    // What starts now may end at once, and its end is recorded.
+    if (fl_scheduler_has_ready(s) && !fl_scheduler_may_write(s)) break;
     more = release(s) || s->fill_wanted || s->dirty;
-    if (more) continue; // what is told is flushed first
-    ask_advisers(s);
-    more = s->dirty || s->event_count;
-    if (fl_ticks(s) >= until) break;
+    if (!more) { // what is told is flushed first
+      if (fl_scheduler_is_synced(s)) ask_advisers(s);
+      more = s->dirty || s->fill_wanted || fl_scheduler_count_unmarked(s) > 0;
+    }
+    if (!more || !fl_scheduler_is_out_of_time(s)) continue;
+    // The rest is the next step's; the store is nobody's meanwhile.
+    if (s->dirty) (void)close_turn(s);
+    break;
   }
-  *again = more && !s->broken;
+  s->stepping = false;
+  *again = more && !s->broken && !s->locked_out;
   if (!s->broken) return FL_OK;
   if (s->dirty) fl_store_rollback(s->store);
   s->dirty = false;
@@ -428,51 +359,31 @@ fl_code fl_scheduler_step(fl_scheduler *s, uint32_t budget_ms, bool *again, fl_e
 }
 
 int64_t fl_scheduler_get_due_ms(const fl_scheduler *s) {
-  int64_t due = s->due_count ? s->dues[0].at_ms : -1;
-  if (s->lease_due_ms >= 0 && (due < 0 || s->lease_due_ms < due)) due = s->lease_due_ms;
+  int64_t due = fl_due_next_ms(s);
   int64_t now = fl_ticks(s), sync = fl_store_sync_due_ms(s->store, now);
   if (due >= 0) due = due > now ? due - now : 0;
   if (sync >= 0 && (due < 0 || sync < due)) due = sync;
   return due;
 }
 
-size_t fl_scheduler_get_run_count(const fl_scheduler *s) {
-  return s->run_count;
+fl_code fl_scheduler_record_runs(fl_scheduler *s, fl_error *err) {
+  // Whoever is not recorded was not looked at either.
+  for (size_t i = s->awake_at; s->unrecorded_count && i < s->awake_count && !s->broken; i++)
+    (void)fl_run_record(s->awake[i], true);
+  return fl_scheduler_unlock(s, err);
 }
-fl_run *fl_scheduler_get_run(fl_scheduler *s, size_t index) {
-  return s->runs[index];
+
+fl_code fl_scheduler_flush(fl_scheduler *s, fl_error *err) {
+  fl_code rc = fl_scheduler_record_runs(s, err);
+  if (!rc && s->dirty && !fl_scheduler_commit(s)) rc = (*err = s->error).code;
+  if (rc) return rc;
+  s->owes_sync = false;
+  return fl_store_flush(s->store, err);
 }
-bool fl_scheduler_is_broken(const fl_scheduler *s) {
-  return s->broken;
+
+bool fl_scheduler_is_locked_out(const fl_scheduler *s) {
+  return s->locked_out;
 }
 fl_store *fl_scheduler_get_store(fl_scheduler *s) {
   return s->store;
-}
-
-fl_run *fl_scheduler_find_run(fl_scheduler *s, const char *run_id) {
-  for (size_t i = 0; i < s->run_count; i++)
-    if (!strcmp(s->runs[i]->row.id, run_id)) return s->runs[i];
-  return NULL;
-}
-
-fl_attempt *fl_scheduler_find_attempt(fl_scheduler *s, const char *run_id, uint32_t node_number,
-                                      uint32_t number) {
-  fl_run *run = fl_scheduler_find_run(s, run_id);
-  uint32_t node = run ? fl_run_find_number(run, node_number) : FL_NODE_NONE;
-  if (node == FL_NODE_NONE) return NULL;
-  fl_attempt *a = fl_run_get_node(run, node)->live;
-  return a && a->number == number ? a : NULL;
-}
-
-void fl_scheduler_supervisor_changed(fl_scheduler *s) {
-  for (size_t i = 0; i < s->run_count; i++) s->runs[i]->supervisor_known = false;
-}
-
-fl_code fl_scheduler_prepare_flow(fl_scheduler *s, fl_flow *flow, fl_snapshot *snapshot,
-                                  fl_error *err) {
-  if (!fl_scheduler_begin(s)) return *err = s->error, s->error.code;
-  fl_code rc = FL_OK;
-  if (!snapshot->store_id) rc = fl_store_put_script(s->store, snapshot, err);
-  flow->script_store_id = snapshot->store_id;
-  return rc ? rc : fl_flow_record(s->store, flow, err);
 }

@@ -4,74 +4,56 @@
 // One turn (fl_scheduler_step): what came due -> claims -> one commit -> what the commit allows:
 // starts, acknowledgements, events. Written before told: nothing leaves before its commit.
 #pragma once
+#include "base/resume.h"
 #include "engine/executor.h"
-
-#define FL_KIND_COUNT (FL_KIND_CALL + 1)
-
-/// What became of an attempt that was found running (io/supervise.h has the same four).
-typedef enum fl_fate {
-  FL_FATE_IS_RUNNING,
-  FL_FATE_IS_ENDED,
-  FL_FATE_IS_NOT_STARTED,
-  FL_FATE_IS_LOST
-} fl_fate;
+#include "engine/resume/wish.h"
 
 typedef struct fl_pool_capacity {
   char *name;
   uint32_t capacity;
 } fl_pool_capacity;
 
-/// A sub-flow's run that failed: `path` is what names within it begin with, "load/" or
-/// "load/each[3]/"; its flow, as it was.
-typedef void (*fl_see_part)(void *ud, const char *path, const fl_run_row *row, const fl_flow *flow);
-
 typedef struct fl_scheduler_config {
   fl_store *store; // borrowed; NULL: fl_scheduler_set_store() follows
   fl_clock clock;
-  const char *owner; // who holds the leases: the process's identity and the engine's id
-  uint32_t jobs;     // slots for processes and workers together
-  fl_executor executors[FL_KIND_COUNT]; // by fl_node_kind; map and call are the scheduler's own
-  const fl_pool_capacity *pools;        // overrides; copied
+  bool never_waits;  // the store syncs aside: nor is another process's lock waited for
+  const char *owner; // of its runs: the process's identity and the engine's id
+  fl_durability
+      durability; // of every run; default: what its flow says, else its caller's, else full
+  uint32_t jobs;  // slots for processes and workers together
+  const fl_pool_capacity *pools; // overrides; copied
   size_t pool_count;
-  /// Id of the supervisor that starts processes from now on ("": none); kept with the run's epoch.
-  const char *(*get_supervisor)(void *ud);
-  /// After a crash: finds out about attempts of process nodes, and sees to it that nothing of the
-  /// run's other attempts is left there (`count` may be 0). An ended one is reported by
-  /// fl_attempt_end() before it returns; a running one later.
-  void (*recover)(void *ud, fl_run *run, const char *supervisor, fl_attempt **attempts,
-                  fl_fate *fates, size_t count);
   double (*random)(void *ud); // 0 <= x < 1, for jitter
   /// The flow that the run of a sub-flow, or a replay of it, goes on with: `sub`, as its caller has
   /// it, or the same with the options that patches gave the nodes of `row`'s run. `*patch`: these
   /// options, for a new run to keep; NULL: none. May be NULL: always `sub`.
   fl_code (*find_sub)(void *ud, const fl_run_row *row, const fl_flow *sub, const fl_flow **out,
                       fl_value **patch, fl_error *err);
-  /// Whether a resume of `run`, which has failed just now, could go on with this patch; says why
-  /// not. May be NULL: every patch does.
-  fl_code (*check_proposal)(void *ud, const fl_run *run, const fl_value *patch, fl_error *err);
-  /// Calls `each` for the failed sub-flows of `run`, which has failed just now, that have an
-  /// adviser, as far down as failures go. May be NULL: there are none.
-  fl_code (*each_failed_part)(void *ud, const fl_run *run, fl_see_part each, void *each_ud,
-                              fl_error *err);
+  /// A run whose flow has an adviser, or, `within`, a sub-flow that failed in it, has failed, and
+  /// that is recorded and told: the time to ask what would mend it (fl_run_keep_proposal). The run
+  /// is there during the call. May be NULL: nobody is asked.
+  void (*advise)(void *ud, fl_run *run, bool within);
   fl_event_fn on_event;
   void *event_ud;
-  void *ud; // of get_supervisor, recover and random
+  /// Of each run that goes and has one (fl_run_set_log). May be NULL.
+  void (*free_log)(void *ud, void *log);
+  /// What steps measure their budget by, in microseconds. NULL: the clock.
+  int64_t (*budget_us)(void *ud);
+  void *ud; // of the functions above
 } fl_scheduler_config;
 
 fl_scheduler *fl_scheduler_new(const fl_scheduler_config *config);
 /// For a configuration without a store: before anything else than loading and stepping.
-void fl_scheduler_set_store(fl_scheduler *s, fl_store *store);
-/// Frees all; runs that have not ended keep their leases until these expire or the process is gone,
-/// unless they were released.
+void fl_scheduler_set_store(fl_scheduler *s, fl_store *store, const char *owner);
+/// Frees all; runs that have not ended stay this owner's for as long as that lives, unless they
+/// were released.
 void fl_scheduler_free(fl_scheduler *s);
-
-/// Stores a flow's graph unless it is there, within the open transaction; sets
-/// flow->definition_store_id. flow->script_store_id must be set.
-FL_MUST fl_code fl_flow_record(fl_store *store, fl_flow *flow, fl_error *err);
 
 /// Options of a new run; everything is copied or referenced.
 typedef struct fl_run_spec {
   const fl_flow *flow;
+  fl_snapshot
+      *snapshot; // of its script, stored with the run where it is not yet; borrowed as flow is
   fl_value *params;
   int64_t time_ms;
   const char *trigger;
@@ -85,60 +67,21 @@ typedef struct fl_run_spec {
   int64_t interval_from_ms, interval_to_ms; // 0: none
 } fl_run_spec;
 
-/// Records a run and begins it in the next step. The definition must be stored already
-/// (flow->definition_store_id). Commits with the step.
+/// Makes a run that is recorded, and begun, in steps to come: thousands that are asked for at once
+/// share commits. Without spec->snapshot the definition must be stored already
+/// (flow->definition_store_id).
 FL_MUST fl_code fl_scheduler_start_run(fl_scheduler *s, const fl_run_spec *spec, fl_run **out,
                                        fl_error *err);
 
-typedef struct fl_resume_part fl_resume_part;
-
-typedef struct fl_checkpoint_change {
-  uint32_t node;   // as in fl_resume_spec
-  fl_value *value; // NULL: it is dropped
-} fl_checkpoint_change;
-
-/// What a resume changes, resolved against the flow. Borrowed. "By node": by the nodes of the
-/// graph, then by `items`, the instances of maps that are named one by one.
-typedef struct fl_resume_spec {
-  const fl_flow *flow;
-  const fl_flow *before;      // the flow as it was, where it may differ; NULL: it is the same
-  const char *const *renamed; // by node: the name it had before, or NULL; NULL: none
-  fl_value *params;           // NULL: those of the run
-  fl_value *vars;             // keys that are set from now on; NULL: none
-  const uint8_t *skip;        // a byte a node; NULL: none
-  const uint8_t *rerun;       // a byte a node; NULL: none
-  const uint8_t *keep;        // a byte a node: kept though its definition changed; NULL: none
-  const uint8_t *succeed;     // a byte a node: has succeeded from now on; NULL: none
-  fl_value *const *outputs;   // by node: synthetic outputs; NULL: none
-  const fl_checkpoint_change *checkpoints; // NULL: none
-  size_t checkpoint_count;
-  const uint32_t *items; // their numbers in the records
-  size_t item_count;
-  const fl_resume_part *parts; // sub-flows that are changed within, or may be
-  size_t part_count;
-  bool keep_checkpoint; // what runs again keeps its checkpoint and steps
-  fl_value *patch;      // what is kept of the patch; NULL: none
-  const char *reason, *author;
-  uint32_t proposal;       // of which the patch was made, 0: none
-  fl_attempt *parent;      // of a sub-flow that is entered again
-  int64_t script_store_id; // 0: that of the run
-} fl_resume_spec;
-
-/// The run of a sub-flow and what is changed there. It is recorded with the change of its caller's
-/// run, so that it holds whenever the call enters it.
-struct fl_resume_part {
-  uint32_t node; // the call, by node
-  bool asked;    // the call is entered again even if it has succeeded; else only if it runs again
-  const fl_run_row *row;
-  fl_resume_spec spec;
-};
-
-/// Takes the run over and continues it. FL_E_BUSY when `owner_is_dead` is false and its lease
-/// holds. FL_E_USAGE: a node that has succeeded has another definition now and nothing was said
-/// about it. FL_E_STATE: the patch is about a node that may still be running.
-FL_MUST fl_code fl_scheduler_resume_run(fl_scheduler *s, const fl_run_row *row, bool owner_is_dead,
+/// Takes the run over and continues it. FL_E_BUSY when its owner lives. FL_E_USAGE: a node that has
+/// succeeded has another definition now and nothing was said about it. FL_E_STATE: the patch is
+/// about a node that may still be running.
+FL_MUST fl_code fl_scheduler_resume_run(fl_scheduler *s, const fl_run_row *row,
                                         const fl_resume_spec *spec, fl_run **out, fl_error *err);
 
+/// Keeps what an adviser said of `run`, which has failed, as a proposal of it, to be applied by
+/// itself as far as its flow allows, and tells that. Not when somebody has resumed it meanwhile.
+FL_MUST fl_code fl_run_keep_proposal(fl_run *run, const fl_advice *advice, fl_error *err);
 /// A run that failed and whose flow lets the proposal it made be applied by itself.
 typedef struct fl_wanted_resume {
   char run_id[FL_RUN_ID_SIZE];
@@ -148,7 +91,6 @@ typedef struct fl_wanted_resume {
 /// yet.
 bool fl_scheduler_take_wanted(fl_scheduler *s, fl_wanted_resume *out);
 
-typedef enum fl_resume_action { FL_RESUME_KEEP, FL_RESUME_RUN, FL_RESUME_SKIP } fl_resume_action;
 typedef struct fl_resume_step {
   const char *node; // "call/node": of a sub-flow that is entered
   fl_resume_action action;
@@ -174,33 +116,66 @@ void fl_scheduler_cancel_all(fl_scheduler *s, bool kill);
 /// Reads the store's cancel wishes of all live runs.
 void fl_scheduler_check_cancels(fl_scheduler *s);
 
-/// One or more turns, for at most `budget_ms`. `*again`: there is more to do at once. A failing
-/// commit ends the scheduler: every later call returns the same error.
-FL_MUST fl_code fl_scheduler_step(fl_scheduler *s, uint32_t budget_ms, bool *again, fl_error *err);
+/// One or more turns, for at most `budget_us` microseconds: what is due is done in portions, the
+/// least of which is one of each. `*again`: there is more to do at once. A failing commit ends the
+/// scheduler: every later call returns the same error.
+FL_MUST fl_code fl_scheduler_step(fl_scheduler *s, int64_t budget_us, bool *again, fl_error *err);
+/// With `never_waits`: is there something that a step would do now, and may this engine write, or
+/// does another process? What executors report must come while it may: fl_attempt_end() and others
+/// outside of a step, after false, would be lost.
+bool fl_scheduler_has_work(fl_scheduler *s);
+bool fl_scheduler_may_write(fl_scheduler *s);
+/// Commits what is written and makes all that is committed durable. Blocks.
+FL_MUST fl_code fl_scheduler_flush(fl_scheduler *s, fl_error *err);
+/// True since a step found that another process was writing: it did nothing, and is to be tried
+/// again.
+bool fl_scheduler_is_locked_out(const fl_scheduler *s);
+/// The longest time that code of a node took without a break.
+typedef struct fl_slice {
+  int64_t us;
+  char run[FL_RUN_ID_SIZE];
+  uint32_t node;
+} fl_slice;
+/// From now on the longest is kept in `longest`; NULL: no more.
+void fl_scheduler_watch_slices(fl_scheduler *s, fl_slice *longest);
+/// Commits what a call outside of a step has written, so that no call returns with the store
+/// locked. It is durable when it is told, or after fl_scheduler_flush().
+FL_MUST fl_code fl_scheduler_unlock(fl_scheduler *s, fl_error *err);
+/// Commits what is written so far, in a step as well, so that another connection finds it. The
+/// step's end syncs it.
+FL_MUST fl_code fl_scheduler_show(fl_scheduler *s, fl_error *err);
+/// Records runs that were only asked for, so that who reads the store finds them.
+FL_MUST fl_code fl_scheduler_record_runs(fl_scheduler *s, fl_error *err);
 /// Milliseconds until a step is due by itself; -1: none.
 int64_t fl_scheduler_get_due_ms(const fl_scheduler *s);
 size_t fl_scheduler_get_run_count(const fl_scheduler *s);
 fl_run *fl_scheduler_find_run(fl_scheduler *s, const char *run_id);
 fl_run *fl_scheduler_get_run(fl_scheduler *s, size_t index);
-/// The live attempt `number` of the node that the run's records call `node_number`; NULL: there is
-/// none (any more).
-fl_attempt *fl_scheduler_find_attempt(fl_scheduler *s, const char *run_id, uint32_t node_number,
-                                      uint32_t number);
-/// The supervisor that runs recorded is gone: the next claims record the new one.
-void fl_scheduler_supervisor_changed(fl_scheduler *s);
+/// The keeper that runs recorded is gone: the next claims record the new one.
+void fl_scheduler_keeper_changed(fl_scheduler *s);
 /// Stores what runs of `flow` refer to: its script's snapshot and its graph. Commits with the step.
 FL_MUST fl_code fl_scheduler_prepare_flow(fl_scheduler *s, fl_flow *flow, fl_snapshot *snapshot,
                                           fl_error *err);
+/// What the host keeps of a run, given to fl_scheduler_config.free_log when the run goes; NULL:
+/// none.
+void fl_run_set_log(fl_run *run, void *log);
+void *fl_run_get_log(const fl_run *run);
 int64_t fl_run_get_time(const fl_run *run); // logical, wall ms
-fl_run_state fl_run_get_state(const fl_run *run);
 const char *fl_run_get_id(const fl_run *run);
 const fl_flow *fl_run_get_flow(const fl_run *run);
 /// All that still lives was killed in vain: waiting for it has no end that can be known.
 bool fl_scheduler_is_stuck(const fl_scheduler *s);
-/// Gives up the leases of runs that have not ended, so that they can be resumed at once.
+/// Gives up the runs that have not ended, so that they can be resumed at once.
 void fl_scheduler_release_runs(fl_scheduler *s);
 /// True when a commit failed: nothing more can be recorded.
 bool fl_scheduler_is_broken(const fl_scheduler *s);
 fl_store *fl_scheduler_get_store(fl_scheduler *s);
-/// A sentence for whoever watches.
-void fl_scheduler_notice(fl_scheduler *s, fl_run *run, const char *fmt, ...) FL_PRINTF(3, 4);
+/// Everybody who subscribed hears every event of this scheduler's runs, also while they come and go
+/// in a callback. The id is never 0.
+uint64_t fl_scheduler_subscribe(fl_scheduler *s, fl_event_fn on_event, void *ud);
+/// From now on it is not called any more. Unknown ids are fine.
+void fl_scheduler_unsubscribe(fl_scheduler *s, uint64_t id);
+/// A sentence for whoever watches now: told at once, or, about a run, in its place among the run's
+/// events.
+void fl_scheduler_notice(fl_scheduler *s, const char *fmt, ...) FL_PRINTF(2, 3);
+void fl_run_notice(fl_run *run, const char *fmt, ...) FL_PRINTF(2, 3);

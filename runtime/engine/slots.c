@@ -1,111 +1,119 @@
-// Who may have the next job slot: processes and workers share them, pools and maps have limits.
+// Who may have the next job slot: some executors share them, pools and maps have limits.
 //
 // A slot is held by what an executor runs, not by what waits in its queue for a free one. The sum
 // of what executors may hold never passes `jobs`: one that is given more could start what waits
 // there before it is known that somebody else got the slot.
-#include "engine/run.h"
+#include "engine/run_internal.h"
 #include "base/bug.h"
 
-static uint32_t pool_used(const fl_scheduler *s, uint32_t pool) {
-  uint32_t used = 0; // derived from what lives, never counted up and down
-  const fl_attempt *lists[2] = {s->live_slots, s->live_free};
-  for (int i = 0; i < 2; i++)
-    for (const fl_attempt *a = lists[i]; a; a = a->next)
-      if (a->options->pool && a->run->pools[a->options->pool - 1] == pool)
-        used += a->options->weight;
-  return used;
+bool fl_slots_fit(const fl_pool *pool, uint32_t weight) {
+  if (FL_BUG(pool_ignored)) return true;
+  // A node that is heavier than its pool, which another flow has made smaller meanwhile, runs
+  // alone.
+  return pool->capacity && (!pool->used || pool->used + weight <= pool->capacity);
 }
 
-static uint32_t map_used(const fl_scheduler *s, const fl_run *run, uint32_t map) {
-  uint32_t used = 0;
-  const fl_attempt *lists[2] = {s->live_slots, s->live_free};
-  for (int i = 0; i < 2; i++)
-    for (const fl_attempt *a = lists[i]; a; a = a->next)
-      used += a->run == run && fl_plan_get_map(run->plan, a->node) == map;
-  return used;
+static fl_code check_weight(const fl_flow *flow, uint32_t node, const fl_node_options *o,
+                            uint32_t index, const fl_pool *pool, fl_error *err) {
+  if (!o || o->pool != index || o->weight <= pool->capacity) return FL_OK;
+  return fl_fail(err, FL_E_USAGE,
+                 "flow '%s': node '%s' takes %u of pool '%s', which has a capacity of %u here, so "
+                 "that it could never start",
+                 flow->key, fl_graph_get_name(flow->graph, node), o->weight, pool->name,
+                 pool->capacity);
 }
 
-bool fl_slots_fit(const fl_scheduler *s, const fl_run *run, const fl_queue_key *key,
-                  uint32_t node) {
-  if (key->pool && !FL_BUG(pool_ignored)) {
-    uint32_t pool = run->pools[key->pool - 1], capacity = s->pools[pool].capacity;
-    uint32_t weight = fl_plan_get_options(run->plan, node)->weight, used = pool_used(s, pool);
-    // A node heavier than its whole pool still runs, alone: else it would wait for ever.
-    if (used && used + weight > capacity) return false;
-    if (!capacity) return false;
+fl_code fl_slots_check(const fl_scheduler *s, const fl_flow *flow, fl_error *err) {
+  fl_code rc = FL_OK;
+  for (uint32_t p = 0; p < flow->pool_count; p++) {
+    const fl_pool *pool = s->pools;
+    while (pool < s->pools + s->pool_count && strcmp(pool->name, flow->pools[p].name)) pool++;
+    // Where it is not made smaller the script was refused.
+    if (pool == s->pools + s->pool_count || !pool->fixed ||
+        pool->capacity >= flow->pools[p].capacity)
+      continue;
+    for (uint32_t i = 0; i < fl_graph_get_count(flow->graph) && !rc; i++) {
+      rc = check_weight(flow, i, fl_graph_get_options(flow->graph, i), p + 1, pool, err);
+      if (!rc) rc = check_weight(flow, i, fl_graph_get_inner(flow->graph, i), p + 1, pool, err);
+    }
   }
-  if (key->map != FL_NODE_NONE) {
-    uint32_t limit = fl_graph_get_options(run->flow->graph, key->map)->map_limit;
-    if (limit && map_used(s, run, key->map) >= limit) return false;
-  }
-  return true;
+  return rc;
 }
 
-static uint32_t call_or_0(uint32_t (*fn)(void *), void *ud) {
-  return fn ? fn(ud) : 0;
-}
 static uint32_t least(uint32_t a, uint32_t b) {
   return a < b ? a : b;
 }
 
+// Of those that share the jobs, the one at or behind `i`; NULL: none.
+static fl_site *next_sharing(const fl_scheduler *s, uint32_t *i) {
+  for (; *i < s->site_count; ++*i)
+    if (s->sites[*i].x.slots == FL_SLOTS_JOBS) return &s->sites[*i];
+  return NULL;
+}
+
 void fl_slots_count(fl_scheduler *s) {
-  const fl_executor *w = &s->executors[FL_KIND_WORKER];
-  // Those of a supervisor that was adopted run whatever this engine's own may hold.
-  uint32_t own = s->live_process - s->live_adopted;
-  uint32_t running = least(own, s->process_given);
-  s->process_slots = s->live_adopted + running;
-  s->process_waiting = own - running;
-  s->worker_slots = least(call_or_0(w->held, w->ud), s->worker_given);
+  fl_site *site;
+  for (uint32_t i = 1; (site = next_sharing(s, &i)); i++) {
+    // Those that an earlier engine had started run whatever this one allows.
+    uint32_t own = site->live - site->adopted;
+    uint32_t holds = site->x.fills_slots ? own : site->x.held(site->x.ud) + site->unstarted;
+    uint32_t running = least(holds, site->given);
+    site->slots = site->adopted + running;
+    site->waiting = site->x.fills_slots ? own - running : 0;
+  }
 }
 
 // Slots that nobody holds and nobody waits for in a queue.
 static uint32_t count_free(const fl_scheduler *s) {
-  uint32_t used = s->process_slots + s->process_waiting + s->worker_slots;
+  const fl_site *site;
+  uint32_t used = 0;
+  for (uint32_t i = 1; (site = next_sharing(s, &i)); i++) used += site->slots + site->waiting;
   return used < s->jobs ? s->jobs - used : 0;
 }
 
 bool fl_slots_has(const fl_scheduler *s, const fl_queue_key *key) {
-  if (key->slot == FL_SLOT_NONE) return s->live_free_count < FL_INLINE_LIVE_MAX;
+  const fl_site *site = &s->sites[key->executor];
+  if (site->x.slots == FL_SLOTS_NONE) return s->live_free_count < FL_INLINE_LIVE_MAX;
+  if (site->x.slots == FL_SLOTS_OWN) return site->live < site->x.ahead(site->x.ud);
   if (count_free(s)) return true;
   // Never ahead when pools or limits could go to somebody better meanwhile.
   if (key->pool || key->map != FL_NODE_NONE) return false;
-  bool process = key->slot == FL_SLOT_PROCESS;
-  uint32_t live = process ? s->live_process : s->live_worker;
-  uint32_t slots = process ? s->process_slots : s->worker_slots;
-  const fl_executor *e = &s->executors[process ? FL_KIND_PROCESS : FL_KIND_WORKER];
-  return slots && live < slots + call_or_0(e->ahead, e->ud);
+  return site->slots && site->live < site->slots + site->x.ahead(site->x.ud);
 }
 
-void fl_slots_take(fl_scheduler *s, fl_slot_class slot) {
-  if (!count_free(s)) return; // it was claimed ahead of one
-  if (slot == FL_SLOT_PROCESS)
-    s->process_slots++;
-  else
-    s->worker_slots++;
+void fl_slots_take(fl_scheduler *s, fl_site *site) {
+  if (site->x.slots != FL_SLOTS_JOBS || !count_free(s)) return; // it was claimed ahead of one
+  site->slots++;
 }
 
 static void tell(fl_scheduler *s) {
-  const fl_executor *p = &s->executors[FL_KIND_PROCESS], *w = &s->executors[FL_KIND_WORKER];
-  if (p->set_slots) p->set_slots(p->ud, s->process_given);
-  if (w->set_slots) w->set_slots(w->ud, s->worker_given);
+  fl_site *site;
+  for (uint32_t i = 1; (site = next_sharing(s, &i)); i++)
+    site->x.set_slots(site->x.ud, site->given);
 }
 
 void fl_slots_give(fl_scheduler *s) {
-  uint32_t used = s->process_slots + s->worker_slots;
-  uint32_t rest = used < s->jobs ? s->jobs - used : 0;
-  uint32_t started = least(rest, s->process_waiting);
-  s->process_given = s->process_slots - s->live_adopted + started;
-  s->worker_given = s->worker_slots;
-  rest -= started;
-  // A worker's own queue is not known here: it may use what is left, if there can be something.
-  if (s->live_worker)
-    s->worker_given += rest;
-  else
-    s->process_given += rest;
+  fl_site *site, *filling = NULL, *other = NULL;
+  uint32_t rest = s->jobs;
+  for (uint32_t i = 1; (site = next_sharing(s, &i)); i++) rest -= least(rest, site->slots);
+  for (uint32_t i = 1; (site = next_sharing(s, &i)); i++) {
+    uint32_t started = least(rest, site->waiting);
+    site->given = site->slots - site->adopted + started;
+    rest -= started;
+    if (site->x.fills_slots && !filling) filling = site;
+    if (!site->x.fills_slots && (!other || (site->live && !other->live))) other = site;
+  }
+  // What waits within one that does not fill its slots is not known here: it may use what is left,
+  // if there can be something.
+  if (other && (other->live || !filling))
+    other->given += rest;
+  else if (filling)
+    filling->given += rest;
   tell(s);
 }
 
 void fl_slots_withhold(fl_scheduler *s) {
-  s->process_given = s->worker_given = 0;
+  fl_site *site;
+  for (uint32_t i = 1; (site = next_sharing(s, &i)); i++) site->given = 0;
   tell(s);
 }

@@ -3,10 +3,14 @@
 // The first is the shortest one through the first declared node that is on any cycle. Which nodes
 // are on one: those in a strongly connected part of two or more, or with an edge to themselves.
 // Parts are found by Tarjan's algorithm, with its own stack instead of recursion.
-#include "graph/private.h"
+#include "graph/graph_internal.h"
 
 #define SHOWN_FIRST 6u // names shown of a long cycle before the gap ...
 #define SHOWN_LAST  3u // ... and after it
+
+static const char *name_of(const fl_graph *g, uint32_t node) {
+  return g->names + g->name_starts[node];
+}
 
 typedef struct part_search {
   const fl_graph *g;
@@ -133,9 +137,9 @@ fl_code fl_graph_fail_cycle(const fl_graph *g, const uint32_t *waiting, fl_error
       fl_buf_addf(&text, "... (%u more) ... -> ", count - SHOWN_FIRST - SHOWN_LAST);
       i = count - SHOWN_LAST;
     }
-    fl_buf_addf(&text, "%s -> ", fl_graph_get_name(g, path[i]));
+    fl_buf_addf(&text, "%s -> ", name_of(g, path[i]));
   }
-  fl_buf_add_str(&text, fl_graph_get_name(g, path[0]));
+  fl_buf_add_str(&text, name_of(g, path[0]));
   fl_code code =
       fl_fail(err, FL_E_SCRIPT, "nodes depend on each other in a cycle: %s", fl_buf_cstr(&text));
   fl_buf_deinit(&text);

@@ -1,5 +1,5 @@
 // Nodes, their names and the edges between them.
-#include "graph/private.h"
+#include "graph/graph_internal.h"
 #include "base/limits.h"
 
 #define FIRST_CAPACITY 16u

@@ -1,11 +1,12 @@
 // What depends on what: nodes in declaration order, their options, and edges both ways. Pure.
 //
 // Life: fl_graph_new(), add all nodes, then all edges in the order of `after`, fl_graph_freeze()
-// once; then read only. Instances of a map are no nodes of a graph: the engine keeps them beside
+// once; then read only. Items of a map are no nodes of a graph: the engine keeps them beside
 // it.
 #pragma once
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/limits.h"
 #include "base/value.h"
 
 #define FL_NODE_NONE UINT32_MAX
@@ -19,15 +20,16 @@ typedef enum fl_trigger {
   FL_TRIGGER_NONE_FAILED,
 } fl_trigger;
 
-/// Who executes a node.
+/// What a node is.
 typedef enum fl_node_kind {
   FL_KIND_PROCESS, // a child process: shell, exec, any type with `command`
   FL_KIND_WORKER,  // a Lua function in a worker process
   FL_KIND_INLINE,  // a Lua coroutine on the engine's loop
   FL_KIND_NATIVE,  // a node type registered in C
-  FL_KIND_MAP,     // becomes instances, one (chunk) an item
+  FL_KIND_MAP,     // becomes items, one an entry (or chunk) of its list
   FL_KIND_BRANCH,  // inline; its result names the children that go on
   FL_KIND_CALL,    // a sub-flow as a run of its own
+  FL_KIND_COUNT
 } fl_node_kind;
 
 typedef enum fl_merge { FL_MERGE_ERROR, FL_MERGE_FIRST, FL_MERGE_LAST, FL_MERGE_FUNCTION } fl_merge;
@@ -41,29 +43,39 @@ typedef enum fl_hook {
   FL_HOOK_EXIT,
 } fl_hook;
 
-/// Options of a node. Shared: nodes with equal options point to one copy (fl_graph_intern()).
+#define FL_OPTION_MS_MAX 9e15 // exact in a Lua number
+
+/// Options of a node, one row each: type, name, and the numbers it may be. The struct, its copies
+/// and what a binding reads by these names are made from the rows.
+#define FL_NODE_OPTIONS(X)                                                                         \
+  X(fl_node_kind, kind, 0, FL_KIND_COUNT - 1)                                                      \
+  X(fl_trigger, trigger, 0, FL_TRIGGER_NONE_FAILED)                                                \
+  X(fl_merge, merge, 0, FL_MERGE_FUNCTION)                                                         \
+  X(fl_hook, hook, 0, FL_HOOK_EXIT)                                                                \
+  X(bool, has_when, 0, 1)      /* the script decides whether it runs */                            \
+  X(bool, has_retry_on, 0, 1)  /* the script decides whether a failure is retried */               \
+  X(bool, allow_failure, 0, 1) /* its failure counts as success for its children and the run */    \
+  X(int32_t, priority, INT32_MIN, INT32_MAX) /* higher first */                                    \
+  X(uint32_t, retry_count_max, 0, FL_RETRY_COUNT_MAX)                                              \
+  X(uint32_t, lost_count_max, 0, UINT32_MAX)                                                       \
+  X(int64_t, retry_delay_ms, 0, FL_OPTION_MS_MAX)                                                  \
+  X(double, retry_backoff, 0, 1e6)                    /* factor a retry */                         \
+  X(int64_t, retry_delay_max_ms, 0, FL_OPTION_MS_MAX) /* 0: none */                                \
+  X(double, retry_jitter, 0, 1)                       /* delay * (1 - jitter * random) */          \
+  X(int64_t, timeout_ms, 0, FL_OPTION_MS_MAX)         /* of an attempt; 0: none */                 \
+  X(int64_t, deadline_ms, 0, FL_OPTION_MS_MAX)        /* of all, from the first start; 0: none */  \
+  X(int64_t, grace_ms, 0, FL_OPTION_MS_MAX)           /* TERM to KILL */                           \
+  X(uint32_t, pool, 0, UINT32_MAX)                    /* index + 1 in the flow's; 0: none */       \
+  X(uint32_t, weight, 0, UINT32_MAX)                  /* of the pool's capacity */                 \
+  X(uint32_t, map_limit, 0, UINT32_MAX)               /* items at once; 0: no limit */
+
+/// Shared: nodes with equal options point to one copy (fl_graph_intern()).
 typedef struct fl_node_options {
-  const char *type; // name of the node type, interned
-  fl_node_kind kind;
-  fl_trigger trigger;
-  fl_merge merge;
-  fl_hook hook;
-  bool has_when;      // the script decides whether it runs
-  bool has_retry_on;  // the script decides whether a failure is retried
-  bool allow_failure; // its failure counts as success for its children and the run
-  int32_t priority;   // higher first
-  uint32_t retry_count_max;
-  uint32_t lost_count_max;
-  int64_t retry_delay_ms;
-  double retry_backoff;       // factor a retry
-  int64_t retry_delay_max_ms; // 0: none
-  double retry_jitter;        // 0..1: the delay is multiplied by 1 - jitter * random
-  int64_t timeout_ms;         // of an attempt; 0: none
-  int64_t deadline_ms;        // of all attempts, from the first start; 0: none
-  int64_t grace_ms;           // TERM to KILL
-  uint32_t pool;              // index + 1 in the flow's pools; 0: none
-  uint32_t weight;            // of the pool's capacity
-  uint32_t map_limit;         // instances at once; 0: no limit
+  const char *type;  // name of the node type, interned
+  uint32_t executor; // where it runs: one that was registered; 0: the local one of its kind
+#define FIELD(kind_of, name, min, max) kind_of name;
+  FL_NODE_OPTIONS(FIELD)
+#undef FIELD
 } fl_node_options;
 
 typedef struct fl_graph fl_graph;
@@ -79,9 +91,9 @@ FL_MUST fl_code fl_graph_add(fl_graph *g, const char *name, size_t name_size,
 /// `node` depends on `parent`. Call once all nodes are there, for nodes in index order, parents in
 /// the order of `after`. A repeated parent counts once.
 void fl_graph_after(fl_graph *g, uint32_t node, uint32_t parent);
-/// Options of the instances of map node `node`: what its inner node is. Before the freeze.
+/// Options of the items of map node `node`: what its inner node is. Before the freeze.
 void fl_graph_set_inner(fl_graph *g, uint32_t node, const fl_node_options *options);
-/// Options of a map's instances; NULL when `node` is no map.
+/// Options of a map's items; NULL when `node` is no map.
 const fl_node_options *fl_graph_get_inner(const fl_graph *g, uint32_t node);
 /// Builds the children lists and the order. FL_E_SCRIPT names the first cycle, from a node to what
 /// depends on it: "nodes depend on each other in a cycle: a -> b -> c -> a".

@@ -1,5 +1,5 @@
-// What the instances of maps are: few nodes are maps, so this is a list beside the nodes.
-#include "graph/private.h"
+// What the items of maps are: few nodes are maps, so this is a list beside the nodes.
+#include "graph/graph_internal.h"
 
 // Position of the first entry whose node is not before `node`.
 static uint32_t find_entry(const fl_graph *g, uint32_t node) {

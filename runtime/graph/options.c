@@ -1,5 +1,5 @@
 // One copy of each set of node options: a million nodes mostly share a few.
-#include "graph/private.h"
+#include "graph/graph_internal.h"
 
 #define BLOCK_SIZE 64u
 
@@ -21,26 +21,10 @@ static const char *intern_type(fl_graph *g, const char *type) {
 static void normalise(fl_graph *g, const fl_node_options *from, fl_node_options *to) {
   memset(to, 0, sizeof *to);
   to->type = from->type ? intern_type(g, from->type) : NULL;
-  to->kind = from->kind;
-  to->trigger = from->trigger;
-  to->merge = from->merge;
-  to->hook = from->hook;
-  to->has_when = from->has_when;
-  to->has_retry_on = from->has_retry_on;
-  to->allow_failure = from->allow_failure;
-  to->priority = from->priority;
-  to->retry_count_max = from->retry_count_max;
-  to->lost_count_max = from->lost_count_max;
-  to->retry_delay_ms = from->retry_delay_ms;
-  to->retry_backoff = from->retry_backoff;
-  to->retry_delay_max_ms = from->retry_delay_max_ms;
-  to->retry_jitter = from->retry_jitter;
-  to->timeout_ms = from->timeout_ms;
-  to->deadline_ms = from->deadline_ms;
-  to->grace_ms = from->grace_ms;
-  to->pool = from->pool;
-  to->weight = from->weight;
-  to->map_limit = from->map_limit;
+  to->executor = from->executor;
+#define COPY(type, name, min, max) to->name = from->name;
+  FL_NODE_OPTIONS(COPY)
+#undef COPY
 }
 
 static uint32_t hash_options(const fl_node_options *options) {

@@ -1,5 +1,5 @@
 // The order of a graph and what can be reached in it. No recursion: a chain may be a million long.
-#include "graph/private.h"
+#include "graph/graph_internal.h"
 
 // A heap of node indices, least first: of the nodes that are ready, the one declared first goes on.
 typedef struct node_heap {

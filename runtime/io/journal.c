@@ -53,6 +53,7 @@ static int write_header(fl_journal *j) {
   fl_wire_put_i32(&b, self.pid);
   fl_wire_put_u64(&b, self.start_ticks);
   fl_wire_put_i64(&b, fl_wall_ms());
+  fl_wire_put_u32(&b, FL_WIRE_VERSION);
   fl_wire_end(&b, begin);
   fl_journal_record_end(&b);
   int errnum = write_at(j->fd, b.data, b.size, 0);

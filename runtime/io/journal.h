@@ -8,9 +8,8 @@
 // here, so that one that was cut short is overwritten by the next; a reader stops at the first that
 // does not check out.
 #pragma once
+#include "base/clock.h"
 #include "io/wire.h"
-
-#define FL_BOOT_ID_SIZE 40
 
 typedef struct fl_journal {
   int dir_fd; // <dir>/sup, borrowed
@@ -60,7 +59,8 @@ typedef struct fl_journal_child {
 typedef struct fl_journal_view {
   char boot_id[FL_BOOT_ID_SIZE]; // "" when even the header is missing
   bool this_boot;
-  int pid; // of the supervisor
+  uint32_t version; // FL_WIRE_VERSION of who wrote it
+  int pid;          // of the supervisor
   uint64_t start_ticks;
   fl_journal_child *children; // in the order of their start
   size_t count, capacity;

@@ -14,6 +14,8 @@ static bool read_header(fl_journal_view *v, const fl_wire_frame *frame) {
   int pid = fl_wire_get_i32(&in);
   uint64_t start_ticks = fl_wire_get_u64(&in);
   fl_wire_get_i64(&in);
+  v->version = !in.failed && in.at < in.end ? fl_wire_get_u32(&in) : 1;
+  if (v->version > FL_WIRE_VERSION) in.at = in.end; // whatever else it says
   if (!fl_wire_done(&in) || !boot || strlen(boot) >= sizeof v->boot_id) return false;
   snprintf(v->boot_id, sizeof v->boot_id, "%s", boot);
   v->pid = pid;

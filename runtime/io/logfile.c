@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/fd.h"
 #include "base/limits.h"
 
 #define PATH_MAX_SIZE 4096u
@@ -72,15 +73,15 @@ static int open_below(const fl_log_writer *w, const char *path, int flags) {
   fl_buf full;
   fl_buf_init(&full, 2 * PATH_MAX_SIZE);
   fl_buf_addf(&full, "%s/%s", w->dir, path);
-  int fd = open(fl_buf_cstr(&full), flags | O_CLOEXEC, 0666);
+  int fd = fl_fd_raise(open(fl_buf_cstr(&full), flags | O_CLOEXEC, 0600));
   if (fd < 0 && errno == ENOENT && flags & O_CREAT) {
     char *text = full.data + strlen(w->dir) + 1;
     for (char *slash = strchr(text, '/'); slash; slash = strchr(slash + 1, '/')) {
       *slash = '\0';
-      mkdir(full.data, 0777);
+      mkdir(full.data, 0700);
       *slash = '/';
     }
-    fd = open(full.data, flags | O_CLOEXEC, 0666);
+    fd = fl_fd_raise(open(full.data, flags | O_CLOEXEC, 0600));
   }
   int errnum = errno;
   fl_buf_deinit(&full);
@@ -215,6 +216,13 @@ void fl_log_sink_write(fl_log_sink *s, const void *data, size_t size) {
     s->total = position + (int64_t)size;
   }
   if (!s->disk_errno) s->disk_errno = write_own(s, position, data, size);
+}
+
+int64_t fl_log_sink_write_at(fl_log_sink *s, int64_t position, const void *data, size_t size) {
+  if (position < 0 || position > s->total) return s->total;
+  uint64_t known = (uint64_t)(s->total - position);
+  if (known < size) fl_log_sink_write(s, (const char *)data + known, size - known);
+  return s->total;
 }
 
 // Adds the segments that a writer before us left, in order; returns where their content ends.

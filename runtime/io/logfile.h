@@ -25,6 +25,10 @@ fl_log_sink *fl_log_sink_open(fl_log_writer *w, const char *node, uint32_t numbe
 /// Appends. A disk error is remembered and the rest is dropped (counted in total): a full disk must
 /// not end a node. Never blocks but for the disk.
 void fl_log_sink_write(fl_log_sink *sink, const void *data, size_t size);
+/// The same for a piece that begins at `position` of the whole output, from somebody who sends them
+/// in any order, and again: what of it is here already is skipped, and one that would leave a gap
+/// is left out. Returns the position from which to go on.
+int64_t fl_log_sink_write_at(fl_log_sink *sink, int64_t position, const void *data, size_t size);
 /// Moves what is only in memory to the attempt's own file, for readers that follow.
 void fl_log_sink_flush(fl_log_sink *sink);
 /// Opens an attempt's own file again after its writer died: what comes goes behind what is there.

@@ -9,12 +9,19 @@ typedef struct fl_loop fl_loop;
 typedef struct fl_timer fl_timer;
 typedef struct fl_poll fl_poll;
 
+/// libuv takes its memory by fl_alloc() and friends from now on: before any loop is opened.
+FL_MUST bool fl_loop_use_allocator(void);
+
 FL_MUST fl_code fl_loop_open(fl_loop **out, fl_error *err);
-/// All timers and polls must be closed before. NULL-safe.
+/// All polls must be closed before; timers that are not are dropped, whatever they wait for.
+/// NULL-safe.
 void fl_loop_close(fl_loop *loop);
-/// Dispatches what is ready; waits for at most `wait_ms` (-1: until something comes, 0: not at
-/// all).
+/// Dispatches what is ready and what is due; waits for at most `wait_ms` (-1: until something comes
+/// or is due, 0: not at all).
 void fl_loop_run(fl_loop *loop, int64_t wait_ms);
+/// The same, but begins no further timer from the monotonic time `until_us` on (one is begun in any
+/// case). True: others are due still.
+bool fl_loop_run_until(fl_loop *loop, int64_t wait_ms, int64_t until_us);
 /// For a host: readable when fl_loop_run(loop, 0) has something to do, and when a timer is due.
 int fl_loop_get_fd(const fl_loop *loop);
 int fl_loop_get_timeout_ms(const fl_loop *loop);

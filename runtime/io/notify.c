@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include "base/fd.h"
 #include "io/notify.h"
 
 struct fl_notify {
@@ -21,7 +22,7 @@ static int open_dir(const char *dir, bool make) {
   snprintf(path, sizeof path, "%s/ctl", dir);
   // Not "no such directory" where it could not be made: why.
   if (make && mkdir(path, 0700) && errno != EEXIST) return -1;
-  return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  return fl_fd_raise(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
 }
 
 static void address(int dir_fd, const char *id, struct sockaddr_un *out) {
@@ -46,7 +47,7 @@ fl_code fl_notify_open(fl_loop *loop, const char *dir, const char *id, void (*fn
   n->fn = fn;
   n->ud = ud;
   snprintf(n->id, sizeof n->id, "%s", id);
-  n->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  n->fd = fl_fd_raise(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   n->dir_fd = open_dir(dir, true);
   fl_code rc = FL_OK;
   if (n->dir_fd < 0) {
@@ -81,7 +82,9 @@ bool fl_notify_send(const char *dir, const char *id) {
   if (dir_fd < 0) return false;
   int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   address(dir_fd, id, &sa);
-  bool ok = fd >= 0 && sendto(fd, "!", 1, 0, (struct sockaddr *)&sa, sizeof sa) == 1;
+  // One that is full is knocked at already.
+  bool ok = fd >= 0 && (sendto(fd, "!", 1, 0, (struct sockaddr *)&sa, sizeof sa) == 1 ||
+                        errno == EAGAIN || errno == EWOULDBLOCK);
   if (fd >= 0) close(fd);
   close(dir_fd);
   return ok;

@@ -2,14 +2,18 @@
 #include "io/supervise.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
+#include "base/clock.h"
 #include "base/limits.h"
 #include "io/checksum.h"
-#include "io/supervise_private.h"
+#include "io/supervise_internal.h"
+#include "io/tree.h"
 
 #define IN_MAX        (FL_FRAME_SIZE_MAX + (1u << 20)) // the largest report and what came with it
 #define IN_KEPT_MAX   (1u << 20)                       // memory for reports that is kept
@@ -17,16 +21,22 @@
 #define READ_SIZE     (64u << 10)
 #define CLOSE_WAIT_MS 2000 // for a supervisor that does not read our good-bye
 #define REST_WAIT_MS  1000 // between two looks at what a dead one's trees have left
+// SIGKILL takes milliseconds, but for a process in the middle of a disk wait.
+#define SWEEP_WAIT_MS      3000
+#define SWEEP_PAUSE_MS_MAX 50
+
+static void on_timer(void *ud);
 
 fl_supervisor *fl_supervisor_new(fl_loop *loop, const char *dir, const char *id,
                                  const fl_supervisor_events *events) {
   fl_supervisor *s = fl_alloc_zero(1, sizeof *s);
   s->loop = loop;
   s->events = *events;
-  s->dir = realpath(dir, NULL);
-  if (!s->dir) s->dir = fl_strdup(dir);
-  s->fd = -1;
+  char full[PATH_MAX];
+  s->dir = fl_strdup(realpath(dir, full) ? full : dir);
+  s->link.fd = -1;
   snprintf(s->id, sizeof s->id, "%s", id);
+  s->timer = fl_timer_open(loop, on_timer, s);
   fl_buf_init(&s->in, IN_MAX);
   fl_buf_init(&s->out, OUT_MAX);
   return s;
@@ -42,8 +52,7 @@ static void drop_passing(fl_supervisor *s) {
 static void disconnect(fl_supervisor *s) {
   fl_poll_close(s->poll);
   s->poll = NULL;
-  if (s->fd >= 0) close(s->fd);
-  s->fd = -1;
+  fl_own_fd_deinit(&s->link);
   drop_passing(s);
 }
 
@@ -54,6 +63,7 @@ void fl_supervisor_free(fl_supervisor *s) {
   fl_buf_deinit(&s->out);
   fl_id_set_deinit(&s->open);
   for (size_t i = 0; i < s->report_count; i++) free((char *)(uintptr_t)s->reports[i].what);
+  fl_attaching_free(s->attaching);
   free(s->reports);
   free(s->passing);
   free(s->told);
@@ -113,7 +123,12 @@ bool fl_supervisor_deliver(const fl_supervisor_events *events, const char *dir, 
 
 static void report_locally(fl_supervisor *s, const fl_child_id *id, fl_child_end end, int errnum,
                            const char *what) {
-  fl_child_exit e = {.id = *id, .end = end, .errnum = errnum, .exit_code = -1, .error_what = what};
+  fl_child_exit e = {.id = *id,
+                     .end = end,
+                     .errnum = errnum,
+                     .exit_code = -1,
+                     .duration_ms = -1,
+                     .error_what = what};
   e.log_path = e.tail = "";
   s->events.exited(s->events.ud, &e);
 }
@@ -165,17 +180,44 @@ static void tell_not_started(fl_supervisor *s) {
   free(ids);
 }
 
+// Where the host is a subreaper, or process 1, the supervisor becomes its child: the host knows
+// nothing of it, and would keep a zombie. By its start it is told from a child of the host's own.
+static void reap(const fl_supervisor *s, int wait_ms) {
+  fl_proc p;
+  if (s->adopted || !s->start_ticks || !fl_proc_read(s->pid, &p) || p.start_ticks != s->start_ticks)
+    return;
+  while (waitpid(s->pid, NULL, WNOHANG) == 0 && wait_ms-- > 0) (void)poll(NULL, 0, 1);
+}
+
+static bool look_again(fl_supervisor *s) {
+  if (s->rest_told || fl_monotonic_ms() >= s->sweep_until_ms) return false;
+  s->sweep_pause_ms = s->sweep_pause_ms ? 2 * s->sweep_pause_ms : 1;
+  if (s->sweep_pause_ms > SWEEP_PAUSE_MS_MAX) s->sweep_pause_ms = SWEEP_PAUSE_MS_MAX;
+  fl_timer_set(s->timer, s->sweep_pause_ms);
+  return true;
+}
+
 // The supervisor is gone: every child that is open is told, from the journal where it knows. False:
 // not yet.
 static bool tell_lost(fl_supervisor *s) {
   fl_journal_view view;
   size_t count;
   if (!s->greeted) return tell_not_started(s), true;
-  if (!fl_supervisor_harvest(s->dir, s->id, !s->rest_told, &view)) {
+  bool all_ended = fl_supervisor_harvest(s->dir, s->id, &view);
+  if (!all_ended && look_again(s)) {
     fl_journal_unload(&view);
-    wait_for_rest(s);
     return false;
   }
+  if (s->attaching) {
+    fl_supervisor_answer(s, &view, all_ended);
+    all_ended |= !s->open.count;
+  }
+  if (!all_ended) {
+    fl_journal_unload(&view);
+    if (!s->closed) wait_for_rest(s);
+    return false;
+  }
+  reap(s, 0);
   fl_child_id *ids = fl_id_set_take(&s->open, &count);
   for (size_t i = 0; i < count && !s->closed; i++) {
     const fl_journal_child *c = fl_journal_find(&view, &ids[i]);
@@ -196,6 +238,7 @@ static bool tell_lost(fl_supervisor *s) {
 static void lose(fl_supervisor *s) {
   if (s->dead) return;
   s->dead = true;
+  s->sweep_until_ms = fl_monotonic_ms() + SWEEP_WAIT_MS;
   disconnect(s);
   fl_timer_set(s->timer, 0);
 }
@@ -218,6 +261,43 @@ static void on_exited(fl_supervisor *s, const fl_wire_frame *frame) {
   fl_supervisor_deliver(&s->events, s->dir, s->id, &e, false);
 }
 
+/// Whether an end is to come that somebody may ask for later: of a node's own process, not of a
+/// worker, or of what one started, which are ended with us.
+static bool leaves_ends(const fl_supervisor *s, bool kill_all) {
+  if (s->report_count || !kill_all) return s->report_count || s->open.count;
+  for (size_t i = 0; i < s->open.capacity; i++) {
+    const fl_child_id *id = &s->open.ids[i];
+    if (!fl_id_set_is_free(id) && id->run[0] && !id->child) return true;
+  }
+  return false;
+}
+
+// The last message has to arrive: without it the supervisor would think that we crashed.
+static void say_goodbye(fl_supervisor *s, bool kill_all) {
+  size_t begin = fl_wire_begin(&s->out, FL_WIRE_CLOSE);
+  fl_wire_put_u8(&s->out, kill_all);
+  fl_wire_put_u8(&s->out, !leaves_ends(s, kill_all));
+  fl_wire_end(&s->out, begin);
+  for (int waited = 0; waited < CLOSE_WAIT_MS; waited += 50) {
+    struct pollfd p = {.fd = s->link.fd, .events = POLLOUT};
+    fl_supervisor_flush(s);
+    if (!s->out.size || (poll(&p, 1, 50) > 0 && p.revents & (POLLERR | POLLHUP))) break;
+  }
+}
+
+// An older helper is understood. A newer one, which may have replaced it on the disk, is let go
+// before what it says is taken for something else.
+static void greet(fl_supervisor *s, uint32_t version) {
+  s->greeted = s->errnum == 0 && version <= FL_WIRE_VERSION;
+  if (s->errnum || s->greeted) return;
+  s->errnum = EPROTONOSUPPORT;
+  snprintf(s->what, sizeof s->what,
+           "use the helper '%.60s' (it speaks version %u, this library version %u)", s->helper,
+           version, FL_WIRE_VERSION);
+  say_goodbye(s, true);
+  lose(s);
+}
+
 static void on_frame(fl_supervisor *s, const fl_wire_frame *frame) {
   fl_wire_in in = fl_wire_open(frame);
   fl_child_id id;
@@ -225,7 +305,7 @@ static void on_frame(fl_supervisor *s, const fl_wire_frame *frame) {
   case FL_WIRE_HELLO:
     s->errnum = fl_wire_get_i32(&in);
     snprintf(s->what, sizeof s->what, "%s", fl_wire_get_text(&in));
-    s->greeted = s->errnum == 0;
+    greet(s, !in.failed && in.at < in.end ? fl_wire_get_u32(&in) : 1);
     break;
   case FL_WIRE_STARTED: {
     fl_wire_get_id(&in, &id);
@@ -247,12 +327,24 @@ static void on_frame(fl_supervisor *s, const fl_wire_frame *frame) {
       s->events.alarm(s->events.ud, &id, text);
     break;
   }
+  case FL_WIRE_PROGRESS: {
+    fl_wire_get_id(&in, &id);
+    const char *line = fl_wire_get_text(&in);
+    if (!fl_wire_done(&in) || !line)
+      lose(s);
+    else if (s->events.progress)
+      s->events.progress(s->events.ud, &id, line);
+    break;
+  }
   case FL_WIRE_TAKEN:
     fl_wire_get_id(&in, &id);
     if (!fl_wire_done(&in))
       lose(s);
     else if (fl_id_set_remove(&s->open, &id))
       report_locally(s, &id, FL_CHILD_LOST, 0, NULL);
+    break;
+  case FL_WIRE_ATTACHED:
+    if (!fl_supervisor_hear_attached(s, frame)) lose(s);
     break;
   default: lose(s);
   }
@@ -290,7 +382,7 @@ static void leave(fl_supervisor *s) {
 static void on_timer(void *ud) {
   fl_supervisor *s = ud;
   enter(s);
-  if (!s->dead && !s->closed) handle_frames(s); // what came together with the answer to an attach
+  if (s->attaching && !s->dead && !fl_supervisor_try_attach(s)) lose(s);
   if (s->dead && !s->told_gone && !s->closed && tell_lost(s)) {
     s->told_gone = true;
     s->all_told = !s->closed;
@@ -305,7 +397,7 @@ static void read_some(fl_supervisor *s) {
   while (!s->closed && !s->dead) {
     if (s->in.capacity - s->in.size < READ_SIZE / 2) fl_buf_reserve(&s->in, READ_SIZE);
     size_t room = s->in.capacity - s->in.size;
-    ssize_t n = recv(s->fd, s->in.data + s->in.size, room, MSG_DONTWAIT);
+    ssize_t n = recv(s->link.fd, s->in.data + s->in.size, room, MSG_DONTWAIT);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EAGAIN) return;
     if (n <= 0) {
@@ -346,11 +438,11 @@ static ssize_t send_part(fl_supervisor *s, size_t size) {
     c->cmsg_len = CMSG_LEN(fds_size);
     memcpy(CMSG_DATA(c), p->fds, fds_size);
   }
-  return sendmsg(s->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  return sendmsg(s->link.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 void fl_supervisor_flush(fl_supervisor *s) {
-  while (s->out.size && s->fd >= 0) {
+  while (s->out.size && s->link.fd >= 0) {
     size_t size = s->out.size;
     // Descriptors go with the first byte of their message, so the bytes before it go without.
     size_t next = s->passing_count && s->passing[0].at == 0 ? 1 : 0;
@@ -455,34 +547,17 @@ void fl_supervisor_settle(fl_supervisor *s) {
   s->told_count = 0;
 }
 
-// The last message has to arrive: without it the supervisor would think that we crashed.
-static void say_goodbye(fl_supervisor *s, bool kill_all) {
-  size_t begin = fl_wire_begin(&s->out, FL_WIRE_CLOSE);
-  fl_wire_put_u8(&s->out, kill_all);
-  fl_wire_put_u8(&s->out, s->open.count == 0 && s->report_count == 0);
-  fl_wire_end(&s->out, begin);
-  for (int waited = 0; waited < CLOSE_WAIT_MS; waited += 50) {
-    struct pollfd p = {.fd = s->fd, .events = POLLOUT};
-    fl_supervisor_flush(s);
-    if (!s->out.size || (poll(&p, 1, 50) > 0 && p.revents & (POLLERR | POLLHUP))) break;
-  }
-}
-
 void fl_supervisor_close(fl_supervisor *s, bool kill_all) {
   if (!s || s->closed) return;
   s->closed = true;
-  if (!s->dead && s->fd >= 0)
+  bool speaks = !s->dead && s->link.fd >= 0 && !s->attaching;
+  if (speaks)
     say_goodbye(s, kill_all);
   else if (!s->adopted && s->all_told)
     fl_supervisor_forget(s->dir, s->id);
   disconnect(s);
+  if (speaks && kill_all) reap(s, CLOSE_WAIT_MS);
   if (!s->depth) fl_supervisor_free(s);
-}
-
-void fl_supervisor_wait_for_rest(fl_supervisor *s) {
-  s->dead = true;
-  s->timer = fl_timer_open(s->loop, on_timer, s);
-  wait_for_rest(s);
 }
 
 void fl_supervisor_abandon(fl_supervisor *s) {
@@ -493,8 +568,7 @@ void fl_supervisor_abandon(fl_supervisor *s) {
 }
 
 fl_code fl_supervisor_connect(fl_supervisor *s, int fd, fl_error *err) {
-  s->fd = fd;
-  s->timer = fl_timer_open(s->loop, on_timer, s);
+  fl_own_fd_init(&s->link, fd);
   fl_code code = fl_poll_open(s->loop, fd, on_poll, s, &s->poll, err);
   if (!code) fl_poll_set(s->poll, true, false);
   return code;

@@ -6,6 +6,7 @@
 // them. Reports come through the callbacks, from fl_loop_run().
 #pragma once
 #include "base/buf.h"
+#include "base/fate.h"
 #include "base/state.h"
 #include "io/loop.h"
 #include "io/logfile.h"
@@ -36,6 +37,8 @@ typedef struct fl_spawn {
   bool queue;               // may wait in the supervisor for a free slot; else starts at once
   int32_t priority;         // of the queue: higher first, then in the order of arrival
   bool capture;             // keep stdout apart so that it can be given back
+  bool is_text;             // argv are the words of a text for /bin/sh, started without it: where
+                            // that fails, the shell tries, and says why as it would have
   int64_t capture_size_max; // past it fl_child_exit.capture_overflow, and nothing is given back
                             // (0: FL_VALUE_SIZE_MAX)
   int64_t timeout_ms;       // 0: none; TERM, CONT, grace, KILL, sweep when over
@@ -64,7 +67,8 @@ typedef struct fl_child_exit {
   uint32_t left_behind;      // processes of its tree that were ended after it
   bool unkillable;           // something of its tree could not be ended for long (alarm)
   int pid;
-  int64_t started_ms, ended_ms; // wall clock
+  int64_t started_ms, ended_ms; // wall clock, which may jump
+  int64_t duration_ms;          // measured; -1: not known
   int64_t cpu_us;
   int64_t rss_max_bytes; // by wait4: never less than the supervisor's own (some 3 MiB)
   const char *log_path;  // "" nothing was written
@@ -91,6 +95,12 @@ typedef struct fl_supervisor_events {
   /// A tree could not be ended by KILL: somebody should look. `exited` comes when it is gone.
   void (*alarm)(void *ud, const fl_child_id *id, const char *text);
   void *ud;
+  /// A child has written a line about how far it is into FLOWLUA_PROGRESS. May be NULL.
+  void (*progress)(void *ud, const fl_child_id *id, const char *line);
+  /// Answers fl_supervisor_attach(), once: what became of `ids`. Of those that have ended `exited`
+  /// has told. May be NULL for who attaches to none.
+  void (*attached)(void *ud, fl_supervisor *s, const fl_child_id *ids, const fl_fate *fates,
+                   size_t count);
 } fl_supervisor_events;
 
 /// Starts a supervisor: <helper> --supervisor, in a session of its own, serving <dir>/sup/<id>.sock
@@ -136,25 +146,22 @@ void fl_supervisor_settle(fl_supervisor *s);
 /// every exit told, fl_supervisor_close() leaves nothing behind.)
 bool fl_supervisor_forget(const char *dir, const char *id);
 
-/// After a crash: what became of the children that supervisor `id` was given. Attaches to it when
-/// it still lives (its children of `run` are then reported through `events`, as if they were ours,
-/// and
-/// `*out` stays open for them); else reads its journal and ends what is left of their trees.
-typedef enum fl_child_fate {
-  FL_FATE_RUNNING,     // adopted: `exited` will come
-  FL_FATE_ENDED,       // `exited` was called with the true result, before this function returned
-  FL_FATE_NOT_STARTED, // was never started: start it anew, no attempt is consumed
-  FL_FATE_LOST,        // it ran and nobody knows how it ended; nothing of it is left running
-} fl_child_fate;
-/// `ids`, `fates`: `count` each. An unknown supervisor id: all FL_FATE_LOST, *out NULL.
+/// After a crash: asks what became of the children that supervisor `id` was given, and returns at
+/// once; `attached` answers, from fl_loop_run(). Attaches to it when it still lives (its children
+/// of `run` are then reported through `events`, as if they were ours); else, or when it says
+/// nothing for 30 s, ends what is left of it and of their trees, and reads its journal. An unknown
+/// supervisor id: all FL_FATE_LOST. `*out` is yours: fl_supervisor_close(), when it has answered
+/// and nothing runs; before it has that is fl_supervisor_abandon(). FL_E_USAGE: no id is like that.
 FL_MUST fl_code fl_supervisor_attach(fl_loop *loop, const char *dir, const char *id,
                                      const char *run, const fl_supervisor_events *events,
-                                     const fl_child_id *ids, fl_child_fate *fates, size_t count,
-                                     fl_supervisor **out, fl_error *err);
+                                     const fl_child_id *ids, size_t count, fl_supervisor **out,
+                                     fl_error *err);
 
-/// Identity of a process, "boot-id/pid/start-time", and whether that very process still lives.
+/// Identity of a process, "boot-id/pid/start-time", and whether that very process still lives, or
+/// is on its way out (fl_proc_is_dying()).
 void fl_process_identity(int pid, char out[96]);
 bool fl_process_is_alive(const char *identity);
+bool fl_process_is_dying(const char *identity);
 
 /// The supervisor's main: `flowlua --supervisor`. Returns the exit code.
 int fl_supervisor_main(int argc, char **argv);

@@ -1,5 +1,5 @@
 // A hash set of child ids.
-#include "io/supervise_private.h"
+#include "io/supervise_internal.h"
 
 #define FREE_MARK '\xff'
 

@@ -12,7 +12,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/digest.h"
-#include "io/supervise_private.h"
+#include "base/fd.h"
+#include "io/supervise_internal.h"
+#include "io/tree.h"
 
 #define STACK_SIZE   (64 << 10)
 #define LINK_FD      3
@@ -87,7 +89,7 @@ fl_code fl_supervisor_start(fl_loop *loop, const char *dir, const char *helper,
   make_id(id);
   fl_supervisor *s = fl_supervisor_new(loop, dir, id, events);
   s->helper = fl_strdup(helper);
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends)) {
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) || fl_fd_raise_pair(ends)) {
     code = fl_fail_errno(err, FL_E_SYSTEM, errno, "cannot make a socket for the supervisor");
     goto out;
   }
@@ -96,6 +98,8 @@ fl_code fl_supervisor_start(fl_loop *loop, const char *dir, const char *helper,
     code = fl_fail_errno(err, FL_E_SPAWN, errnum, "cannot run the supervisor '%s'", helper);
     goto out;
   }
+  fl_proc p;
+  if (fl_proc_read(s->pid, &p)) s->start_ticks = p.start_ticks;
   code = fl_supervisor_connect(s, ends[0], err);
   ends[0] = -1; // the supervisor's now
 out:

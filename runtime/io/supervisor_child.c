@@ -1,6 +1,6 @@
 // Starts children: everything is prepared before the clone, so that what runs between it and exec,
 // on memory that both share, is a dozen system calls.
-#include "io/supervisor.h"
+#include "io/supervisor_internal.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -107,6 +107,15 @@ NO_SANITIZER static int try_programs(const exec_plan *plan) {
   return errnum;
 }
 
+// A program that cannot be started, as the only command of a text: the shell says what is wrong, in
+// its words and with its exit code.
+NO_SANITIZER static int try_shell(const exec_plan *plan, int errnum) {
+  char *argv[] = {(char *)(uintptr_t) "/bin/sh", (char *)(uintptr_t) "-c",
+                  (char *)(uintptr_t)plan->env->shell_text, NULL};
+  if (argv[2] && (errnum == ENOENT || errnum == EACCES)) execve(argv[0], argv, plan->env->vars);
+  return errnum;
+}
+
 NO_SANITIZER static int fail(exec_plan *plan, exec_step step, int errnum) {
   plan->step = step;
   plan->errnum = errnum;
@@ -137,7 +146,7 @@ NO_SANITIZER static int child_main(void *ud) {
   plan->begun = true;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
-  return fail(plan, STEP_PROGRAM, try_programs(plan));
+  return fail(plan, STEP_PROGRAM, try_shell(plan, try_programs(plan)));
 }
 
 static bool is_temporary(int errnum) {
@@ -205,6 +214,7 @@ static void make_plan(fl_sup *sup, fl_sup_child *child, exec_plan *plan) {
   plan->subfolder = s->cwd && s->cwd[0] && s->cwd[0] != '/' ? s->cwd : NULL;
   plan->tag = sup->tag ? sup->tag + (uint32_t)child->seq : 0;
   child->started_ms = fl_wall_ms();
+  child->began_ms = fl_monotonic_ms();
   fl_journal_begun(&sup->record, child->seq, &s->id, child->started_ms);
   plan->record = sup->record.data;
   plan->record_size = sup->record.size;
@@ -246,6 +256,7 @@ static fl_sup_child *new_child(fl_sup *sup, fl_sup_job *job) {
 void fl_sup_child_free(fl_sup *sup, fl_sup_child *child) {
   fl_sup_timer_set(sup, child, INT64_MAX);
   fl_sup_output_close(sup, child);
+  fl_sup_progress_end(sup, child);
   fl_proc_set_deinit(&child->seen);
   fl_sup_job_free(child->job);
   free(child);

@@ -1,5 +1,5 @@
 // What a child finds in its environment, and where its program is looked for.
-#include "io/supervisor.h"
+#include "io/supervisor_internal.h"
 
 #define TEXT_MAX       (128u << 20) // execve refuses far less; it says so itself
 #define PATH_DIRS_MAX  256u
@@ -7,9 +7,9 @@
 #define MARK_OUTER_MAX 512 // marks of supervisors around us that are handed on
 
 // Set for each child; what the outer environment or a script says about them does not count.
-static const char *const reserved[] = {"FLOWLUA_RUN",  "FLOWLUA_NODE",    "FLOWLUA_ATTEMPT",
-                                       "FLOWLUA_TIME", "FLOWLUA_CONTEXT", "FLOWLUA_OUTPUT",
-                                       "FLOWLUA_TREE"};
+static const char *const reserved[] = {"FLOWLUA_RUN",      "FLOWLUA_NODE",    "FLOWLUA_ATTEMPT",
+                                       "FLOWLUA_TIME",     "FLOWLUA_CONTEXT", "FLOWLUA_OUTPUT",
+                                       "FLOWLUA_PROGRESS", "FLOWLUA_TREE"};
 #define RESERVED_COUNT (sizeof reserved / sizeof reserved[0])
 
 static size_t name_size(const char *var) {
@@ -42,13 +42,6 @@ void fl_sup_env_init(fl_sup *sup, char **environment) {
   if (*outer && strlen(outer) <= MARK_OUTER_MAX) fl_buf_addf(&mark, "%s:", outer);
   fl_buf_addf(&mark, "%s/", sup->id);
   sup->mark = fl_buf_take(&mark);
-}
-
-void fl_sup_env_deinit(fl_sup_env *env) {
-  free(env->vars);
-  free(env->candidates);
-  fl_buf_deinit(&env->text);
-  memset(env, 0, sizeof *env);
 }
 
 static const char *find_var(const char *const *vars, const char *name, size_t size) {
@@ -97,6 +90,16 @@ static void add_file_var(fl_sup_env *out, size_t *count, const char *name, int p
   fl_buf_add_char(&out->text, '\0');
 }
 
+// Of a node, and of what its code starts, which speaks for it.
+static void add_progress_var(const fl_sup *sup, const fl_sup_child *child, fl_sup_env *out,
+                             size_t *count) {
+  if (!sup->progress_dir || !child->job->spawn.id.run[0]) return;
+  out->vars[(*count)++] = var_begin(out, "FLOWLUA_PROGRESS=");
+  fl_buf_add_str(&out->text, sup->progress_dir);
+  add_number(&out->text, child->seq);
+  fl_buf_add_char(&out->text, '\0');
+}
+
 static void add_candidates(fl_sup_env *out, const char *name, const char *path) {
   out->candidate_count = 0;
   if (strchr(name, '/') || !*name) {
@@ -117,8 +120,29 @@ static void add_candidates(fl_sup_env *out, const char *name, const char *path) 
   }
 }
 
+// Where it starts, as a shell would say.
+static void add_folder(const fl_sup *sup, const fl_spawn *spawn, fl_sup_env *out, size_t *count) {
+  const char *cwd = spawn->cwd && *spawn->cwd ? spawn->cwd : NULL;
+  out->vars[(*count)++] = var_begin(out, "PWD=");
+  if (!cwd || *cwd != '/') fl_buf_add_str(&out->text, sup->cwd ? sup->cwd : "/");
+  if (cwd && *cwd != '/') fl_buf_add_char(&out->text, '/');
+  if (cwd) fl_buf_add_str(&out->text, cwd);
+  fl_buf_add_char(&out->text, '\0');
+}
+
+static void add_shell_text(const fl_spawn *spawn, fl_sup_env *out) {
+  out->shell_text = NULL;
+  if (!spawn->is_text) return;
+  out->shell_text = out->text.data + out->text.size;
+  for (size_t i = 0; spawn->argv[i]; i++) {
+    if (i) fl_buf_add_char(&out->text, ' ');
+    fl_buf_add_str(&out->text, spawn->argv[i]);
+  }
+  fl_buf_add_char(&out->text, '\0');
+}
+
 static bool reserve(const fl_sup *sup, const fl_spawn *spawn, const char *path, fl_sup_env *out) {
-  size_t count = RESERVED_COUNT + 1, dirs = 1;
+  size_t count = RESERVED_COUNT + 2, dirs = 1;
   for (char **v = sup->env; *v; v++) count++;
   for (const char *const *v = spawn->env; v && *v; v++) count++;
   for (const char *p = path; *p; p++) dirs += *p == ':';
@@ -136,6 +160,9 @@ static bool reserve(const fl_sup *sup, const fl_spawn *spawn, const char *path, 
   size_t size = 1024 + strlen(sup->mark) + strlen(path) + dirs * (strlen(spawn->argv[0]) + 2);
   size += spawn->node_name ? strlen(spawn->node_name) : 0;
   size += spawn->time ? strlen(spawn->time) : 0;
+  size += sup->progress_dir ? strlen(sup->progress_dir) : 0;
+  size += (sup->cwd ? strlen(sup->cwd) : 0) + (spawn->cwd ? strlen(spawn->cwd) : 0);
+  for (size_t i = 0; spawn->is_text && spawn->argv[i]; i++) size += strlen(spawn->argv[i]) + 1;
   if (!out->text.size_max) fl_buf_init(&out->text, TEXT_MAX);
   fl_buf_reset(&out->text);
   return fl_buf_reserve(&out->text, size);
@@ -156,16 +183,20 @@ bool fl_sup_env_build(const fl_sup *sup, const fl_sup_child *child, fl_sup_env *
     add_file_var(out, &count, "FLOWLUA_CONTEXT=", sup->pid, child->context_fd);
   }
   add_file_var(out, &count, "FLOWLUA_OUTPUT=", sup->pid, child->output_fd);
+  add_progress_var(sup, child, out, &count);
   add_number_var(out, &count, sup->mark, child->seq);
+  if (!find_var(spawn->env, "PWD", 3)) add_folder(sup, spawn, out, &count);
   for (const char *const *v = spawn->env; v && *v; v++) {
     if (!is_reserved(*v)) out->vars[count++] = (char *)(uintptr_t)*v;
   }
   for (char **v = sup->env; *v; v++) {
+    if (!strncmp(*v, "PWD=", 4)) continue;
     if (!spawn->env || !*spawn->env || !find_var(spawn->env, *v, name_size(*v))) {
       out->vars[count++] = *v;
     }
   }
   out->vars[count] = NULL;
   add_candidates(out, spawn->argv[0], path);
+  add_shell_text(spawn, out);
   return true;
 }

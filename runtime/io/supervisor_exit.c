@@ -1,5 +1,5 @@
 // The end of a child: put together, kept in the journal, then told, exactly once.
-#include "io/supervisor.h"
+#include "io/supervisor_internal.h"
 #include "base/bug.h"
 #include <dirent.h>
 #include <errno.h>
@@ -45,7 +45,12 @@ static void keep_and_tell(fl_sup *sup, fl_sup_child *child, const fl_wire_exit *
   if (!FL_BUG(exit_not_journaled)) fl_journal_append(&sup->journal, &sup->record);
   sup->exits++;
   if (!link) {
-    sup->untidy = true;
+    const fl_child_id *id = &child->job->spawn.id;
+    // Of a worker nobody asks later, nor of what it started.
+    if (id->run[0] && !id->child)
+      sup->untidy = true;
+    else
+      sup->settled++;
     return;
   }
   fl_buf_add(&link->out, sup->record.data + sizeof(uint32_t), sup->record.size - sizeof(uint32_t));
@@ -64,6 +69,7 @@ static void put_status(const fl_sup_child *child, fl_child_exit *e) {
   e->pid = child->entry.pid;
   e->started_ms = child->started_ms;
   e->ended_ms = child->ended_ms;
+  e->duration_ms = child->duration_ms;
   e->cpu_us = child->cpu_us;
   e->rss_max_bytes = child->rss_max_bytes;
 }
@@ -185,7 +191,7 @@ void fl_sup_exit_failed(fl_sup *sup, fl_sup_child *child, int errnum, const char
 
 // Not kept: that nothing of it is in the journal says the same.
 void fl_sup_exit_revoked(fl_sup *sup, const fl_sup_job *job) {
-  fl_wire_exit e = {.capture_spilled = -1, .output_spilled = -1};
+  fl_wire_exit e = {.exit.duration_ms = -1, .capture_spilled = -1, .output_spilled = -1};
   e.exit.id = job->spawn.id;
   e.exit.end = FL_CHILD_REVOKED;
   e.exit.exit_code = -1;

@@ -3,7 +3,7 @@
 // A number of a process or group means something only while what it was given to exists. So groups
 // are signalled only when a child of ours, not reaped yet, is in them; everyone else through a
 // pidfd that is checked against the start time.
-#include "io/supervisor.h"
+#include "io/supervisor_internal.h"
 #include "base/bug.h"
 #include <errno.h>
 #include <signal.h>

@@ -1,5 +1,5 @@
 // Connections to engines: bytes and descriptors in, reports out, a few at a time.
-#include "io/supervisor.h"
+#include "io/supervisor_internal.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>

@@ -1,8 +1,9 @@
 // The process that owns all children: `flowlua --supervisor DIR ID`, its first engine on
-// descriptor 3. Here is its start, its loop and its end; supervisor.h tells what the other files
-// do.
-#include "io/supervisor.h"
+// descriptor 3. Here is its start, its loop and its end; supervisor_internal.h tells what the
+// other files do.
+#include "io/supervisor_internal.h"
 #include <errno.h>
+#include <limits.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -62,11 +63,13 @@ static int init_signals(fl_sup *sup) {
 }
 
 // Leaves 0, 1 and 2 on /dev/null, occupies 3 and 4, and returns the engine's socket, moved above:
-// so that no descriptor of ours is ever in the way of one that a child is to have.
-static int init_descriptors(void) {
+// so that no descriptor of ours is ever in the way of one that a child is to have. `errnum`: there
+// is no /dev/null.
+static int init_descriptors(int *errnum) {
   syscall(SYS_close_range, LINK_FD + 1, ~0u, 0);
   int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  if (null < 0) return -1;
+  *errnum = null < 0 ? errno : 0;
+  if (null < 0) return fcntl(LINK_FD, F_DUPFD_CLOEXEC, LINK_FD + 7); // to say so, and end
   for (int fd = 0; fd < 3; fd++) {
 #ifdef FL_SANITIZED
     if (fd == 2) continue; // reports go there
@@ -139,12 +142,13 @@ static int init(fl_sup *sup, const char **what) {
   fl_own_children_open(&sup->own);
   fl_sup_watch(sup, sup->signal_fd, NULL, FL_SUP_SIGNAL);
   fl_sup_watch(sup, sup->listen_fd, NULL, FL_SUP_LISTEN);
+  fl_sup_progress_open(sup);
   return 0;
 }
 
 // Pipes first and children last: a child that ends is freed, and its pipes may be in `events` too.
 static void dispatch(fl_sup *sup, const struct epoll_event *events, int count) {
-  bool child = false, visitor = false;
+  bool child = false, visitor = false, progress = false;
   for (int i = 0; i < count; i++) {
     void *what = (void *)(uintptr_t)(events[i].data.u64 & ~(uint64_t)TAG_MASK);
     unsigned tag = events[i].data.u64 & TAG_MASK;
@@ -154,6 +158,8 @@ static void dispatch(fl_sup *sup, const struct epoll_event *events, int count) {
       child = true;
     else if (tag == FL_SUP_LISTEN)
       visitor = true;
+    else if (tag == FL_SUP_PROGRESS)
+      progress = true;
   }
   for (int i = 0; i < count; i++) {
     fl_sup_link *link = (void *)(uintptr_t)(events[i].data.u64 & ~(uint64_t)TAG_MASK);
@@ -162,6 +168,7 @@ static void dispatch(fl_sup *sup, const struct epoll_event *events, int count) {
     if (events[i].events & ~(uint32_t)EPOLLOUT) fl_sup_link_read(sup, link, false);
   }
   if (visitor) fl_sup_link_accept(sup);
+  if (progress) fl_sup_progress_readable(sup);
   if (!child) return;
   struct signalfd_siginfo info;
   (void)!read(sup->signal_fd, &info, sizeof info); // one SIGCHLD stands for any number of children
@@ -217,6 +224,8 @@ static void loop(fl_sup *sup) {
     if (due < next) next = due;
     due = retry_journal(sup);
     if (due < next) next = due;
+    due = fl_sup_progress_run(sup);
+    if (due < next) next = due;
     fl_sup_link_drop_broken(sup);
   }
 }
@@ -230,6 +239,7 @@ static void deinit(fl_sup *sup) {
   fl_sup_logs_close(sup);
   fl_sup_files_close(&sup->outputs);
   fl_sup_files_close(&sup->contexts);
+  fl_sup_progress_close(sup);
   if (sup->journal.name[0]) {
     if (!keeps_journal(sup) && sup->journal.fd >= 0) remove_journal(sup);
     fl_journal_close(&sup->journal);
@@ -248,6 +258,7 @@ static void deinit(fl_sup *sup) {
   for (char **v = sup->env; v && *v; v++) free(*v);
   free(sup->env);
   free(sup->mark);
+  free(sup->progress_dir);
   free(sup->cwd);
   free(sup->dir);
   free(sup->settled_seqs);
@@ -260,10 +271,12 @@ static fl_sup *new_sup(const char *dir, const char *id) {
   fl_sup *sup = fl_alloc_zero(1, sizeof *sup);
   sup->dir = fl_strdup(dir);
   snprintf(sup->id, sizeof sup->id, "%s", id);
-  sup->cwd = getcwd(NULL, 0);
+  char cwd[PATH_MAX];
+  sup->cwd = getcwd(cwd, sizeof cwd) ? fl_strdup(cwd) : NULL;
   sup->pid = getpid();
   sup->alarm_ms = FL_ALARM_MS_DEFAULT;
   sup->dir_fd = sup->epoll_fd = sup->signal_fd = sup->listen_fd = sup->journal.fd = -1;
+  sup->progress_fd = sup->progress_dir_fd = -1;
   sup->own.fd = -1;
   sup->now = fl_monotonic_ms();
   sup->piece = fl_alloc(FL_SUP_PIECE_SIZE);
@@ -283,18 +296,22 @@ int fl_supervisor_main(int argc, char **argv) {
   fl_sup *sup = new_sup(argv[at + 1], argv[at + 2]);
   setsid();
   prctl(PR_SET_NAME, "flowlua-sup");
-  int link_fd = init_descriptors();
+  int errnum, link_fd = init_descriptors(&errnum);
   sup->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   FL_ASSERT(link_fd >= 0 && sup->epoll_fd >= 0);
   sup->tag = fl_tag_make(sup->id);
   sup->files_max = getrlimit(RLIMIT_NOFILE, &files) ? UINT64_MAX : files.rlim_cur;
   fl_sup_env_init(sup, environ);
-  int errnum = init(sup, &what);
+  if (errnum)
+    what = "open '/dev/null'";
+  else
+    errnum = init(sup, &what);
   (void)!chdir("/");
   fl_sup_link *link = fl_sup_link_add(sup, link_fd);
   size_t begin = fl_wire_begin(&link->out, FL_WIRE_HELLO);
   fl_wire_put_i32(&link->out, errnum);
   fl_wire_put_text(&link->out, what);
+  fl_wire_put_u32(&link->out, FL_WIRE_VERSION);
   fl_wire_end(&link->out, begin);
   fl_sup_link_send(sup, link);
   if (errnum) link->broken = true;

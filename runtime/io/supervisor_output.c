@@ -1,5 +1,5 @@
 // What children print: pipes, logs, captured stdout, the last words of stderr; and their memfds.
-#include "io/supervisor.h"
+#include "io/supervisor_internal.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -16,7 +16,7 @@ int fl_sup_file_take(fl_sup_files *files, const char *name) {
   return memfd_create(name, MFD_CLOEXEC);
 }
 
-void fl_sup_file_give(fl_sup_files *files, int fd) {
+static void file_give(fl_sup_files *files, int fd) {
   if (fd < 0) return;
   if (files->count < FL_SUP_SPARE_FILES)
     files->fds[files->count++] = fd;
@@ -219,7 +219,7 @@ static void give_output(fl_sup *sup, fl_sup_child *child) {
   if (child->output_written)
     close(child->output_fd);
   else
-    fl_sup_file_give(&sup->outputs, child->output_fd);
+    file_give(&sup->outputs, child->output_fd);
   child->output_fd = -1;
 }
 
@@ -237,7 +237,7 @@ void fl_sup_output_close(fl_sup *sup, fl_sup_child *child) {
   child->capture_fd = -1;
   fl_buf_deinit(&child->capture);
   give_output(sup, child);
-  fl_sup_file_give(&sup->contexts, child->context_fd);
+  file_give(&sup->contexts, child->context_fd);
   child->context_fd = -1;
   fl_log_sink_close(child->sink);
   if (child->log) child->log->refs--;

@@ -1,5 +1,5 @@
 // What waits to be started, and the slots it waits for.
-#include "io/supervisor.h"
+#include "io/supervisor_internal.h"
 #include <unistd.h>
 
 #define FRAME_KEPT_MAX (16u << 10) // a larger request is not kept while its child runs

@@ -3,7 +3,7 @@
 // Every process of a tree has an ancestor that is a child of this process: the root, or, as this
 // process is the subreaper, an orphan. So a tree is empty when its root and its orphans are reaped,
 // and one look at our own children after each exit finds what a root left behind.
-#include "io/supervisor.h"
+#include "io/supervisor_internal.h"
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,7 +32,7 @@ static fl_sup_entry *entry_take(fl_sup *sup, int pid) {
   return e;
 }
 
-void fl_sup_orphan_assign(fl_sup *sup, fl_sup_orphan *orphan, fl_sup_child *tree) {
+static void orphan_assign(fl_sup *sup, fl_sup_orphan *orphan, fl_sup_child *tree) {
   if (orphan->tree)
     orphan->tree->orphan_count--;
   else if (!orphan->doomed)
@@ -44,7 +44,7 @@ void fl_sup_orphan_assign(fl_sup *sup, fl_sup_orphan *orphan, fl_sup_child *tree
     sup->stray_count++;
 }
 
-void fl_sup_orphan_forget(fl_sup *sup, fl_sup_orphan *orphan) {
+static void orphan_forget(fl_sup *sup, fl_sup_orphan *orphan) {
   orphan->doomed = true;
   if (orphan->tree)
     orphan->tree->orphan_count--;
@@ -143,11 +143,11 @@ static void find_orphan(void *ud, int pid) {
   fl_sup_orphan *o = orphan_new(sup, &p);
   fl_sup_child *tree = find_tree(sup, &p, &seq);
   if (tree) {
-    fl_sup_orphan_assign(sup, o, tree);
+    orphan_assign(sup, o, tree);
     if (tree->stage != FL_SUP_RUNNING) fl_sup_kill_found(sup, tree, o);
   } else if (seq) {
     // Of a tree that has been told to be gone: it hid from the sweep, and is not let live.
-    fl_sup_orphan_forget(sup, o);
+    orphan_forget(sup, o);
     fl_sup_kill_process(pid, p.start_ticks);
   }
 }
@@ -160,11 +160,12 @@ static void claim_strays(fl_sup *sup, fl_sup_child *child) {
     for (fl_sup_child *c = sup->children; c && !other; c = c->next) {
       other = c != child && c->seq <= o->before_seq;
     }
-    if (!other) fl_sup_orphan_assign(sup, o, child);
+    if (!other) orphan_assign(sup, o, child);
   }
 }
 
-void fl_sup_reap_check(fl_sup *sup, fl_sup_child *child) {
+// Its root has ended: finishes it when nothing is left of the tree.
+static void reap_check(fl_sup *sup, fl_sup_child *child) {
   if (sup->stray_count) claim_strays(sup, child);
   if (child->orphan_count == 0) {
     fl_sup_exit_finish(sup, child);
@@ -180,6 +181,7 @@ static void root_ended(fl_sup *sup, fl_sup_child *child, int status, const struc
   sup->ending = child;
   child->status = status;
   child->ended_ms = fl_wall_ms();
+  child->duration_ms = fl_monotonic_ms() - child->began_ms;
   child->cpu_us = (int64_t)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * 1000000 +
                   usage->ru_utime.tv_usec + usage->ru_stime.tv_usec;
   child->rss_max_bytes = (int64_t)usage->ru_maxrss * 1024;
@@ -212,6 +214,6 @@ void fl_sup_reap(fl_sup *sup) {
   }
   for (fl_sup_child *c = sup->ending, *after; c && any; c = after) {
     after = c->next_ending;
-    fl_sup_reap_check(sup, c);
+    reap_check(sup, c);
   }
 }

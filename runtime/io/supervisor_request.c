@@ -1,5 +1,5 @@
 // What engines ask for: start, end, take back, settle, and take over after a crash.
-#include "io/supervisor.h"
+#include "io/supervisor_internal.h"
 
 static bool is_fenced(const fl_sup_link *link, const char *run) {
   for (size_t i = 0; i < link->fenced_count; i++) {

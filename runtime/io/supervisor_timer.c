@@ -1,5 +1,5 @@
 // When to look at a child again: a heap of children by the time that is due.
-#include "io/supervisor.h"
+#include "io/supervisor_internal.h"
 
 #define NOWHERE SIZE_MAX
 

@@ -12,6 +12,7 @@
 #include "io/checksum.h"
 
 #define MARK         "FLOWLUA_TREE="
+#define PF_EXITING   4u         // of the flags in /proc/<pid>/stat
 #define ENVIRON_MAX  (4u << 20) // an environment is at most a quarter of the stack limit
 #define CHILDREN_MIN 8192u
 // The kernel hands out at most a page (of 4 KiB at least) of whole numbers a read: one that is
@@ -59,6 +60,40 @@ bool fl_proc_is_alive(int pid, uint64_t start_ticks) {
   return fl_proc_read(pid, &p) &&
          (p.start_ticks == start_ticks || FL_BUG(pid_without_start_time)) && p.state != 'Z' &&
          p.state != 'X';
+}
+
+// A thread that is exiting, or that SIGKILL has reached and that will exit where it stands.
+static bool thread_is_dying(const char *task) {
+  char path[320], text[4096];
+  unsigned long flags = 0, pending = 0;
+  snprintf(path, sizeof path, "%s/stat", task);
+  ssize_t n = read_file(path, text, sizeof text - 1);
+  text[n > 0 ? n : 0] = '\0';
+  const char *after = strrchr(text, ')');
+  if (!after) return true; // it is gone
+  if (sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %lu", &flags) == 1 && flags & PF_EXITING)
+    return true;
+  snprintf(path, sizeof path, "%s/status", task);
+  n = read_file(path, text, sizeof text - 1);
+  text[n > 0 ? n : 0] = '\0';
+  const char *line = strstr(text, "\nSigPnd:");
+  return line && sscanf(line, " SigPnd: %lx", &pending) == 1 && pending & 1ul << (SIGKILL - 1);
+}
+
+bool fl_proc_is_dying(int pid, uint64_t start_ticks) {
+  char path[300];
+  fl_proc p;
+  bool dying = true;
+  if (!fl_proc_read(pid, &p) || p.start_ticks != start_ticks) return false;
+  snprintf(path, sizeof path, "/proc/%d/task", pid);
+  DIR *dir = opendir(path);
+  for (struct dirent *e; dir && dying && (e = readdir(dir));) {
+    if (e->d_name[0] == '.') continue;
+    snprintf(path, sizeof path, "/proc/%d/task/%s", pid, e->d_name);
+    dying = thread_is_dying(path);
+  }
+  if (dir) closedir(dir);
+  return dir && dying;
 }
 
 bool fl_proc_signal(int pid, uint64_t start_ticks, int signal) {
@@ -301,9 +336,4 @@ void fl_own_children_read(fl_own_children *own, void (*each)(void *ud, int pid),
     each(ud, (int)pid);
     while (*end == ' ') end++;
   }
-}
-
-void fl_boot_id(char *out) {
-  ssize_t n = read_file("/proc/sys/kernel/random/boot_id", out, 36);
-  out[n > 0 ? n : 0] = '\0';
 }

@@ -26,6 +26,9 @@ bool fl_proc_read(int pid, fl_proc *out);
 bool fl_proc_parse(const char *text, fl_proc *out);
 /// Still there and not a zombie.
 bool fl_proc_is_alive(int pid, uint64_t start_ticks);
+/// Still there, but on its way out: no thread of it will run a line of its program again. (A large
+/// process takes a while to go; what it holds is let go of at the end.)
+bool fl_proc_is_dying(int pid, uint64_t start_ticks);
 /// Sends a signal to that very process. False when it is gone (or not ours to signal).
 bool fl_proc_signal(int pid, uint64_t start_ticks, int signal);
 
@@ -69,6 +72,3 @@ void fl_own_children_open(fl_own_children *own);
 void fl_own_children_close(fl_own_children *own);
 /// Calls `each` for every child that is not reaped yet.
 void fl_own_children_read(fl_own_children *own, void (*each)(void *ud, int pid), void *ud);
-
-/// The kernel's boot id, "" when it cannot be read. At least 40 bytes.
-void fl_boot_id(char *out);

@@ -8,6 +8,7 @@
 #define SPAWN_CAPTURE 2u
 #define SPAWN_FD      4u
 #define SPAWN_FD2     8u
+#define SPAWN_TEXT    16u
 
 size_t fl_wire_begin(fl_buf *b, fl_wire_kind kind) {
   size_t begin = b->size;
@@ -73,9 +74,9 @@ static void put_vector(fl_buf *b, const char *const *words) {
 void fl_wire_put_spawn(fl_buf *b, const fl_spawn *s) {
   size_t begin = fl_wire_begin(b, FL_WIRE_SPAWN);
   fl_wire_put_id(b, &s->id);
-  fl_wire_put_u8(b,
-                 (uint8_t)((s->queue ? SPAWN_QUEUE : 0) | (s->capture ? SPAWN_CAPTURE : 0) |
-                           (s->pass_fd >= 0 ? SPAWN_FD : 0) | (s->pass_fd2 >= 0 ? SPAWN_FD2 : 0)));
+  fl_wire_put_u8(b, (uint8_t)((s->queue ? SPAWN_QUEUE : 0) | (s->capture ? SPAWN_CAPTURE : 0) |
+                              (s->pass_fd >= 0 ? SPAWN_FD : 0) |
+                              (s->pass_fd2 >= 0 ? SPAWN_FD2 : 0) | (s->is_text ? SPAWN_TEXT : 0)));
   fl_wire_put_text(b, s->node_name);
   fl_wire_put_text(b, s->cwd);
   fl_wire_put_text(b, s->time);
@@ -124,6 +125,7 @@ void fl_wire_put_exit(fl_buf *b, const fl_wire_exit *w) {
   fl_wire_put_i64(b, w->output_spilled);
   fl_wire_put_u32(b, w->capture_sum);
   fl_wire_put_u32(b, w->output_sum);
+  fl_wire_put_i64(b, e->duration_ms);
   fl_wire_end(b, begin);
 }
 
@@ -252,6 +254,7 @@ bool fl_wire_get_spawn(const fl_wire_frame *frame, fl_spawn *out, char ***vector
   unsigned flags = fl_wire_get_u8(&in);
   out->queue = flags & SPAWN_QUEUE;
   out->capture = flags & SPAWN_CAPTURE;
+  out->is_text = flags & SPAWN_TEXT;
   out->pass_fd = flags & SPAWN_FD ? 0 : -1;
   out->pass_fd2 = flags & SPAWN_FD2 ? 0 : -1;
   out->node_name = fl_wire_get_text(&in);
@@ -268,7 +271,7 @@ bool fl_wire_get_spawn(const fl_wire_frame *frame, fl_spawn *out, char ***vector
   out->limit_cpu_s = fl_wire_get_i64(&in);
   out->limit_open_files = fl_wire_get_i64(&in);
   if (in.failed || !get_vectors(&in, out, vectors)) return false;
-  if (fl_wire_done(&in) && flags < 16) return true;
+  if (fl_wire_done(&in) && flags < 32) return true;
   free(*vectors);
   *vectors = NULL;
   return false;
@@ -311,6 +314,7 @@ bool fl_wire_get_exit(const fl_wire_frame *frame, fl_wire_exit *out) {
   out->output_spilled = fl_wire_get_i64(&in);
   out->capture_sum = fl_wire_get_u32(&in);
   out->output_sum = fl_wire_get_u32(&in);
+  e->duration_ms = in.at < in.end ? fl_wire_get_i64(&in) : -1; // version 1 did not measure
   if (!e->log_path) in.failed = true;
   return fl_wire_done(&in);
 }

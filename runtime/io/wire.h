@@ -20,12 +20,13 @@ typedef enum fl_wire_kind {
   FL_WIRE_SETTLE,    // the u64 sequence numbers of exits that are dealt with
   FL_WIRE_ALARM_MS,  // i64: how long after SIGKILL an alarm is raised
   // to the engine
-  FL_WIRE_HELLO = 32, // i32 errnum (0: at your service), text what
+  FL_WIRE_HELLO = 32, // i32 errnum (0: at your service), text what, u32 version
   FL_WIRE_STARTED,    // id, i32 pid, i64 started_ms
   FL_WIRE_EXITED,     // fl_wire_exit
   FL_WIRE_ALARM,      // id, text
   FL_WIRE_ATTACHED,   // the ids of all living children of the run
   FL_WIRE_TAKEN,      // id: another engine owns this child now
+  FL_WIRE_PROGRESS,   // id, text: a child has said how far it is
   // only in a journal
   FL_WIRE_HEADER = 64,
   FL_WIRE_BEGUN,
@@ -39,6 +40,10 @@ typedef struct fl_wire_exit {
   int64_t capture_spilled, output_spilled;
   uint32_t capture_sum, output_sum;
 } fl_wire_exit;
+
+/// Of the messages and of the journal: raised when one of them changes. 1, which was not told:
+/// exits without a duration. 2: no progress.
+#define FL_WIRE_VERSION 3u
 
 #define FL_WIRE_HEAD_SIZE 5u // u32 size, u8 kind
 

@@ -6,42 +6,50 @@
 typedef struct plan_node {
   uint32_t waiting; // parents without a final state
   uint8_t state;
-  uint8_t seen; // fl_parent_seen bits of the parents that ended
+  uint8_t seen; // fl_seen bits of the parents that ended
   bool queued;  // stands in a queue (or was popped and not yet decided about)
   bool ignored; // not selected: its edges count as satisfied
 } plan_node;
 
-typedef struct plan_instance {
+typedef struct plan_item {
   uint32_t map_node, position;
-} plan_instance;
+} plan_item;
 
 typedef struct plan_queue {
   fl_queue_key key;
   fl_heap heap;
+  bool changed; // stands in the list of those to be looked at
 } plan_queue;
 
 struct fl_plan {
   const fl_graph *graph;
   uint32_t graph_count; // nodes of the graph
-  uint32_t count;       // with instances
+  uint32_t count;       // with items
   uint32_t capacity;
   plan_node *nodes;
-  plan_instance *instances; // of node graph_count + i
+  plan_item *items; // of node graph_count + i
+  uint32_t local[FL_KIND_COUNT];
   plan_queue *queues;
   uint32_t queue_count;
+  uint32_t queue_found; // the last that was looked for: mostly the next one, too
+  uint32_t *changed;    // queues to be looked at; as many places as queues
+  uint32_t changed_count;
   uint32_t ready_count;
   uint32_t open_count;
   uint32_t state_counts[FL_NODE_STATE_COUNT];
   fl_decision *decisions; // a ring would save nothing: it is emptied every turn
   uint32_t decision_count, decision_at, decision_capacity;
   uint32_t *ended; // nodes whose children are still to be looked at
-  uint32_t ended_count, ended_capacity;
+  uint32_t ended_at, ended_count, ended_capacity;
+  uint32_t child_at; // of the first of them: those that were looked at
   bool settling;
+  uint32_t begin_at; // of fl_plan_begin_some(): nodes to be counted, then those to be decided about
 };
 
-fl_plan *fl_plan_new(const fl_graph *graph) {
+fl_plan *fl_plan_new(const fl_graph *graph, const uint32_t *local) {
   fl_plan *p = fl_alloc_zero(1, sizeof *p);
   p->graph = graph;
+  memcpy(p->local, local, sizeof p->local);
   p->count = p->graph_count = p->capacity = fl_graph_get_count(graph);
   p->nodes = fl_alloc_zero(p->count ? p->count : 1, sizeof *p->nodes);
   p->state_counts[FL_NODE_PENDING] = p->count;
@@ -52,8 +60,9 @@ void fl_plan_free(fl_plan *p) {
   if (!p) return;
   for (uint32_t i = 0; i < p->queue_count; i++) fl_heap_deinit(&p->queues[i].heap);
   free(p->queues);
+  free(p->changed);
   free(p->nodes);
-  free(p->instances);
+  free(p->items);
   free(p->decisions);
   free(p->ended);
   free(p);
@@ -62,11 +71,11 @@ void fl_plan_free(fl_plan *p) {
 // ------------------------------------------------------------------------------------- looking
 
 uint32_t fl_plan_get_map(const fl_plan *p, uint32_t node) {
-  return node < p->graph_count ? FL_NODE_NONE : p->instances[node - p->graph_count].map_node;
+  return node < p->graph_count ? FL_NODE_NONE : p->items[node - p->graph_count].map_node;
 }
 
 uint32_t fl_plan_get_position(const fl_plan *p, uint32_t node) {
-  return node < p->graph_count ? 0 : p->instances[node - p->graph_count].position;
+  return node < p->graph_count ? 0 : p->items[node - p->graph_count].position;
 }
 
 const fl_node_options *fl_plan_get_options(const fl_plan *p, uint32_t node) {
@@ -95,10 +104,6 @@ uint32_t fl_plan_get_queue_count(const fl_plan *p) {
   return p->queue_count;
 }
 
-int32_t fl_plan_get_priority(const fl_plan *p, uint32_t node) {
-  return fl_plan_get_options(p, node)->priority;
-}
-
 bool fl_plan_can(const fl_plan *p, uint32_t node, fl_node_event event) {
   return fl_node_state_next(fl_plan_get_state(p, node), event) != FL_NODE_STATE_COUNT;
 }
@@ -122,24 +127,50 @@ static bool counts(const fl_plan *p, uint32_t node) {
 
 // ------------------------------------------------------------------------------------- queues
 
-static fl_slot_class slot_of(fl_node_kind kind) {
-  if (kind == FL_KIND_PROCESS) return FL_SLOT_PROCESS;
-  return kind == FL_KIND_WORKER ? FL_SLOT_WORKER : FL_SLOT_NONE;
+uint32_t fl_plan_get_executor(const fl_plan *p, uint32_t node) {
+  const fl_node_options *o = fl_plan_get_options(p, node);
+  return o->executor ? o->executor : p->local[o->kind];
 }
 
-static plan_queue *queue_of(fl_plan *p, uint32_t node) {
+static bool is_key(const fl_queue_key *a, const fl_queue_key *b) {
+  return a->executor == b->executor && a->pool == b->pool && a->map == b->map;
+}
+
+static uint32_t queue_of(fl_plan *p, uint32_t node) {
   const fl_node_options *o = fl_plan_get_options(p, node);
   uint32_t map = fl_plan_get_map(p, node);
   if (map != FL_NODE_NONE && fl_graph_get_options(p->graph, map)->map_limit == 0)
     map = FL_NODE_NONE;
-  for (uint32_t i = 0; i < p->queue_count; i++) {
-    fl_queue_key *k = &p->queues[i].key;
-    if (k->slot == slot_of(o->kind) && k->pool == o->pool && k->map == map) return &p->queues[i];
-  }
+  fl_queue_key key = {.executor = fl_plan_get_executor(p, node), .pool = o->pool, .map = map};
+  if (p->queue_count && is_key(&p->queues[p->queue_found].key, &key)) return p->queue_found;
+  for (uint32_t i = 0; i < p->queue_count; i++)
+    if (is_key(&p->queues[i].key, &key)) return p->queue_found = i;
   p->queues = fl_realloc(p->queues, (p->queue_count + 1) * sizeof *p->queues);
-  plan_queue *q = &p->queues[p->queue_count++];
-  *q = (plan_queue){.key = {.slot = slot_of(o->kind), .pool = o->pool, .map = map}};
-  return q;
+  p->changed = fl_realloc(p->changed, (p->queue_count + 1) * sizeof *p->changed);
+  p->queues[p->queue_count] = (plan_queue){.key = key};
+  return p->queue_found = p->queue_count++;
+}
+
+static void mark(fl_plan *p, uint32_t queue) {
+  if (p->queues[queue].changed) return;
+  p->queues[queue].changed = true;
+  p->changed[p->changed_count++] = queue;
+}
+
+bool fl_plan_take_changed(fl_plan *p, uint32_t *queue) {
+  if (!p->changed_count) return false;
+  *queue = p->changed[--p->changed_count];
+  p->queues[*queue].changed = false;
+  return true;
+}
+
+void fl_plan_mark_map(fl_plan *p, uint32_t map_node) {
+  for (uint32_t i = 0; i < p->queue_count; i++)
+    if (p->queues[i].key.map == map_node) mark(p, i);
+}
+
+void fl_plan_mark_all(fl_plan *p) {
+  for (uint32_t i = 0; i < p->queue_count; i++) mark(p, i);
 }
 
 static void enqueue(fl_plan *p, uint32_t node) {
@@ -147,10 +178,13 @@ static void enqueue(fl_plan *p, uint32_t node) {
   uint32_t map = fl_plan_get_map(p, node);
   uint64_t order = map == FL_NODE_NONE ? (uint64_t)node << 32
                                        : ((uint64_t)map << 32) + fl_plan_get_position(p, node);
+  uint32_t queue = queue_of(p, node);
   p->nodes[node].queued = true;
-  fl_heap_push(&queue_of(p, node)->heap,
-               (fl_ready){.priority = fl_plan_get_priority(p, node), .node = node, .order = order});
+  fl_heap_push(
+      &p->queues[queue].heap,
+      (fl_ready){.priority = fl_plan_get_options(p, node)->priority, .node = node, .order = order});
   p->ready_count++;
+  mark(p, queue);
 }
 
 // Heads whose node got a state while it stood in line (cancelled, skipped by hand) are dropped
@@ -169,14 +203,19 @@ const fl_queue_key *fl_plan_get_queue(fl_plan *p, uint32_t queue, uint32_t *head
   return &q->key;
 }
 
-bool fl_plan_goes_before(const fl_plan *p, uint32_t a, uint32_t b) {
-  return fl_ready_goes_before(&p->queues[a].heap.items[0], &p->queues[b].heap.items[0]);
+int32_t fl_plan_get_head_priority(const fl_plan *p, uint32_t queue) {
+  return p->queues[queue].heap.items[0].priority;
+}
+
+uint64_t fl_plan_get_head_order(const fl_plan *p, uint32_t queue) {
+  return p->queues[queue].heap.items[0].order;
 }
 
 uint32_t fl_plan_pop(fl_plan *p, uint32_t queue) {
   uint32_t node = fl_heap_pop(&p->queues[queue].heap).node;
   p->nodes[node].queued = false;
   p->ready_count--;
+  mark(p, queue);
   return node;
 }
 
@@ -204,27 +243,25 @@ bool fl_plan_take_decision(fl_plan *p, fl_decision *out) {
   return true;
 }
 
+bool fl_plan_has_decision(const fl_plan *p) {
+  return p->decision_at < p->decision_count;
+}
+
 static void set_state(fl_plan *p, uint32_t node, fl_node_state to) {
   fl_node_state from = p->nodes[node].state;
   p->state_counts[from]--;
   p->state_counts[to]++;
   p->nodes[node].state = to;
+  if (p->nodes[node].queued) mark(p, queue_of(p, node)); // it may have been the head
   if (!counts(p, node)) return;
   if (!fl_node_state_is_final(from) && fl_node_state_is_final(to)) p->open_count--;
   if (fl_node_state_is_final(from) && !fl_node_state_is_final(to)) p->open_count++;
 }
 
 static unsigned seen_of(const fl_plan *p, uint32_t node) {
-  switch ((fl_node_state)p->nodes[node].state) {
-  case FL_NODE_SUCCEEDED: return FL_SEEN_SUCCESS;
-  case FL_NODE_SKIPPED: return FL_SEEN_SKIPPED;
-  case FL_NODE_OMITTED: return FL_SEEN_OMITTED;
-  case FL_NODE_FAILED:
-    return fl_plan_get_options(p, node)->allow_failure ? FL_SEEN_SUCCESS : FL_SEEN_FAILURE;
-  case FL_NODE_UPSTREAM_FAILED:
-  case FL_NODE_CANCELLED: return FL_SEEN_FAILURE;
-  default: return 0;
-  }
+  fl_node_state state = p->nodes[node].state;
+  bool may = state == FL_NODE_FAILED && fl_plan_get_options(p, node)->allow_failure;
+  return may ? FL_SEEN_SUCCESS : fl_node_state_seen(state);
 }
 
 static void push_ended(fl_plan *p, uint32_t node) {
@@ -253,25 +290,27 @@ static void decide(fl_plan *p, uint32_t node, uint32_t cause) {
   push_ended(p, node);
 }
 
-// Looks at the children of all nodes that ended, and of those that thereby ended, until quiet.
-static void settle(fl_plan *p) {
-  if (p->settling) return;
-  p->settling = true;
-  for (uint32_t at = 0; at < p->ended_count; at++) {
-    uint32_t node = p->ended[at], count;
-    if (node >= p->graph_count) continue;
-    unsigned seen = seen_of(p, node);
-    const uint32_t *children = fl_graph_get_children(p->graph, node, &count);
-    for (uint32_t i = 0; i < count; i++) {
-      plan_node *child = &p->nodes[children[i]];
-      FL_ASSERT(child->waiting > 0);
-      child->waiting--;
-      child->seen |= (uint8_t)seen;
-      decide(p, children[i], node);
+bool fl_plan_settle_some(fl_plan *p, uint32_t count) {
+  if (p->settling) return true;
+  for (; count && p->ended_at < p->ended_count; count--) {
+    uint32_t node = p->ended[p->ended_at], child_count = 0;
+    const uint32_t *children = NULL;
+    if (node < p->graph_count) children = fl_graph_get_children(p->graph, node, &child_count);
+    if (p->child_at == child_count) {
+      p->child_at = 0;
+      p->ended_at++;
+      continue;
     }
+    uint32_t at = children[p->child_at++];
+    plan_node *child = &p->nodes[at];
+    FL_ASSERT(child->waiting > 0);
+    child->waiting--;
+    child->seen |= (uint8_t)seen_of(p, node);
+    decide(p, at, node);
   }
-  p->ended_count = 0;
-  p->settling = false;
+  if (p->ended_at < p->ended_count) return false;
+  p->ended_at = p->ended_count = 0;
+  return true;
 }
 
 // ------------------------------------------------------------------------------------- changes
@@ -285,43 +324,59 @@ void fl_plan_ignore(fl_plan *p, uint32_t node) {
   set_state(p, node, FL_NODE_SKIPPED);
 }
 
-void fl_plan_begin(fl_plan *p) {
-  p->open_count = 0;
-  for (uint32_t node = 0; node < p->graph_count; node++) {
-    plan_node *n = &p->nodes[node];
-    uint32_t count;
-    const uint32_t *parents = fl_graph_get_parents(p->graph, node, &count);
-    n->waiting = 0;
-    n->seen = 0;
-    for (uint32_t i = 0; i < count; i++) {
-      if (p->nodes[parents[i]].ignored) continue;
-      if (fl_node_state_is_final(p->nodes[parents[i]].state))
-        n->seen |= (uint8_t)seen_of(p, parents[i]);
-      else
-        n->waiting++;
-    }
-    if (counts(p, node) && !fl_node_state_is_final(n->state)) p->open_count++;
-  }
-  p->settling = true; // decisions below see complete counters; their children are settled after
-  const uint32_t *order = fl_graph_get_order(p->graph);
-  for (uint32_t i = 0; i < p->graph_count; i++) decide(p, order[i], FL_NODE_NONE);
-  p->settling = false;
-  settle(p);
+bool fl_plan_is_ignored(const fl_plan *p, uint32_t node) {
+  return p->nodes[node].ignored;
 }
 
-uint32_t fl_plan_add_instance(fl_plan *p, uint32_t map_node, uint32_t position,
-                              fl_node_state state) {
+static void count_parents(fl_plan *p, uint32_t node) {
+  plan_node *n = &p->nodes[node];
+  uint32_t count;
+  const uint32_t *parents = fl_graph_get_parents(p->graph, node, &count);
+  n->waiting = 0;
+  n->seen = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    if (p->nodes[parents[i]].ignored) continue;
+    if (fl_node_state_is_final(p->nodes[parents[i]].state))
+      n->seen |= (uint8_t)seen_of(p, parents[i]);
+    else
+      n->waiting++;
+  }
+  if (counts(p, node) && !fl_node_state_is_final(n->state)) p->open_count++;
+}
+
+bool fl_plan_begin_some(fl_plan *p, uint32_t count) {
+  const uint32_t *order = fl_graph_get_order(p->graph);
+  if (!p->begin_at) p->open_count = 0;
+  for (; count && p->begin_at < p->graph_count; count--) count_parents(p, p->begin_at++);
+  // Decisions see complete counters; their children are settled after all of them.
+  p->settling = true;
+  for (; count && p->begin_at < 2 * p->graph_count; count--)
+    decide(p, order[p->begin_at++ - p->graph_count], FL_NODE_NONE);
+  if (p->begin_at < 2 * p->graph_count) return false;
+  p->begin_at = 0;
+  p->settling = false;
+  return true;
+}
+
+void fl_plan_begin(fl_plan *p) {
+  while (!fl_plan_begin_some(p, UINT32_MAX)) continue;
+  while (!fl_plan_settle_some(p, UINT32_MAX)) continue;
+}
+
+uint32_t fl_plan_add_item(fl_plan *p, uint32_t map_node, uint32_t position, fl_node_state state) {
   if (p->count == p->capacity) {
     p->capacity = p->capacity < 64 ? 64 : p->capacity + p->capacity / 2;
     p->nodes = fl_realloc(p->nodes, p->capacity * sizeof *p->nodes);
-    p->instances = fl_realloc(p->instances, (p->capacity - p->graph_count) * sizeof *p->instances);
+    p->items = fl_realloc(p->items, (p->capacity - p->graph_count) * sizeof *p->items);
   }
   uint32_t node = p->count++;
   p->nodes[node] = (plan_node){.state = (uint8_t)state};
-  p->instances[node - p->graph_count] = (plan_instance){.map_node = map_node, .position = position};
+  p->items[node - p->graph_count] = (plan_item){.map_node = map_node, .position = position};
   p->state_counts[state]++;
   return node;
 }
+
+#define SETTLED_AT_ONCE 1024 // children
 
 void fl_plan_apply(fl_plan *p, uint32_t node, fl_node_event event) {
   fl_node_state from = fl_plan_get_state(p, node);
@@ -330,15 +385,15 @@ void fl_plan_apply(fl_plan *p, uint32_t node, fl_node_event event) {
   set_state(p, node, to);
   if (fl_node_state_is_final(to) && !fl_node_state_is_final(from)) {
     push_ended(p, node);
-    settle(p);
+    (void)fl_plan_settle_some(p, SETTLED_AT_ONCE);
   }
   if (to != FL_NODE_PENDING || (event != FL_NODE_DUE && event != FL_NODE_RELEASE)) return;
   if (fl_plan_may_start(p, node)) {
     enqueue(p, node);
   } else if (node < p->graph_count) {
     decide(p, node, FL_NODE_NONE); // a parent runs again: its trigger says what to wait for
-    settle(p);
-  } // an instance waits for its map, which makes it ready when it goes on
+    (void)fl_plan_settle_some(p, SETTLED_AT_ONCE);
+  } // an item waits for its map, which makes it ready when it goes on
 }
 
 // ------------------------------------------------------------------------------------- outcome

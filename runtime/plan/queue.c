@@ -3,7 +3,7 @@
 #include "base/bug.h"
 #include "base/err.h"
 
-bool fl_ready_goes_before(const fl_ready *a, const fl_ready *b) {
+static bool goes_before(const fl_ready *a, const fl_ready *b) {
   if (a->priority != b->priority) return a->priority > b->priority;
   return FL_BUG(ready_order_reversed) ? a->order > b->order : a->order < b->order;
 }
@@ -16,7 +16,7 @@ void fl_heap_push(fl_heap *h, fl_ready item) {
   uint32_t at = h->count++;
   while (at > 0) {
     uint32_t up = (at - 1) / 2;
-    if (!fl_ready_goes_before(&item, &h->items[up])) break;
+    if (!goes_before(&item, &h->items[up])) break;
     h->items[at] = h->items[up];
     at = up;
   }
@@ -30,8 +30,8 @@ fl_ready fl_heap_pop(fl_heap *h) {
   for (;;) {
     uint32_t down = 2 * at + 1;
     if (down >= h->count) break;
-    if (down + 1 < h->count && fl_ready_goes_before(&h->items[down + 1], &h->items[down])) down++;
-    if (!fl_ready_goes_before(&h->items[down], &last)) break;
+    if (down + 1 < h->count && goes_before(&h->items[down + 1], &h->items[down])) down++;
+    if (!goes_before(&h->items[down], &last)) break;
     h->items[at] = h->items[down];
     at = down;
   }

@@ -6,7 +6,7 @@
 typedef struct fl_ready {
   int32_t priority;
   uint32_t node;
-  uint64_t order; // declaration order; instances stand behind their map
+  uint64_t order; // declaration order; items stand behind their map
 } fl_ready;
 
 typedef struct fl_heap {
@@ -14,7 +14,6 @@ typedef struct fl_heap {
   uint32_t count, capacity;
 } fl_heap;
 
-bool fl_ready_goes_before(const fl_ready *a, const fl_ready *b);
 void fl_heap_push(fl_heap *h, fl_ready item);
 /// The heap must not be empty.
 fl_ready fl_heap_pop(fl_heap *h);

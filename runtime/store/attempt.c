@@ -37,6 +37,10 @@ void fl_store_attempt_from(sqlite3_stmt *st, fl_attempt_row *row) {
   row->log.size = sqlite3_column_int64(st, at++);
   row->log.total = sqlite3_column_int64(st, at++);
   row->item = sqlite3_column_int64(st, at++);
+  row->measured = sqlite3_column_type(st, at) != SQLITE_NULL;
+  row->duration_ms = sqlite3_column_int64(st, at++);
+  if (!row->measured && row->started_ms && row->ended_ms > row->started_ms)
+    row->duration_ms = row->ended_ms - row->started_ms;
 }
 
 static int bind_claim(sqlite3_stmt *st, const fl_attempt_row *row) {
@@ -60,6 +64,13 @@ static int bind_start(sqlite3_stmt *st, int at, const fl_attempt_row *row) {
   fl_store_bind_id(st, at++, row->pid);
   fl_store_bind_id(st, at++, row->child_run);
   return at;
+}
+
+static void bind_duration(sqlite3_stmt *st, int at, const fl_attempt_row *row) {
+  if (row->measured)
+    sqlite3_bind_int64(st, at, row->duration_ms);
+  else
+    sqlite3_bind_null(st, at);
 }
 
 static void bind_end(sqlite3_stmt *st, int at, const fl_attempt_row *row) {
@@ -89,13 +100,46 @@ static void bind_end(sqlite3_stmt *st, int at, const fl_attempt_row *row) {
   fl_store_bind_id(st, at++, row->log.offset);
   fl_store_bind_id(st, at++, row->log.size);
   fl_store_bind_id(st, at++, row->log.total);
+  bind_duration(st, at++, row);
+}
+
+// Ended, by nothing but a result: no process, no error, no log. What an inline node leaves.
+static bool is_plain(const fl_attempt_row *row) {
+  return row->state > FL_ATTEMPT_RUNNING && !row->pid && !row->child_run && row->exit_code < 0 &&
+         !row->signal && !row->error && !row->recorded && !row->synthetic && !row->retry_at_ms &&
+         !row->cpu_us && !row->rss_max_bytes && !(row->log.path && *row->log.path) &&
+         !row->log.offset && !row->log.size && !row->log.total;
+}
+
+// Half of the columns are half of the time that the insert takes.
+static fl_code add_plain(fl_store *s, const fl_attempt_row *row, fl_error *err) {
+  sqlite3_stmt *st;
+  fl_code code = fl_store_prepare_write(
+      s, FL_SLOT_ATTEMPT_PLAIN,
+      "INSERT INTO attempt(run,node,number,epoch,seq,reason,claimed_ms,params,vars_in,item,state,"
+      "started_ms,end_seq,end_reason,ended_ms,vars_out,vars_by,outputs,duration_ms)"
+      " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19)",
+      &st, err);
+  if (code) return code;
+  int at = bind_claim(st, row);
+  sqlite3_bind_int(st, at++, row->state);
+  fl_store_bind_id(st, at++, row->started_ms);
+  fl_store_bind_id(st, at++, row->end_seq);
+  fl_store_bind_id(st, at++, row->end_reason);
+  fl_store_bind_id(st, at++, row->ended_ms);
+  fl_store_bind_id(st, at++, row->vars_out);
+  fl_store_bind_id(st, at++, row->vars_by);
+  fl_store_bind_id(st, at++, row->outputs);
+  bind_duration(st, at++, row);
+  return fl_store_write(s, st, err);
 }
 
 fl_code fl_store_add_attempt(fl_store *s, const fl_attempt_row *row, fl_error *err) {
   sqlite3_stmt *st;
   fl_code code;
+  if (is_plain(row)) return add_plain(s, row, err);
   // An ordinary claim binds and compiles a third of what one that has ended already does.
-  if (row->state <= FL_ATTEMPT_RUNNING)
+  if (!fl_attempt_state_is_final(row->state))
     code = fl_store_prepare_write(s, FL_SLOT_ATTEMPT_CLAIM,
                                   "INSERT INTO attempt(run,node,number,epoch,seq,reason,claimed_ms,"
                                   "params,vars_in,item,state,started_ms,pid,child_run)"
@@ -108,9 +152,9 @@ fl_code fl_store_add_attempt(fl_store *s, const fl_attempt_row *row, fl_error *e
         "params,vars_in,item,state,started_ms,pid,child_run,end_seq,"
         "end_reason,ended_ms,exit_code,signal,error,vars_out,vars_by,"
         "outputs,recorded,synthetic,retry_at_ms,cpu_us,rss_max_bytes,"
-        "log_path,log_offset,log_size,log_total)"
+        "log_path,log_offset,log_size,log_total,duration_ms)"
         " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,"
-        "?16,?17,?18,?19,?20,?21,?22,?23,?24,?25,?26,?27,?28,?29,?30,?31,?32)",
+        "?16,?17,?18,?19,?20,?21,?22,?23,?24,?25,?26,?27,?28,?29,?30,?31,?32,?33)",
         &st, err);
   if (code) return code;
   int at = bind_start(st, bind_claim(st, row), row);
@@ -151,7 +195,7 @@ fl_code fl_store_end_attempt(fl_store *s, const fl_attempt_row *row, fl_error *e
       "child_run=coalesce(?7,child_run),end_seq=?8,end_reason=?9,ended_ms=?10,exit_code=?11,"
       "signal=?12,error=?13,vars_out=?14,vars_by=?15,outputs=?16,recorded=?17,synthetic=?18,"
       "retry_at_ms=?19,cpu_us=?20,rss_max_bytes=?21,log_path=?22,log_offset=?23,log_size=?24,"
-      "log_total=?25 WHERE run=?1 AND node=?2 AND number=?3",
+      "log_total=?25,duration_ms=?26 WHERE run=?1 AND node=?2 AND number=?3",
       &st, err);
   if (code) return code;
   sqlite3_bind_int64(st, 1, row->run);
@@ -190,6 +234,21 @@ fl_code fl_store_hand_over_attempt(fl_store *s, int64_t run, uint32_t node, uint
   sqlite3_bind_int64(st, 4, epoch);
   fl_store_bind_id(st, 5, vars_in);
   return write_known(s, st, node, number, err);
+}
+
+fl_code fl_store_get_attempt_state(fl_store *s, int64_t run, uint32_t node, uint32_t number,
+                                   bool *found, fl_attempt_state *state, fl_error *err) {
+  sqlite3_stmt *st;
+  fl_code code = fl_store_prepare_own(
+      s, "SELECT state FROM attempt WHERE run=?1 AND node=?2 AND number=?3", &st, err);
+  if (code) return code;
+  sqlite3_bind_int64(st, 1, run);
+  sqlite3_bind_int64(st, 2, node);
+  sqlite3_bind_int64(st, 3, number);
+  code = fl_store_read(s, st, found, err);
+  if (!code && *found) *state = (fl_attempt_state)sqlite3_column_int(st, 0);
+  sqlite3_finalize(st);
+  return code;
 }
 
 fl_code fl_store_each_attempt(fl_store *s, int64_t run,

@@ -1,5 +1,5 @@
 // Breakpoints: the nodes at whose failure a run stopped. All else of a breakpoint (attempts,
-// values, what waits) is in the other tables; read_breakpoint.c puts it together.
+// values, what waits) is in the other tables; read/breakpoint.c puts it together.
 #include "store/store_internal.h"
 
 fl_code fl_store_add_breakpoint(fl_store *s, const fl_breakpoint_row *row, fl_error *err) {

@@ -1,71 +1,6 @@
-// Which rows a run has, and how they are copied: one list of tables and columns for export, import
-// and fork.
+// How the rows of a run are copied, for export, import and fork, by the description of their
+// tables.
 #include "store/copy_internal.h"
-
-#define P(name)                                                                                    \
-  { name, FL_COPY_PLAIN }
-#define K(name, kind)                                                                              \
-  { name, FL_COPY_##kind }
-#define END                                                                                        \
-  { NULL, FL_COPY_PLAIN }
-
-// clang-format off
-static const fl_copy_column run[] = {
-  K("row", RUN), K("id", ID), P("flow"), K("definition", DEFINITION), K("script", SCRIPT),
-  P("state"), P("time_ms"), P("trigger"), K("params", VALUE), K("vars", VALUE),
-  K("parent_run", LINK), P("parent_node"), K("replay_of", LINK), P("created_ms"), P("started_ms"),
-  P("ended_ms"), P("resumes"), P("epoch"), K("owner", EMPTY), K("lease_ms", ZERO),
-  K("cancel", ZERO), P("error"), P("selection"), P("interval_from_ms"), P("interval_to_ms"),
-  K("fork_of", LINK), P("replay_live"), P("origin"), END};
-static const fl_copy_column run_input[] = {
-  K("run", RUN), P("epoch"), K("definition", DEFINITION), K("script", SCRIPT), K("params", VALUE),
-  K("vars", VALUE), END};
-static const fl_copy_column epoch[] = {
-  K("run", RUN), P("epoch"), P("owner"), P("supervisor"), P("at_ms"), K("patch", VALUE),
-  P("reason"), P("author"), END};
-static const fl_copy_column attempt[] = {
-  K("run", RUN), P("node"), P("number"), P("epoch"), P("seq"), P("end_seq"), P("state"),
-  P("reason"), P("end_reason"), P("claimed_ms"), P("started_ms"), P("ended_ms"), P("exit_code"),
-  P("signal"), P("error"), K("params", VALUE), K("vars_in", VALUE), K("vars_out", VALUE),
-  K("vars_by", VALUE), K("outputs", VALUE), K("recorded", VALUE), P("synthetic"), P("pid"),
-  P("retry_at_ms"), K("child_run", LINK), P("cpu_us"), P("rss_max_bytes"), K("log_path", LOG),
-  P("log_offset"), P("log_size"), P("log_total"), K("item", VALUE), END};
-static const fl_copy_column decision[] = {
-  K("run", RUN), P("node"), P("seq"), P("epoch"), P("state"), P("reason"), P("detail"), P("at_ms"),
-  END};
-static const fl_copy_column claim[] = {K("run", RUN), P("at_ms"), P("list"), END};
-static const fl_copy_column instance[] = {
-  K("run", RUN), P("node"), P("map_node"), P("position"), P("name"), P("type"), K("item", VALUE),
-  END};
-static const fl_copy_column checkpoint[] = {
-  K("run", RUN), P("node"), P("number"), P("at_ms"), P("digest"), P("text"), K("value", VALUE),
-  END};
-static const fl_copy_column step[] = {
-  K("run", RUN), P("node"), P("name"), K("value", VALUE), END};
-static const fl_copy_column progress[] = {
-  K("run", RUN), P("node"), P("done"), P("total"), P("text"), P("at_ms"), END};
-static const fl_copy_column breakpoint[] = {
-  K("run", RUN), P("seq"), P("epoch"), P("node"), P("number"), P("at_ms"), END};
-static const fl_copy_column proposal[] = {
-  K("run", RUN), P("number"), P("epoch"), P("at_ms"), P("origin"), P("reason"), K("patch", VALUE),
-  P("automatic"), P("applied_epoch"), END};
-// clang-format on
-
-const fl_copy_table fl_copy_tables[] = {
-    {"run", "row", run},
-    {"run_input", "run", run_input},
-    {"epoch", "run", epoch},
-    {"attempt", "run", attempt},
-    {"decision", "run", decision},
-    {"claim", "run", claim},
-    {"instance", "run", instance},
-    {"checkpoint", "run", checkpoint},
-    {"step", "run", step},
-    {"progress", "run", progress},
-    {"breakpoint", "run", breakpoint},
-    {"proposal", "run", proposal},
-    {NULL, NULL, NULL},
-};
 
 // ------------------------------------------------------------------------------------- maps
 
@@ -80,7 +15,7 @@ void fl_copy_map_add(fl_copy_map *m, int64_t from, int64_t to) {
   m->to[m->count++] = to;
 }
 
-void fl_copy_map_deinit(fl_copy_map *m) {
+static void copy_map_deinit(fl_copy_map *m) {
   free(m->from);
   free(m->to);
   *m = (fl_copy_map){0};
@@ -100,10 +35,10 @@ static size_t find(const fl_copy_map *m, int64_t from) {
 }
 
 void fl_copy_deinit(fl_copy *c) {
-  fl_copy_map_deinit(&c->runs);
-  fl_copy_map_deinit(&c->values);
-  fl_copy_map_deinit(&c->definitions);
-  fl_copy_map_deinit(&c->scripts);
+  copy_map_deinit(&c->runs);
+  copy_map_deinit(&c->values);
+  copy_map_deinit(&c->definitions);
+  copy_map_deinit(&c->scripts);
   fl_buf_deinit(&c->log_path);
   free(c->ids);
 }
@@ -137,6 +72,10 @@ fl_code fl_copy_fail(fl_copy *c, sqlite3 *db, int rc, fl_error *err) {
 
 // ------------------------------------------------------------------------------------- rows
 
+bool fl_copy_is_copied(const fl_table *t) {
+  return t->use == FL_TABLE_OF_RUN && !t->remade;
+}
+
 /// A file of an older version lacks what came later: that is NULL then.
 static bool is_there(sqlite3 *db, const char *table, const char *column) {
   return sqlite3_table_column_metadata(db, "main", table, column, NULL, NULL, NULL, NULL, NULL) ==
@@ -148,24 +87,24 @@ static fl_code prepare(fl_copy *c, sqlite3 *db, fl_buf *sql, sqlite3_stmt **out,
   return rc ? fl_copy_fail(c, db, rc, err) : FL_OK;
 }
 
-static fl_code prepare_table(fl_copy *c, const fl_copy_table *t, sqlite3_stmt **read,
+static fl_code prepare_table(fl_copy *c, const fl_table *t, const char *from, sqlite3_stmt **read,
                              sqlite3_stmt **write, fl_error *err) {
   fl_buf select, insert;
   fl_buf_init(&select, 1 << 16);
   fl_buf_init(&insert, 1 << 16);
   fl_buf_addf(&select, "SELECT ");
   fl_buf_addf(&insert, "INSERT INTO \"%s\"(", t->name);
-  for (const fl_copy_column *k = t->columns; k->name; k++) {
+  for (const fl_column *k = t->columns; k->name; k++) {
     const char *comma = k == t->columns ? "" : ",";
-    if (is_there(c->source, t->name, k->name))
+    if (is_there(c->source, from, k->name))
       fl_buf_addf(&select, "%s\"%s\"", comma, k->name);
     else
       fl_buf_addf(&select, "%sNULL", comma);
     fl_buf_addf(&insert, "%s\"%s\"", comma, k->name);
   }
-  fl_buf_addf(&select, " FROM \"%s\" WHERE \"%s\"=?1", t->name, t->key);
+  fl_buf_addf(&select, " FROM \"%s\" WHERE \"%s\"=?1", from, t->key);
   fl_buf_addf(&insert, ") VALUES(");
-  for (const fl_copy_column *k = t->columns; k->name; k++)
+  for (const fl_column *k = t->columns; k->name; k++)
     fl_buf_addf(&insert, "%s?", k == t->columns ? "" : ",");
   fl_buf_addf(&insert, ")");
   fl_code code = prepare(c, c->source, &select, read, err);
@@ -194,37 +133,37 @@ static void bind_link(const fl_copy *c, sqlite3_stmt *write, int at, sqlite3_val
     sqlite3_bind_null(write, at);
 }
 
-static bool bind_column(fl_copy *c, size_t run_index, fl_copy_kind kind, sqlite3_stmt *write,
+static bool bind_column(fl_copy *c, size_t run_index, fl_column_kind kind, sqlite3_stmt *write,
                         int at, sqlite3_value *value) {
   bool null = sqlite3_value_type(value) == SQLITE_NULL;
   switch (kind) {
-  case FL_COPY_RUN: sqlite3_bind_int64(write, at, c->runs.to[run_index]); return true;
-  case FL_COPY_EMPTY: sqlite3_bind_text(write, at, "", 0, SQLITE_STATIC); return true;
-  case FL_COPY_ZERO: sqlite3_bind_int64(write, at, 0); return true;
-  case FL_COPY_ID:
+  case FL_COLUMN_RUN: sqlite3_bind_int64(write, at, c->runs.to[run_index]); return true;
+  case FL_COLUMN_OWNER: sqlite3_bind_text(write, at, "", 0, SQLITE_STATIC); return true;
+  case FL_COLUMN_MOMENT: sqlite3_bind_int64(write, at, 0); return true;
+  case FL_COLUMN_ID:
     if (!c->ids) break;
     sqlite3_bind_text(write, at, c->ids[run_index], -1, SQLITE_STATIC);
     return true;
-  case FL_COPY_LOG: {
+  case FL_COLUMN_LOG: {
     if (!c->move_log || null) break;
     const char *path = c->move_log(c, run_index, (const char *)sqlite3_value_text(value));
     sqlite3_bind_text(write, at, path, -1, SQLITE_TRANSIENT);
     return true;
   }
-  case FL_COPY_LINK:
+  case FL_COLUMN_LINK:
     if (null) break;
     bind_link(c, write, at, value);
     return true;
-  case FL_COPY_VALUE: return null || bind_mapped(c, &c->values, write, at, value);
-  case FL_COPY_DEFINITION: return null || bind_mapped(c, &c->definitions, write, at, value);
-  case FL_COPY_SCRIPT: return null || bind_mapped(c, &c->scripts, write, at, value);
-  case FL_COPY_PLAIN: break;
+  case FL_COLUMN_VALUE: return null || bind_mapped(c, &c->values, write, at, value);
+  case FL_COLUMN_DEFINITION: return null || bind_mapped(c, &c->definitions, write, at, value);
+  case FL_COLUMN_SCRIPT: return null || bind_mapped(c, &c->scripts, write, at, value);
+  default: break;
   }
   sqlite3_bind_value(write, at, value);
   return true;
 }
 
-static fl_code copy_row(fl_copy *c, const fl_copy_table *t, size_t run_index, sqlite3_stmt *read,
+static fl_code copy_row(fl_copy *c, const fl_table *t, size_t run_index, sqlite3_stmt *read,
                         sqlite3_stmt *write, fl_error *err) {
   sqlite3_clear_bindings(write);
   for (int i = 0; t->columns[i].name; i++) {
@@ -243,10 +182,11 @@ static fl_code copy_row(fl_copy *c, const fl_copy_table *t, size_t run_index, sq
   return FL_OK;
 }
 
-static fl_code copy_table(fl_copy *c, const fl_copy_table *t, fl_error *err) {
+static fl_code copy_table(fl_copy *c, const fl_table *t, fl_error *err) {
   sqlite3_stmt *read = NULL, *write = NULL;
-  if (!is_there(c->source, t->name, NULL)) return FL_OK;
-  fl_code code = prepare_table(c, t, &read, &write, err);
+  const char *from = is_there(c->source, t->name, NULL) ? t->name : t->was;
+  if (!from || !is_there(c->source, from, NULL)) return FL_OK;
+  fl_code code = prepare_table(c, t, from, &read, &write, err);
   for (size_t i = 0; !code && i < c->runs.count; i++) {
     int rc;
     sqlite3_bind_int64(read, 1, c->runs.from[i]);
@@ -262,7 +202,8 @@ static fl_code copy_table(fl_copy *c, const fl_copy_table *t, fl_error *err) {
 
 fl_code fl_copy_runs(fl_copy *c, fl_error *err) {
   fl_code code = FL_OK;
-  for (const fl_copy_table *t = fl_copy_tables; !code && t->name; t++) code = copy_table(c, t, err);
+  for (size_t i = 0; !code && i < FL_STORE_TABLES; i++)
+    if (fl_copy_is_copied(&fl_tables[i])) code = copy_table(c, &fl_tables[i], err);
   return code;
 }
 
@@ -303,13 +244,13 @@ fl_code fl_copy_find_runs(fl_copy *c, int64_t run_row, fl_error *err) {
   return code;
 }
 
-void fl_copy_add_ids_sql(fl_copy_kind kind, fl_buf *out) {
+void fl_copy_add_ids_sql(fl_column_kind kind, fl_buf *out) {
   const char *sign = "";
-  for (const fl_copy_table *t = fl_copy_tables; t->name; t++)
-    for (const fl_copy_column *k = t->columns; k->name; k++) {
-      if (k->kind != kind) continue;
+  for (size_t i = 0; i < FL_STORE_TABLES; i++)
+    for (const fl_column *k = fl_tables[i].columns; k->name; k++) {
+      if (!fl_copy_is_copied(&fl_tables[i]) || k->kind != kind) continue;
       fl_buf_addf(out, "%sSELECT \"%s\" FROM \"%s\" WHERE \"%s\" IS NOT NULL", sign, k->name,
-                  t->name, k->name);
+                  fl_tables[i].name, k->name);
       sign = " UNION ";
     }
   fl_buf_addf(out, " ORDER BY 1");

@@ -2,36 +2,7 @@
 // means decides what becomes of it: ids of values, scripts, definitions and runs are those of the
 // target. Nobody outside store/ includes this.
 #pragma once
-#include "store/read_internal.h"
-
-/// What a copied column holds.
-typedef enum fl_copy_kind {
-  FL_COPY_PLAIN,
-  FL_COPY_RUN,        // row of the run that is copied
-  FL_COPY_LINK,       // row of a run that may not be among those copied
-  FL_COPY_ID,         // a run's id
-  FL_COPY_VALUE,      // row of a value
-  FL_COPY_DEFINITION, // row of a definition
-  FL_COPY_SCRIPT,     // row of a script
-  FL_COPY_EMPTY,      // becomes ""
-  FL_COPY_ZERO,       // becomes 0
-  FL_COPY_LOG,        // path of a log
-} fl_copy_kind;
-
-typedef struct fl_copy_column {
-  const char *name; // NULL: the row before was the last one
-  fl_copy_kind kind;
-} fl_copy_column;
-
-/// A table of which a run has rows.
-typedef struct fl_copy_table {
-  const char *name;
-  const char *key; // the column that names the run
-  const fl_copy_column *columns;
-} fl_copy_table;
-
-/// Ends with a row without name. A new table or column of a run belongs here.
-extern const fl_copy_table fl_copy_tables[];
+#include "store/store_internal.h"
 
 /// From ids of the source to ids of the target; `from` ascends.
 typedef struct fl_copy_map {
@@ -40,7 +11,6 @@ typedef struct fl_copy_map {
 } fl_copy_map;
 
 void fl_copy_map_add(fl_copy_map *m, int64_t from, int64_t to);
-void fl_copy_map_deinit(fl_copy_map *m);
 
 typedef struct fl_copy fl_copy;
 struct fl_copy {
@@ -55,6 +25,8 @@ struct fl_copy {
   fl_buf log_path; // for it
 };
 
+/// Whether a run takes its rows in this table along.
+bool fl_copy_is_copied(const fl_table *t);
 /// Copies all rows of the runs in `c->runs`.
 FL_MUST fl_code fl_copy_runs(fl_copy *c, fl_error *err);
 /// Seals the copied runs that have ended, when all of their rows stand.
@@ -68,7 +40,7 @@ fl_code fl_copy_fail(fl_copy *c, sqlite3 *db, int rc, fl_error *err);
 /// Fills in c->runs with the run and all it called, `to` the same as `from`.
 FL_MUST fl_code fl_copy_find_runs(fl_copy *c, int64_t run, fl_error *err);
 /// "SELECT ... UNION SELECT ...": every id of that kind in the copied tables, ascending.
-void fl_copy_add_ids_sql(fl_copy_kind kind, fl_buf *out);
+void fl_copy_add_ids_sql(fl_column_kind kind, fl_buf *out);
 
 // export_file.c
 

@@ -3,6 +3,11 @@
 #include "store/store_internal.h"
 #include <errno.h>
 
+void fl_store_own_process(void) {
+  // Refused, and not needed, when SQLite is in use already.
+  (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 static bool is_full(int rc, int errnum) {
   if ((rc & 0xff) == SQLITE_FULL) return true;
   if ((rc & 0xff) != SQLITE_IOERR && (rc & 0xff) != SQLITE_CANTOPEN) return false;
@@ -135,10 +140,17 @@ int fl_store_enum(int number, int count) {
   return number >= 0 && number < count ? number : 0;
 }
 
-sqlite3 *fl_store_get_db(fl_store *s) {
-  return s->db;
-}
-
 const char *fl_store_get_dir(const fl_store *s) {
   return s->dir;
+}
+
+fl_code fl_store_get_int(fl_store *s, const char *sql, int64_t *out, fl_error *err) {
+  sqlite3_stmt *st;
+  bool row = false;
+  fl_code code = fl_store_prepare_own(s, sql, &st, err);
+  if (code) return code;
+  code = fl_store_read(s, st, &row, err);
+  *out = !code && row ? sqlite3_column_int64(st, 0) : 0;
+  sqlite3_finalize(st);
+  return code;
 }

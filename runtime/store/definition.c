@@ -1,44 +1,57 @@
 // The graphs of flows as their runs share them, each kept once by digest.
 #include "store/store_internal.h"
 
+// One whose nodes are not all there yet says that it has none.
 fl_code fl_store_put_definition(fl_store *s, const fl_definition_row *row, int64_t *id,
                                 bool *existed, fl_error *err) {
   sqlite3_stmt *st;
+  bool found = false;
   *existed = false;
-  fl_code code = fl_store_prepare_write(s, FL_SLOT_DEFINITION_FIND,
-                                        "SELECT id FROM definition WHERE digest=?1", &st, err);
+  fl_code code = fl_store_prepare_write(
+      s, FL_SLOT_DEFINITION_FIND, "SELECT id,node_count FROM definition WHERE digest=?1", &st, err);
   if (code) return code;
   sqlite3_bind_blob(st, 1, row->digest, FL_DIGEST_SIZE, SQLITE_STATIC);
-  code = fl_store_read(s, st, existed, err);
+  code = fl_store_read(s, st, &found, err);
   if (code) return code;
-  if (*existed) {
+  if (found) {
     *id = sqlite3_column_int64(st, 0);
+    *existed = sqlite3_column_int64(st, 1) == row->node_count;
     sqlite3_reset(st);
-    return FL_OK;
+    return fl_store_touch(s, FL_COLUMN_DEFINITION, *id, err);
   }
   code = fl_store_prepare(s, FL_SLOT_DEFINITION_ADD,
                           "INSERT INTO definition(digest,flow,script,node_count,edited)"
-                          " VALUES(?1,?2,?3,?4,?5)",
+                          " VALUES(?1,?2,?3,0,?4)",
                           &st, err);
   if (code) return code;
   sqlite3_bind_blob(st, 1, row->digest, FL_DIGEST_SIZE, SQLITE_STATIC);
   fl_store_bind_text(st, 2, row->flow);
   sqlite3_bind_int64(st, 3, row->script);
-  sqlite3_bind_int64(st, 4, row->node_count);
-  fl_store_bind_id(st, 5, row->edited);
+  fl_store_bind_id(st, 4, row->edited);
   code = fl_store_write(s, st, err);
   if (!code) *id = sqlite3_last_insert_rowid(s->db);
   return code;
 }
 
+fl_code fl_store_end_definition(fl_store *s, int64_t id, uint32_t node_count, fl_error *err) {
+  sqlite3_stmt *st;
+  fl_code code = fl_store_prepare_write(
+      s, FL_SLOT_DEFINITION_END, "UPDATE definition SET node_count=?2 WHERE id=?1", &st, err);
+  if (code) return code;
+  sqlite3_bind_int64(st, 1, id);
+  sqlite3_bind_int64(st, 2, node_count);
+  return fl_store_write(s, st, err);
+}
+
 fl_code fl_store_add_definition_node(fl_store *s, int64_t definition,
                                      const fl_definition_node_row *row, fl_error *err) {
   sqlite3_stmt *st;
-  fl_code code = fl_store_prepare_write(s, FL_SLOT_DEFINITION_NODE_ADD,
-                                        "INSERT INTO definition_node(definition,node,name,type,"
-                                        "parents,hook,position,removed)"
-                                        " VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
-                                        &st, err);
+  fl_code code = fl_store_prepare_write(
+      s, FL_SLOT_DEFINITION_NODE_ADD,
+      "INSERT INTO definition_node("
+      "definition,node,name,type,parents,hook,position,removed,slot,pool,weight,capacity)"
+      " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12) ON CONFLICT DO NOTHING",
+      &st, err);
   if (code) return code;
   sqlite3_bind_int64(st, 1, definition);
   sqlite3_bind_int64(st, 2, row->node);
@@ -51,6 +64,13 @@ fl_code fl_store_add_definition_node(fl_store *s, int64_t definition,
   else
     sqlite3_bind_int64(st, 7, row->position);
   fl_store_bind_id(st, 8, row->removed);
+  if (row->known)
+    sqlite3_bind_int(st, 9, row->slot);
+  else
+    sqlite3_bind_null(st, 9);
+  fl_store_bind_text(st, 10, row->pool);
+  fl_store_bind_id(st, 11, row->pool ? row->weight : 0);
+  fl_store_bind_id(st, 12, row->pool ? row->capacity : 0);
   return fl_store_write(s, st, err);
 }
 

@@ -1,22 +1,26 @@
 // The machine's files, each function one system call.
+#include "base/fd.h"
 #include "store/disk.h"
+#include "base/err.h"
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 static char *disk_realpath(void *ud, const char *path) {
+  char full[PATH_MAX];
   (void)ud;
-  return realpath(path, NULL);
+  return realpath(path, full) ? fl_strdup(full) : NULL;
 }
 static int disk_mkdir(void *ud, int dir, const char *name) {
   (void)ud;
-  return mkdirat(dir, name, 0777);
+  return mkdirat(dir, name, 0700);
 }
 static int disk_open(void *ud, int dir, const char *name, int flags) {
   (void)ud;
-  return openat(dir, name, flags | O_CLOEXEC, 0666);
+  return fl_fd_raise(openat(dir, name, flags | O_CLOEXEC, 0600));
 }
 static void disk_close(void *ud, int fd) {
   (void)ud;

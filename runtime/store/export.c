@@ -10,9 +10,10 @@ static int exec(sqlite3 *db, const char *sql) {
 static fl_code make_tables(fl_copy *c, fl_error *err) {
   fl_buf sql;
   fl_buf_init(&sql, 1 << 16);
-  for (const fl_copy_table *t = fl_copy_tables; t->name; t++) {
+  for (const fl_table *t = fl_tables; t < fl_tables + FL_STORE_TABLES; t++) {
+    if (!fl_copy_is_copied(t)) continue;
     fl_buf_addf(&sql, "CREATE TABLE \"%s\"(", t->name);
-    for (const fl_copy_column *k = t->columns; k->name; k++)
+    for (const fl_column *k = t->columns; k->name; k++)
       fl_buf_addf(&sql, "%s\"%s\"", k == t->columns ? "" : ",", k->name);
     fl_buf_addf(&sql, ");");
   }
@@ -30,7 +31,7 @@ static fl_code make_tables(fl_copy *c, fl_error *err) {
 }
 
 /// The ids of that kind that the copied rows name. Yours to free.
-static fl_code list_ids(fl_copy *c, fl_copy_kind kind, fl_copy_map *out, fl_error *err) {
+static fl_code list_ids(fl_copy *c, fl_column_kind kind, fl_copy_map *out, fl_error *err) {
   sqlite3_stmt *st = NULL;
   fl_buf sql;
   fl_buf_init(&sql, 1 << 16);
@@ -50,7 +51,7 @@ static fl_code copy_values(fl_copy *c, fl_error *err) {
   sqlite3_stmt *put = NULL;
   fl_buf text;
   fl_buf_init(&text, FL_VALUE_SIZE_MAX + 1);
-  fl_code code = list_ids(c, FL_COPY_VALUE, &c->values, err);
+  fl_code code = list_ids(c, FL_COLUMN_VALUE, &c->values, err);
   int rc =
       code ? SQLITE_OK
            : sqlite3_prepare_v2(c->target, "INSERT INTO value VALUES(?1,?2,?3)", -1, &put, NULL);
@@ -59,7 +60,9 @@ static fl_code copy_values(fl_copy *c, fl_error *err) {
     uint8_t digest[FL_DIGEST_SIZE];
     fl_buf_reset(&text);
     code = fl_store_append_value(c->store, c->values.from[i], "", &text, err);
-    if (!code) code = fl_read_finish(c->store, &text, err);
+    if (!code && text.failed)
+      code = fl_fail(err, FL_E_LIMIT, "a value of the store '%s' is larger than %zu bytes",
+                     c->store->path, text.size_max);
     if (code) break;
     fl_digest(text.data, text.size, digest);
     sqlite3_bind_int64(put, 1, c->values.from[i]);
@@ -99,7 +102,7 @@ static fl_code copy_by_id(fl_copy *c, const fl_copy_map *ids, const char *read_s
 }
 
 static fl_code copy_scripts(fl_copy *c, fl_error *err) {
-  fl_code code = list_ids(c, FL_COPY_DEFINITION, &c->definitions, err);
+  fl_code code = list_ids(c, FL_COLUMN_DEFINITION, &c->definitions, err);
   if (!code)
     code = copy_by_id(c, &c->definitions,
                       "SELECT id,digest,flow,script,node_count,edited FROM definition WHERE id=?1",
@@ -163,10 +166,11 @@ static fl_code put_origin(fl_copy *c, int64_t run, const char *host, int64_t now
 fl_code fl_store_export(fl_store *s, const fl_run_row *run, const char *host, int64_t now_ms,
                         const char *path, bool overwrite, fl_error *err) {
   fl_copy c = {.store = s, .source = s->db, .same_store = true};
-  fl_run_row fresh;
+  fl_run_row fresh = {0};
   sqlite3_int64 size = 0;
   unsigned char *payload = NULL;
-  fl_code code = fl_read_begin(s, run, &fresh, err);
+  fl_code code = fl_store_read_begin(s, err);
+  if (!code) code = fl_store_get_run(s, run->row, &fresh, err);
   int rc = code ? SQLITE_OK : sqlite3_open(":memory:", &c.target);
   if (!rc && !code) rc = exec(c.target, "BEGIN");
   if (rc) code = fl_copy_fail(&c, c.target, rc, err);
@@ -178,7 +182,8 @@ fl_code fl_store_export(fl_store *s, const fl_run_row *run, const char *host, in
   if (!code) code = copy_scripts(&c, err);
   if (!code) code = check_scripts(&c, run, err);
   if (!code) code = put_origin(&c, run->row, host, now_ms, err);
-  fl_read_end(s, &fresh);
+  fl_run_row_deinit(&fresh);
+  fl_store_read_end(s);
   if (!code && (rc = exec(c.target, "COMMIT"))) code = fl_copy_fail(&c, c.target, rc, err);
   if (!code && !(payload = sqlite3_serialize(c.target, "main", &size, 0)))
     code = fl_copy_fail(&c, c.target, SQLITE_NOMEM, err);

@@ -52,13 +52,6 @@ static fl_code fail_write(const char *path, int errnum, fl_error *err) {
   return fl_fail_errno(err, FL_E_SYSTEM, errnum, "cannot write '%s'", path);
 }
 
-/// Gives the file its name, whole. 0, or an errno.
-static int put_in_place(const fl_disk *d, int dir, const char *from, const char *to,
-                        bool overwrite) {
-  if (overwrite ? d->rename(d->ud, dir, from, to) : d->link(d->ud, dir, from, to)) return errno;
-  return d->fsync(d->ud, dir) ? errno : 0;
-}
-
 fl_code fl_export_write(const fl_disk *d, const char *path, const void *payload, size_t size,
                         bool overwrite, fl_error *err) {
   char header[HEADER_MAX], temporary[64];
@@ -85,7 +78,11 @@ fl_code fl_export_write(const fl_disk *d, const char *path, const void *payload,
                   d->fsync(d->ud, fd)))
     errnum = errno;
   if (fd >= 0) d->close(d->ud, fd);
-  if (!errnum) errnum = put_in_place(d, dir, temporary, name, overwrite);
+  // It gets its name, whole.
+  if (!errnum && ((overwrite ? d->rename(d->ud, dir, temporary, name)
+                             : d->link(d->ud, dir, temporary, name)) ||
+                  d->fsync(d->ud, dir)))
+    errnum = errno;
   if (fd >= 0) d->unlink(d->ud, dir, temporary);
   d->close(d->ud, dir);
   return errnum ? fail_write(path, errnum, err) : FL_OK;

@@ -111,9 +111,9 @@ static fl_code put_origin(import *in, fl_error *err) {
   if (!code) {
     fl_time_format(sqlite3_column_int64(st, 2), at);
     fl_buf_add_str(&origin, "{\"host\":");
-    fl_read_add_text(&origin, text_at(st, 0));
+    fl_json_write_text(&origin, text_at(st, 0));
     fl_buf_add_str(&origin, ",\"state\":");
-    fl_read_add_text(&origin, text_at(st, 1));
+    fl_json_write_text(&origin, text_at(st, 1));
     fl_buf_addf(&origin, ",\"exported_at\":\"%s\",\"epoch\":%lld}", at,
                 (long long)sqlite3_column_int64(st, 3));
     snprintf(in->root, sizeof in->root, "%s", text_at(st, 4));
@@ -183,8 +183,8 @@ static fl_code put_scripts(import *in, fl_error *err) {
   while (!code && !(code = step(in, st, &row, err)) && row) {
     fl_snapshot snapshot = {.dir = fl_strdup(text_at(st, 2))};
     code = read_sources(in, sqlite3_column_int64(st, 0), &snapshot, err);
-    fl_snapshot_digest(&snapshot);
-    if (!code && !is_digest(st, 1, snapshot.digest))
+    if (!code && (sqlite3_column_bytes(st, 1) != FL_DIGEST_SIZE ||
+                  !fl_snapshot_identify(&snapshot, sqlite3_column_blob(st, 1))))
       code = fail_damaged(in, "a script in it is not what was exported (its digest differs)", err);
     if (!code) code = fl_store_put_script(in->store, &snapshot, err);
     if (!code) fl_copy_map_add(&in->copy.scripts, sqlite3_column_int64(st, 0), snapshot.store_id);
@@ -236,6 +236,7 @@ static fl_code put_definitions(import *in, fl_error *err) {
     memcpy(d.digest, sqlite3_column_blob(st, 1), FL_DIGEST_SIZE);
     code = fl_store_put_definition(in->store, &d, &id, &existed, err);
     if (!code && !existed) code = put_nodes(in, sqlite3_column_int64(st, 0), id, err);
+    if (!code && !existed) code = fl_store_end_definition(in->store, id, d.node_count, err);
     if (!code) fl_copy_map_add(&in->copy.definitions, sqlite3_column_int64(st, 0), id);
   }
   sqlite3_finalize(st);

@@ -1,13 +1,13 @@
-// Who owns a run: its lease, the epochs of its owners, the fence before every write, and the wish
-// to cancel that anybody may record.
+// Who owns a run: the epochs of its owners, the fence before every write, and the wish to cancel
+// that anybody may record.
 #include "store/store_internal.h"
 #include "base/bug.h"
 
-fl_code fl_store_fence(fl_store *s, int64_t run, uint32_t epoch, fl_error *err) {
+fl_code fl_store_fence(fl_store *s, int64_t run, uint32_t epoch, int *cancel, fl_error *err) {
   sqlite3_stmt *st;
   bool row = false;
-  fl_code code =
-      fl_store_prepare_write(s, FL_SLOT_RUN_EPOCH, "SELECT epoch FROM run WHERE row=?1", &st, err);
+  fl_code code = fl_store_prepare_write(s, FL_SLOT_RUN_EPOCH,
+                                        "SELECT epoch,cancel FROM run WHERE row=?1", &st, err);
   if (code) return code;
   sqlite3_bind_int64(st, 1, run);
   code = fl_store_read(s, st, &row, err);
@@ -16,44 +16,51 @@ fl_code fl_store_fence(fl_store *s, int64_t run, uint32_t epoch, fl_error *err) 
     return code;
   }
   bool ours = FL_BUG(fence_skipped) || (row && sqlite3_column_int64(st, 0) == (int64_t)epoch);
+  if (cancel) *cancel = row ? sqlite3_column_int(st, 1) : 0;
   sqlite3_reset(st);
   if (ours) return FL_OK;
-  fl_store_rollback(s);
   return fl_fail(err, FL_E_FENCED,
-                 row ? "another engine has taken the run over; nothing more is written here"
-                     : "the run was removed from the store; nothing more is written");
+                 row ? "it was taken over by another engine: this one writes nothing more"
+                     : "it was removed from the store: this one writes nothing more");
 }
 
 static fl_code take(fl_store *s, const fl_run_row *row, const char *owner, bool resume,
-                    int64_t now_ms, fl_error *err) {
+                    fl_error *err) {
   sqlite3_stmt *st;
   // A resumed run forgets that its last life was to be cancelled; one that is merely taken over
   // from a dead owner does not.
   fl_code code = fl_store_prepare_write(s, FL_SLOT_RUN_TAKE,
-                                        "UPDATE run SET epoch=?2,owner=?3,lease_ms=?4,"
-                                        "resumes=resumes+?5,cancel=iif(?5,0,cancel) WHERE row=?1",
+                                        "UPDATE run SET epoch=?2,owner=?3,resumes=resumes+?4,"
+                                        "cancel=iif(?4,0,cancel) WHERE row=?1",
                                         &st, err);
   if (code) return code;
   sqlite3_bind_int64(st, 1, row->row);
   sqlite3_bind_int64(st, 2, (int64_t)row->epoch + 1);
   fl_store_bind_text(st, 3, owner);
-  sqlite3_bind_int64(st, 4, now_ms + FL_LEASE_MS);
-  sqlite3_bind_int(st, 5, resume);
+  sqlite3_bind_int(st, 4, resume);
   code = fl_store_write(s, st, err);
   return code ? code : fl_store_drop_seal(s, row->row, err);
 }
 
+bool fl_store_owner_lives(const fl_store *s, const char *owner) {
+  return *owner && s->owner_lives && s->owner_lives(s->owner_ud, owner);
+}
+
+bool fl_store_owner_is_dead(const fl_store *s, const char *owner) {
+  return s->owner_lives && !fl_store_owner_lives(s, owner);
+}
+
 fl_code fl_store_take_run(fl_store *s, int64_t run, const char *owner, uint32_t seen_epoch,
-                          bool owner_is_dead, bool resume, int64_t now_ms, uint32_t *epoch,
-                          fl_error *err) {
+                          bool resume, uint32_t *epoch, fl_error *err) {
   fl_run_row row = {0};
   fl_code code = fl_store_begin_own(s, err);
   if (code) return code;
   code = fl_store_get_run(s, run, &row, err);
   bool changed = !code && seen_epoch && row.epoch != seen_epoch;
-  if (changed || (!code && row.lease_ms > now_ms && !owner_is_dead && !FL_BUG(lease_ignored)))
+  bool held = !code && strcmp(row.owner, owner) != 0 && fl_store_owner_lives(s, row.owner);
+  if (changed || (held && !FL_BUG(owner_ignored)))
     code = fl_fail(err, FL_E_BUSY, "run '%s' is being executed by %s", row.id, row.owner);
-  if (!code) code = take(s, &row, owner, resume, now_ms, err);
+  if (!code) code = take(s, &row, owner, resume, err);
   if (!code) code = fl_store_commit(s, err);
   if (!code) code = fl_store_sync(s, err);
   if (code)
@@ -64,21 +71,20 @@ fl_code fl_store_take_run(fl_store *s, int64_t run, const char *owner, uint32_t 
   return code;
 }
 
-fl_code fl_store_take_part(fl_store *s, const fl_run_row *run, const char *owner, int64_t now_ms,
-                           uint32_t *epoch, fl_error *err) {
-  fl_code code = fl_store_fence(s, run->row, run->epoch, err);
-  if (!code) code = take(s, run, owner, false, now_ms, err);
+fl_code fl_store_take_part(fl_store *s, const fl_run_row *run, const char *owner, uint32_t *epoch,
+                           fl_error *err) {
+  fl_code code = fl_store_fence(s, run->row, run->epoch, NULL, err);
+  if (!code) code = take(s, run, owner, false, err);
   if (!code) *epoch = run->epoch + 1;
   return code;
 }
 
-fl_code fl_store_renew_lease(fl_store *s, int64_t run, int64_t until_ms, fl_error *err) {
+fl_code fl_store_release_run(fl_store *s, int64_t run, fl_error *err) {
   sqlite3_stmt *st;
-  fl_code code = fl_store_prepare_write(s, FL_SLOT_RUN_LEASE,
-                                        "UPDATE run SET lease_ms=?2 WHERE row=?1", &st, err);
+  fl_code code = fl_store_prepare_write(s, FL_SLOT_RUN_RELEASE,
+                                        "UPDATE run SET owner='' WHERE row=?1", &st, err);
   if (code) return code;
   sqlite3_bind_int64(st, 1, run);
-  sqlite3_bind_int64(st, 2, until_ms);
   return fl_store_write(s, st, err);
 }
 
@@ -98,6 +104,30 @@ fl_code fl_store_ask_cancel(fl_store *s, int64_t run, int how, fl_error *err) {
   if (!code) code = fl_store_commit(s, err);
 out:
   if (code) fl_store_rollback(s);
+  return code;
+}
+
+fl_code fl_store_each_wish(fl_store *s, void (*each)(void *ud, const char *id, int cancel),
+                           void *ud, fl_error *err) {
+  typedef struct wish {
+    char id[FL_RUN_ID_SIZE];
+    int cancel;
+  } wish;
+  sqlite3_stmt *st;
+  wish *wishes = NULL;
+  size_t count = 0;
+  bool row = false;
+  fl_code code = fl_store_prepare_own(
+      s, "SELECT id,cancel FROM run WHERE " FL_SQL_RUN_IS_OPEN("state") " AND cancel>0", &st, err);
+  if (code) return code;
+  while (!(code = fl_store_read(s, st, &row, err)) && row) {
+    wishes = fl_realloc(wishes, (count + 1) * sizeof *wishes);
+    wishes[count].cancel = sqlite3_column_int(st, 1);
+    snprintf(wishes[count++].id, FL_RUN_ID_SIZE, "%s", (const char *)sqlite3_column_text(st, 0));
+  }
+  sqlite3_finalize(st);
+  for (size_t i = 0; i < count && !code; i++) each(ud, wishes[i].id, wishes[i].cancel);
+  free(wishes);
   return code;
 }
 

@@ -13,9 +13,11 @@
 // Only the last step makes the views: they are of the newest schema.
 static const char *const step_1[] = {fl_store_tables_sql, NULL};
 static const char *const step_2[] = {fl_store_drop_views_sql, fl_store_tables_2_sql, NULL};
-static const char *const step_3[] = {fl_store_drop_views_sql, fl_store_tables_3_sql,
+static const char *const step_3[] = {fl_store_drop_views_sql, fl_store_tables_3_sql, NULL};
+static const char *const step_4[] = {fl_store_drop_views_sql, fl_store_tables_4_sql, NULL};
+static const char *const step_5[] = {fl_store_drop_views_sql, fl_store_tables_5_sql,
                                      fl_store_views_sql, NULL};
-const char *const *const fl_store_steps[FL_STORE_SCHEMA] = {step_1, step_2, step_3};
+const char *const *const fl_store_steps[FL_STORE_SCHEMA] = {step_1, step_2, step_3, step_4, step_5};
 
 int fl_store_migrate(sqlite3 *db, const char *const *const *steps, int count) {
   sqlite3_stmt *st = NULL;
@@ -139,7 +141,6 @@ fl_code fl_store_create(const fl_disk *disk, int dir_fd, const char *path, fl_er
     // meanwhile.
     if (disk->link(disk->ud, dir_fd, name, FL_STORE_FILE) && errno != EEXIST) errnum = errno;
     disk->unlink(disk->ud, dir_fd, name);
-    if (!errnum && disk->fsync(disk->ud, dir_fd)) errnum = errno;
   }
   if (!errnum) return FL_OK;
   if (errnum == ENOSPC || errnum == EDQUOT)

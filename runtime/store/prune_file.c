@@ -10,6 +10,7 @@
 /// Opens <state>/<a>, or <state>/<a>/<b>; NULL when it is not there.
 static DIR *open_dir(fl_store *s, const char *a, const char *b) {
   int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+  if (s->disk != fl_disk_system()) return NULL; // a simulated one has neither
   int fd = openat(s->dir_fd, a, flags);
   if (fd >= 0 && b) {
     int inner = openat(fd, b, flags);
@@ -111,32 +112,58 @@ static bool read_hex(const char *name, uint8_t digest[FL_DIGEST_SIZE]) {
   return true;
 }
 
-// With the write lock held, so that nobody is between writing a blob and committing its row.
-static fl_code prune_blobs(fl_store *s, fl_error *err) {
-  sqlite3_stmt *st = NULL;
-  DIR *dir = open_dir(s, "blobs", NULL);
-  if (!dir) return FL_OK;
-  fl_code code = fl_store_begin_own(s, err);
-  if (!code) code = fl_store_prepare_own(s, "SELECT 1 FROM value WHERE digest=?1", &st, err);
+/// Whether a value's row names this file of blobs/.
+static fl_code is_named(fl_store *s, sqlite3_stmt *st, const char *name, bool *named,
+                        fl_error *err) {
+  uint8_t digest[FL_DIGEST_SIZE];
+  *named = false;
+  if (!read_hex(name, digest)) return FL_OK;
+  sqlite3_bind_blob(st, 1, digest, sizeof digest, SQLITE_STATIC);
+  return is_known(s, st, named, err);
+}
+
+/// Names that no value has, one behind the other, each with its zero.
+static fl_code list_blobs(fl_store *s, DIR *dir, sqlite3_stmt *st, fl_buf *names, fl_error *err) {
+  fl_code code = FL_OK;
   for (struct dirent *e; !code && (e = readdir(dir));) {
-    uint8_t digest[FL_DIGEST_SIZE];
-    bool known = false;
-    if (is_dots(e->d_name)) continue;
-    if (read_hex(e->d_name, digest)) {
-      sqlite3_bind_blob(st, 1, digest, sizeof digest, SQLITE_STATIC);
-      code = is_known(s, st, &known, err);
-    }
-    if (!code && !known && unlinkat(dirfd(dir), e->d_name, 0) && errno != ENOENT)
-      code =
-          fl_fail_errno(err, FL_E_STORE, errno, "cannot remove '%s/blobs/%s'", s->dir, e->d_name);
+    bool named = is_dots(e->d_name);
+    if (!named) code = is_named(s, st, e->d_name, &named, err);
+    if (!named) fl_buf_add(names, e->d_name, strlen(e->d_name) + 1);
   }
-  sqlite3_finalize(st);
-  closedir(dir);
-  fl_store_rollback(s); // nothing was written: this only gives the lock back
   return code;
 }
 
-fl_code fl_prune_files(fl_store *s, fl_error *err) {
-  fl_code code = prune_logs(s, err);
-  return code ? code : prune_blobs(s, err);
+// Looked at again with the write lock held: nobody is between writing a blob and committing its
+// row then.
+static fl_code prune_blobs(fl_pruning *p, fl_error *err) {
+  fl_store *s = p->store;
+  sqlite3_stmt *st = NULL;
+  fl_buf names;
+  DIR *dir = open_dir(s, "blobs", NULL);
+  if (!dir) return FL_OK;
+  fl_buf_init(&names, SIZE_MAX / 2);
+  fl_code code =
+      fl_store_prepare_own(s, "SELECT 1 FROM value WHERE digest=?1 AND " FL_SQL_LONG, &st, err);
+  if (!code) code = list_blobs(s, dir, st, &names, err);
+  for (size_t at = 0; !code && at < names.size && !p->stopped;) {
+    const char *name = names.data + at;
+    bool named = false;
+    at += strlen(name) + 1;
+    code = fl_prune_begin(p, err);
+    if (!code) code = is_named(s, st, name, &named, err);
+    if (!code && !named && unlinkat(dirfd(dir), name, 0) && errno != ENOENT)
+      code = fl_fail_errno(err, FL_E_STORE, errno, "cannot remove '%s/blobs/%s'", s->dir, name);
+    if (!code) code = fl_prune_breathe(p, err);
+  }
+  sqlite3_finalize(st);
+  closedir(dir);
+  fl_buf_deinit(&names);
+  return code ? code : fl_prune_end(p, err);
+}
+
+fl_code fl_prune_files(fl_pruning *p, fl_error *err) {
+  fl_code code = prune_logs(p->store, err);
+  if (!code) code = prune_blobs(p, err);
+  if (code) fl_store_rollback(p->store);
+  return code;
 }

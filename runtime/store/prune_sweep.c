@@ -1,169 +1,144 @@
-// Deletes what nobody names any more: first rows of runs that are gone, then definitions and
-// scripts, then values (mark and sweep). All of it may be interrupted anywhere and is found again
+// Deletes what nobody names any more: first rows of runs that are gone, then values, definitions,
+// scripts and sources (mark and sweep). All of it may be interrupted anywhere and is found again
 // next time.
+//
+// What is looked for takes long and is done without the write lock, in what the store was then.
+// What is deleted must be garbage still:
+// - the owner of an orphaned row never comes back, for its id is not given out again;
+// - of content a sweep is announced before it looks. From then on every writer looks up anew what
+//   it remembers, and notes what it names that was there already (`touched`): what is noted stays.
+//   What is made meanwhile gets a higher id than all that is still to be looked at.
 #include "store/prune_internal.h"
 
-fl_code fl_store_get_int(fl_store *s, const char *sql, int64_t *out, fl_error *err) {
+static fl_code run_sql(fl_store *s, const char *sql, int64_t a, int64_t b, fl_error *err) {
   sqlite3_stmt *st;
-  bool row = false;
   fl_code code = fl_store_prepare_own(s, sql, &st, err);
-  if (code) return code;
-  code = fl_store_read(s, st, &row, err);
-  *out = !code && row ? sqlite3_column_int64(st, 0) : 0;
-  sqlite3_finalize(st);
-  return code;
-}
-
-/// Runs one statement with up to two numbers bound; *changed: rows it changed.
-static fl_code change(fl_store *s, const char *sql, int64_t a, int64_t b, int *changed,
-                      fl_error *err) {
-  sqlite3_stmt *st;
-  fl_code code = fl_store_begin(s, err);
-  if (!code) code = fl_store_prepare_own(s, sql, &st, err);
   if (code) return code;
   sqlite3_bind_int64(st, 1, a);
   if (sqlite3_bind_parameter_count(st) > 1) sqlite3_bind_int64(st, 2, b);
   code = fl_store_write(s, st, err);
-  *changed = code ? 0 : sqlite3_changes(s->db);
-  sqlite3_finalize(st);
-  return code;
-}
-
-/// Reads one number with one bound; *found false: no row, or NULL.
-static fl_code look_up(fl_store *s, const char *sql, int64_t a, int64_t *out, bool *found,
-                       fl_error *err) {
-  sqlite3_stmt *st;
-  fl_code code = fl_store_prepare_own(s, sql, &st, err);
-  if (code) return code;
-  sqlite3_bind_int64(st, 1, a);
-  code = fl_store_read(s, st, found, err);
-  if (!code && *found) {
-    *found = sqlite3_column_type(st, 0) != SQLITE_NULL;
-    *out = sqlite3_column_int64(st, 0);
-  }
   sqlite3_finalize(st);
   return code;
 }
 
 // -------------------------------------------------------------------------------- rows
 
-/// A table whose rows belong to a row of another, in chunks by their second key (NULL: they are
-/// few).
-typedef struct owned {
-  const char *next;  // the next owner after ?1 that is gone
-  const char *split; // second key of the last row of a chunk
-  const char *some;  // deletes up to it
-  const char *all;
-} owned;
+#define BATCH 1024 // ids that are found before they are deleted
 
-// The next owner is found by skipping from one to the next in the key.
-#define NEXT(table, key, owner)                                                                    \
-  "WITH RECURSIVE k(v) AS (SELECT min(" key ") FROM " table " WHERE " key ">?1 UNION ALL"          \
-  " SELECT (SELECT min(" key ") FROM " table " WHERE " key ">v) FROM k WHERE v IS NOT NULL)"       \
-  " SELECT v FROM k WHERE v IS NOT NULL AND v NOT IN (SELECT " owner ") LIMIT 1"
-#define OWNED(table, key, second, owner)                                                           \
-  {                                                                                                \
-    NEXT(table, key, owner),                                                                       \
-        "SELECT " second " FROM " table " WHERE " key "=?1 ORDER BY " second                       \
-        " LIMIT 1 OFFSET 20000",                                                                   \
-        "DELETE FROM " table " WHERE " key "=?1 AND " second "<=?2",                               \
-        "DELETE FROM " table " WHERE " key "=?1"                                                   \
-  }
-#define OWNED_FEW(table, key, owner)                                                               \
-  { NEXT(table, key, owner), NULL, NULL, "DELETE FROM " table " WHERE " key "=?1" }
+typedef struct id_list {
+  int64_t ids[BATCH];
+  size_t count;
+} id_list;
 
-static fl_code sweep_owned(fl_store *s, const owned *o, fl_error *err) {
-  int64_t owner = 0, last = 0;
-  bool found = false, more = false;
-  int changed, uncommitted = 0;
-  fl_code code;
-  while (!(code = look_up(s, o->next, owner, &owner, &found, err)) && found) {
-    do {
-      more = false;
-      if (o->split) code = look_up(s, o->split, owner, &last, &more, err);
-      if (!code) code = change(s, more ? o->some : o->all, owner, last, &changed, err);
-      if (code) return code;
-      uncommitted += changed;
-      if (uncommitted < FL_PRUNE_CHUNK) continue;
-      code = fl_store_commit(s, err);
-      uncommitted = 0;
-    } while (!code && more);
-    if (code) return code;
-  }
-  return code ? code : fl_store_commit(s, err);
-}
-
-static fl_code sweep_rows(fl_store *s, fl_error *err) {
-  static const owned tables[] = {
-      OWNED("attempt", "run", "node", "row FROM run"),
-      OWNED("decision", "run", "node", "row FROM run"),
-      OWNED("instance", "run", "node", "row FROM run"),
-      OWNED_FEW("claim", "run", "row FROM run"),
-      OWNED("step", "run", "node", "row FROM run"),
-      OWNED("checkpoint", "run", "node", "row FROM run"),
-      OWNED("progress", "run", "node", "row FROM run"),
-      OWNED_FEW("epoch", "run", "row FROM run"),
-      OWNED_FEW("run_input", "run", "row FROM run"),
-      OWNED_FEW("breakpoint", "run", "row FROM run"),
-      OWNED_FEW("proposal", "run", "row FROM run"),
-  };
-  fl_code code = FL_OK;
-  for (size_t i = 0; !code && i < sizeof tables / sizeof *tables; i++)
-    code = sweep_owned(s, &tables[i], err);
+/// The next owners behind `after` whose row is gone, found by skipping from one to the next in the
+/// key; fewer than BATCH: these are the last.
+static fl_code find_orphans(fl_store *s, const fl_table *t, int64_t after, id_list *out,
+                            fl_error *err) {
+  fl_buf sql;
+  sqlite3_stmt *st = NULL;
+  bool row = false, run = t->use == FL_TABLE_OF_RUN;
+  out->count = 0;
+  fl_buf_init(&sql, 4096);
+  fl_buf_addf(&sql,
+              "WITH RECURSIVE k(v) AS (SELECT min(\"%2$s\") FROM \"%1$s\" WHERE \"%2$s\">?1"
+              " UNION ALL SELECT (SELECT min(\"%2$s\") FROM \"%1$s\" WHERE \"%2$s\">v) FROM k"
+              " WHERE v IS NOT NULL) SELECT v FROM k WHERE v IS NOT NULL"
+              " AND NOT EXISTS(SELECT 1 FROM \"%3$s\" WHERE \"%4$s\"=v) LIMIT %5$d",
+              t->name, t->key, run ? "run" : t->parent, run ? "row" : "id", BATCH);
+  fl_code code = fl_store_prepare_own(s, fl_buf_cstr(&sql), &st, err);
+  if (!code) sqlite3_bind_int64(st, 1, after);
+  while (!code && !(code = fl_store_read(s, st, &row, err)) && row)
+    out->ids[out->count++] = sqlite3_column_int64(st, 0);
+  sqlite3_finalize(st);
+  fl_buf_deinit(&sql);
   return code;
 }
 
-// The newest definition of each flow stays, with its script: an engine that has the script loaded
-// may be about to name them.
-static fl_code sweep_definitions(fl_store *s, fl_error *err) {
-  static const char *const unused[] = {
-      "DELETE FROM definition WHERE id NOT IN (SELECT definition FROM run)"
-      " AND id NOT IN (SELECT definition FROM run_input)"
-      " AND id NOT IN (SELECT max(id) FROM definition GROUP BY flow) AND id>?1",
-      "DELETE FROM script WHERE id NOT IN (SELECT script FROM run)"
-      " AND id NOT IN (SELECT script FROM run_input)"
-      " AND id NOT IN (SELECT script FROM definition) AND id>?1",
-      "DELETE FROM script_source WHERE script NOT IN (SELECT id FROM script) AND script>?1",
-      "DELETE FROM source WHERE id NOT IN (SELECT source FROM script_source) AND id>?1",
-      "DELETE FROM meta WHERE key GLOB 'seal:*'"
-      " AND CAST(substr(key,6) AS INTEGER) NOT IN (SELECT row FROM run) AND ?1=0",
-  };
-  static const owned nodes = OWNED("definition_node", "definition", "node", "id FROM definition");
-  int changed;
+/// Deletes an owner's rows, a chunk a statement.
+static fl_code delete_rows(fl_pruning *p, const fl_table *t, int64_t owner, fl_error *err) {
+  fl_store *s = p->store;
+  char find[256], drop[256];
+  sqlite3_stmt *st = NULL;
+  bool more = true;
+  // The first column of the rest of the key is a number.
+  int first = t->rest ? (int)strcspn(t->rest, ",") : 0;
+  snprintf(drop, sizeof drop, "DELETE FROM \"%s\" WHERE \"%s\"=?1", t->name, t->key);
   fl_code code = FL_OK;
-  for (size_t i = 0; !code && i < sizeof unused / sizeof *unused; i++)
-    code = change(s, unused[i], 0, 0, &changed, err);
-  if (!code) code = fl_store_commit(s, err);
-  return code ? code : sweep_owned(s, &nodes, err);
+  if (first) {
+    snprintf(find, sizeof find,
+             "SELECT \"%2$.*4$s\" FROM \"%1$s\" WHERE \"%3$s\"=?1 ORDER BY \"%2$.*4$s\""
+             " LIMIT 1 OFFSET %5$d",
+             t->name, t->rest, t->key, first, p->chunk);
+    code = fl_store_prepare_own(s, find, &st, err);
+  }
+  while (!code && more && !p->stopped) {
+    code = fl_prune_begin(p, err);
+    more = false;
+    if (!code && st) {
+      sqlite3_bind_int64(st, 1, owner);
+      code = fl_store_read(s, st, &more, err);
+    }
+    int64_t last = more ? sqlite3_column_int64(st, 0) : 0;
+    sqlite3_reset(st);
+    size_t used = strlen(drop);
+    if (more) snprintf(drop + used, sizeof drop - used, " AND \"%.*s\"<=?2", first, t->rest);
+    if (!code) code = run_sql(s, drop, owner, last, err);
+    drop[used] = 0;
+    if (!code) code = fl_prune_breathe(p, err);
+  }
+  sqlite3_finalize(st);
+  return code;
 }
 
-// -------------------------------------------------------------------------------- values
-
-fl_code fl_prune_each_value(fl_store *s, void (*each)(void *ud, int64_t run, int64_t id), void *ud,
-                            fl_error *err) {
-  // Every column that holds a value id. A new one must be added here, or prune removes what it
-  // names.
-  static const char *const columns[] = {
-      "SELECT run,params,item,vars_in,vars_out,vars_by,outputs,recorded FROM attempt",
-      "SELECT row,params,vars FROM run",
-      "SELECT run,params,vars FROM run_input",
-      "SELECT run,patch FROM epoch",
-      "SELECT run,patch FROM proposal",
-      "SELECT run,item FROM instance",
-      "SELECT run,value FROM checkpoint",
-      "SELECT run,value FROM step",
-  };
+static fl_code sweep_table(fl_pruning *p, const fl_table *t, fl_error *err) {
+  id_list list = {.count = BATCH};
+  int64_t after = 0;
   fl_code code = FL_OK;
-  for (size_t i = 0; !code && i < sizeof columns / sizeof *columns; i++) {
+  while (!code && list.count == BATCH && !p->stopped) {
+    code = fl_prune_end(p, err);
+    if (!code) code = find_orphans(p->store, t, after, &list, err);
+    for (size_t i = 0; !code && i < list.count; i++) {
+      after = list.ids[i];
+      code = delete_rows(p, t, after, err);
+    }
+  }
+  return code ? code : fl_prune_end(p, err);
+}
+
+static fl_code sweep_tables(fl_pruning *p, fl_table_use use, fl_error *err) {
+  fl_code code = FL_OK;
+  for (const fl_table *t = fl_tables; !code && t < fl_tables + FL_STORE_TABLES; t++)
+    if (t->use == use && strcmp(t->name, "run")) code = sweep_table(p, t, err);
+  return code;
+}
+
+// -------------------------------------------------------------------------------- content
+
+fl_code fl_prune_each_named(fl_store *s, fl_column_kind kind,
+                            void (*each)(void *ud, int64_t run, int64_t id), void *ud,
+                            fl_error *err) {
+  fl_code code = FL_OK;
+  for (const fl_table *t = fl_tables; !code && t < fl_tables + FL_STORE_TABLES; t++) {
     sqlite3_stmt *st;
+    fl_buf sql;
     bool row = false;
-    code = fl_store_prepare_own(s, columns[i], &st, err);
-    if (code) break;
-    int count = sqlite3_column_count(st);
-    while (!(code = fl_store_read(s, st, &row, err)) && row)
-      for (int at = 1; at < count; at++)
-        each(ud, sqlite3_column_int64(st, 0), sqlite3_column_int64(st, at));
-    sqlite3_finalize(st);
+    int count = 0;
+    fl_buf_init(&sql, 1 << 16);
+    if (t->use == FL_TABLE_OF_RUN)
+      fl_buf_addf(&sql, "SELECT \"%s\"", t->key);
+    else
+      fl_buf_add_str(&sql, "SELECT 0");
+    for (const fl_column *k = t->columns; k->name; k++)
+      if (k->kind == kind) fl_buf_addf(&sql, ",\"%s\"", k->name), count++;
+    fl_buf_addf(&sql, " FROM \"%s\"", t->name);
+    if (count) {
+      code = fl_store_prepare_own(s, fl_buf_cstr(&sql), &st, err);
+      while (!code && !(code = fl_store_read(s, st, &row, err)) && row)
+        for (int at = 1; at <= count; at++)
+          each(ud, sqlite3_column_int64(st, 0), sqlite3_column_int64(st, at));
+      sqlite3_finalize(st);
+    }
+    fl_buf_deinit(&sql);
   }
   return code;
 }
@@ -179,83 +154,148 @@ static void mark(void *ud, int64_t run, int64_t id) {
   if (id > 0 && id <= m->max) m->bits[id / 8] |= (uint8_t)(1 << id % 8);
 }
 
-static fl_code make_marks(fl_store *s, marks *m, fl_error *err) {
-  free(m->bits);
-  m->bits = NULL;
-  fl_code code = fl_store_get_int(s, "SELECT max(id) FROM value", &m->max, err);
-  if (code) return code;
-  m->bits = fl_alloc_zero((size_t)m->max / 8 + 1, 1);
-  mark(m, 0, FL_VALUE_ID_EMPTY_MAP);
-  mark(m, 0, FL_VALUE_ID_NULL);
-  return fl_prune_each_value(s, mark, m, err);
-}
-
-// Tells everybody who remembers ids of values to look again, in the commit that removes some.
-static fl_code note_sweep(fl_store *s, int64_t max, fl_error *err) {
-  int changed;
-  fl_code code = change(s,
-                        "INSERT INTO meta VALUES('sweeps',?1) ON CONFLICT(key)"
-                        " DO UPDATE SET value=value+1",
-                        1, 0, &changed, err);
-  if (!code)
-    code = change(s,
-                  "INSERT INTO meta VALUES('swept_max',?1) ON CONFLICT(key)"
-                  " DO UPDATE SET value=max(value,?1)",
-                  max, 0, &changed, err);
-  if (!code)
-    code = fl_store_get_int(s, "SELECT value FROM meta WHERE key='sweeps'", &s->sweeps, err);
-  if (max > s->suspect_max) s->suspect_max = max;
-  return code;
-}
-
-/// Deletes up to a chunk of unmarked values after *at; *at -1: that was all.
-static fl_code delete_unmarked(fl_store *s, const marks *m, int64_t *at, fl_error *err) {
-  sqlite3_stmt *list, *drop = NULL;
+/// Of one moment: what rows name, and what stays though none does. The newest definition of each
+/// flow does: an engine that has the script loaded may be about to name it.
+static fl_code make_marks(fl_store *s, const fl_table *t, marks *m, fl_error *err) {
+  char sql[64];
+  sqlite3_stmt *st = NULL;
   bool row = false;
-  int count = 0;
-  fl_code code =
-      fl_store_prepare_own(s, "SELECT id FROM value WHERE id>?1 ORDER BY id", &list, err);
+  snprintf(sql, sizeof sql, "SELECT max(id) FROM %s", t->name);
+  fl_code code = fl_store_read_begin(s, err);
   if (code) return code;
-  code = fl_store_prepare_own(s, "DELETE FROM value WHERE id=?1", &drop, err);
-  sqlite3_bind_int64(list, 1, *at);
-  while (!code && count < FL_PRUNE_CHUNK && !(code = fl_store_read(s, list, &row, err)) && row) {
-    int64_t id = sqlite3_column_int64(list, 0);
-    *at = id;
-    if (id > m->max || m->bits[id / 8] & 1 << id % 8) continue;
-    if (!count++) code = note_sweep(s, m->max, err);
-    if (code) break;
-    sqlite3_bind_int64(drop, 1, id);
-    code = fl_store_write(s, drop, err);
+  code = fl_store_get_int(s, sql, &m->max, err);
+  m->bits = fl_alloc_zero((size_t)m->max / 8 + 1, 1);
+  if (t->named_by == FL_COLUMN_VALUE) {
+    mark(m, 0, FL_VALUE_ID_EMPTY_MAP);
+    mark(m, 0, FL_VALUE_ID_NULL);
   }
-  if (!code && !row) *at = -1;
-  sqlite3_finalize(list);
-  sqlite3_finalize(drop);
+  if (!code && t->named_by == FL_COLUMN_DEFINITION)
+    code = fl_store_prepare_own(s, "SELECT max(id) FROM definition GROUP BY flow", &st, err);
+  while (!code && st && !(code = fl_store_read(s, st, &row, err)) && row)
+    mark(m, 0, sqlite3_column_int64(st, 0));
+  sqlite3_finalize(st);
+  if (!code) code = fl_prune_each_named(s, t->named_by, mark, m, err);
+  fl_store_read_end(s);
   return code;
 }
 
-static fl_code sweep_values(fl_store *s, fl_error *err) {
+/// Up to a batch of unmarked ids behind `*at`, which goes on; fewer: these are the last.
+static fl_code find_unmarked(fl_store *s, const fl_table *t, const marks *m, int64_t *at,
+                             id_list *out, fl_error *err) {
+  char sql[96];
+  sqlite3_stmt *st;
+  bool row = false;
+  out->count = 0;
+  snprintf(sql, sizeof sql, "SELECT id FROM %s WHERE id>?1 AND id<=?2 ORDER BY id", t->name);
+  fl_code code = fl_store_prepare_own(s, sql, &st, err);
+  if (code) return code;
+  sqlite3_bind_int64(st, 1, *at);
+  sqlite3_bind_int64(st, 2, m->max);
+  while (out->count < BATCH && !(code = fl_store_read(s, st, &row, err)) && row) {
+    *at = sqlite3_column_int64(st, 0);
+    if (!(m->bits[*at / 8] & 1 << *at % 8)) out->ids[out->count++] = *at;
+  }
+  sqlite3_finalize(st);
+  return code;
+}
+
+/// Deletes them, unless a writer has named one meanwhile. *mine false: another prune has announced
+/// a sweep of its own, and goes on with it.
+static fl_code delete_unmarked(fl_pruning *p, const fl_table *t, const id_list *list, int64_t sweep,
+                               bool *mine, fl_error *err) {
+  fl_store *s = p->store;
+  char sql[160];
+  sqlite3_stmt *st;
+  snprintf(
+      sql, sizeof sql,
+      "DELETE FROM %s WHERE id=?1 AND NOT EXISTS(SELECT 1 FROM touched WHERE kind=%d AND id=?1)",
+      t->name, (int)t->named_by);
+  fl_code code = fl_store_prepare_own(s, sql, &st, err);
+  if (code) return code;
+  for (size_t i = 0; !code && *mine && i < list->count && !p->stopped; i++) {
+    bool fresh = !fl_store_is_open(s);
+    int64_t now = sweep;
+    code = fl_prune_begin(p, err);
+    if (!code && fresh)
+      code = fl_store_get_int(s, "SELECT value FROM meta WHERE key='sweeping'", &now, err);
+    *mine = now == sweep;
+    if (code || !*mine) break;
+    sqlite3_bind_int64(st, 1, list->ids[i]);
+    code = fl_store_write(s, st, err);
+    if (!code) code = fl_prune_breathe(p, err);
+  }
+  sqlite3_finalize(st);
+  return code ? code : fl_prune_end(p, err);
+}
+
+static fl_code sweep_content(fl_pruning *p, const fl_table *t, int64_t sweep, bool *mine,
+                             fl_error *err) {
   marks m = {0};
-  uint32_t marked = 0;
   int64_t at = 0;
-  fl_code code = FL_OK;
-  while (!code && at >= 0) {
-    code = fl_store_begin_own(s, err);
-    // The marks hold as long as nobody else has written since they were made.
-    if (!code && (!m.bits || marked != s->data_version)) {
-      code = make_marks(s, &m, err);
-      marked = s->data_version;
-    }
-    if (!code) code = delete_unmarked(s, &m, &at, err);
-    if (!code) code = fl_store_commit(s, err);
+  id_list list = {.count = BATCH};
+  fl_code code = make_marks(p->store, t, &m, err);
+  while (!code && *mine && list.count == BATCH && !p->stopped) {
+    code = find_unmarked(p->store, t, &m, &at, &list, err);
+    if (!code) code = delete_unmarked(p, t, &list, sweep, mine, err);
   }
   free(m.bits);
   return code;
 }
 
-fl_code fl_prune_sweep(fl_store *s, fl_error *err) {
-  fl_code code = sweep_rows(s, err);
-  if (!code) code = sweep_definitions(s, err);
-  if (!code) code = sweep_values(s, err);
-  if (code) fl_store_rollback(s);
+/// Tells everybody who remembers ids, in its own commit, before anything is looked for. What an
+/// earlier sweep was told of is forgotten, in small pieces.
+static fl_code announce(fl_pruning *p, int64_t *sweep, fl_error *err) {
+  fl_store *s = p->store;
+  int64_t left = 1;
+  fl_code code = FL_OK;
+  while (!code && left > 0) {
+    code = fl_prune_begin(p, err);
+    if (!code)
+      code = run_sql(
+          s, "DELETE FROM touched WHERE (kind,id) IN (SELECT kind,id FROM touched LIMIT ?1)",
+          p->chunk, 0, err);
+    if (!code) code = fl_store_get_int(s, "SELECT EXISTS(SELECT 1 FROM touched)", &left, err);
+    if (!code && left) code = fl_prune_breathe(p, err);
+  }
+  // In the transaction that saw it empty.
+  if (!code)
+    code = run_sql(s,
+                   "INSERT INTO meta VALUES('sweeps',?1) ON CONFLICT(key) DO UPDATE SET"
+                   " value=value+1",
+                   1, 0, err);
+  if (!code) code = fl_store_get_int(s, "SELECT value FROM meta WHERE key='sweeps'", sweep, err);
+  if (!code) code = run_sql(s, "INSERT OR REPLACE INTO meta VALUES('sweeping',?1)", *sweep, 0, err);
+  if (!code)
+    code = run_sql(s,
+                   "INSERT INTO meta SELECT 'swept_max',coalesce(max(id),0)+?1 FROM value WHERE 1"
+                   " ON CONFLICT(key) DO UPDATE SET value=max(value,excluded.value)",
+                   0, 0, err);
+  if (!code)
+    code =
+        fl_store_get_int(s, "SELECT value FROM meta WHERE key='swept_max'", &s->suspect_max, err);
+  if (!code) s->sweeps = s->sweeping = *sweep;
+  return code ? code : fl_prune_end(p, err);
+}
+
+static fl_code withdraw(fl_pruning *p, fl_error *err) {
+  fl_code code = fl_prune_begin(p, err);
+  if (!code) code = run_sql(p->store, "DELETE FROM meta WHERE key='sweeping' AND ?1=0", 0, 0, err);
+  p->store->sweeping = 0;
+  return code ? code : fl_prune_end(p, err);
+}
+
+fl_code fl_prune_sweep(fl_pruning *p, fl_error *err) {
+  int64_t sweep = 0;
+  bool mine = true;
+  fl_code code = sweep_tables(p, FL_TABLE_OF_RUN, err);
+  if (!code && !p->stopped) code = announce(p, &sweep, err);
+  for (const fl_table *t = fl_tables; !code && t < fl_tables + FL_STORE_TABLES; t++) {
+    if (t->use != FL_TABLE_SHARED || !mine || p->stopped) continue;
+    code = sweep_content(p, t, sweep, &mine, err);
+    // Parts name content, too: those of what is gone go before the next table is looked at.
+    if (!code) code = sweep_tables(p, FL_TABLE_PART, err);
+  }
+  if (!code && mine && sweep) code = withdraw(p, err);
+  if (code) fl_store_rollback(p->store);
   return code;
 }

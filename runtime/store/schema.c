@@ -109,6 +109,37 @@ const char fl_store_tables_2_sql[] =
     "ALTER TABLE saved RENAME TO checkpoint;"
     "CREATE UNIQUE INDEX checkpoint_node ON checkpoint(run,node);";
 
-// Schema 3: the item of an instance with each of its attempts, for a list that is made again may
-// have another in its place. NULL: that of the instance.
+// Schema 3: the value of an item with each of its attempts, for a list that is made again may
+// have another in its place. NULL: that of the item.
 const char fl_store_tables_3_sql[] = "ALTER TABLE attempt ADD COLUMN item INTEGER;";
+
+// Schema 4: many runs. Durations as they were measured; what happened, numbered over the whole
+// store (change.c); indexes for lists of runs; a prune that lets others write while it looks for
+// what nobody names (prune_sweep.c). Who lives owns, and a lease in time says nothing any more; one
+// that was given up was written as 0.
+const char fl_store_tables_4_sql[] =
+    "ALTER TABLE instance RENAME TO item;"
+    "UPDATE run SET owner='' WHERE lease_ms=0 AND owner<>'';"
+    "ALTER TABLE run DROP COLUMN lease_ms;"
+    "ALTER TABLE run ADD COLUMN duration_ms INTEGER;"     // NULL: not measured
+    "ALTER TABLE attempt ADD COLUMN duration_ms INTEGER;" // likewise
+    "CREATE INDEX run_by_flow ON run(flow);"              // and row, as in every index
+    "CREATE INDEX run_by_flow_time ON run(flow,time_ms);"
+    "CREATE INDEX run_by_time ON run(time_ms);"
+    "CREATE INDEX run_by_trigger ON run(\"trigger\");"
+    "CREATE TABLE change(seq INTEGER PRIMARY KEY, count INTEGER NOT NULL,"
+    " at_ms INTEGER NOT NULL, data BLOB NOT NULL) STRICT;"
+    "CREATE TABLE touched(kind INTEGER NOT NULL, id INTEGER NOT NULL, PRIMARY KEY(kind, id))"
+    " STRICT, WITHOUT ROWID;"
+    "CREATE TABLE seal(run INTEGER PRIMARY KEY, schema INTEGER NOT NULL, digest BLOB NOT NULL)"
+    " STRICT;"
+    "DELETE FROM meta WHERE key GLOB 'seal:*';" // over columns that have changed
+    "DROP INDEX value_digest;"                  // short values are not looked for (value.c)
+    "CREATE UNIQUE INDEX value_digest ON value(digest) WHERE " FL_SQL_LONG ";";
+
+// Schema 5: what a node needs to run, so that it can be said what it waits for. `slot` NULL: not
+// known.
+const char fl_store_tables_5_sql[] = "ALTER TABLE definition_node ADD COLUMN slot INTEGER;"
+                                     "ALTER TABLE definition_node ADD COLUMN pool TEXT;"
+                                     "ALTER TABLE definition_node ADD COLUMN weight INTEGER;"
+                                     "ALTER TABLE definition_node ADD COLUMN capacity INTEGER;";

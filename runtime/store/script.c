@@ -11,11 +11,25 @@ static void add_sized(fl_digest_state *state, const void *data, size_t size) {
 
 void fl_snapshot_digest(fl_snapshot *snapshot) {
   fl_digest_state *state = fl_digest_begin();
+  char language[16];
+  // The first sources that were kept had none.
+  if (snapshot->language)
+    add_sized(state, language,
+              (size_t)snprintf(language, sizeof language, "language %u", snapshot->language));
   for (size_t i = 0; i < snapshot->count; i++) {
     add_sized(state, snapshot->sources[i].path, strlen(snapshot->sources[i].path));
     add_sized(state, snapshot->sources[i].data, snapshot->sources[i].size);
   }
   fl_digest_end(state, snapshot->digest);
+}
+
+bool fl_snapshot_identify(fl_snapshot *snapshot, const uint8_t digest[FL_DIGEST_SIZE]) {
+  for (uint32_t back = 0; back <= FL_LANGUAGE; back++) {
+    snapshot->language = FL_LANGUAGE - back;
+    fl_snapshot_digest(snapshot);
+    if (!memcmp(snapshot->digest, digest, FL_DIGEST_SIZE)) return true;
+  }
+  return false;
 }
 
 void fl_snapshot_deinit(fl_snapshot *snapshot) {
@@ -42,7 +56,7 @@ static fl_code put_source(fl_store *s, const fl_source *source, int64_t *id, fl_
   if (row) {
     *id = sqlite3_column_int64(st, 0);
     sqlite3_reset(st);
-    return FL_OK;
+    return fl_store_touch(s, FL_COLUMN_SOURCE, *id, err);
   }
   code = fl_store_prepare(s, FL_SLOT_SOURCE_ADD, "INSERT INTO source(digest,data) VALUES(?1,?2)",
                           &st, err);
@@ -96,6 +110,7 @@ fl_code fl_store_put_script(fl_store *s, fl_snapshot *snapshot, fl_error *err) {
   if (row) {
     id = sqlite3_column_int64(st, 0);
     sqlite3_reset(st);
+    code = fl_store_touch(s, FL_COLUMN_SCRIPT, id, err);
   } else {
     code = add_script(s, snapshot, &id, err);
   }
@@ -151,8 +166,7 @@ static fl_code read_script(fl_store *s, int64_t id, fl_snapshot *out, fl_error *
     code = fl_fail(err, FL_E_NOT_FOUND, "there are no files of script %lld in '%s'", (long long)id,
                    s->path);
   if (code) return code;
-  fl_snapshot_digest(out);
-  if (!memcmp(out->digest, digest, sizeof digest)) return FL_OK;
+  if (fl_snapshot_identify(out, digest)) return FL_OK;
   return fl_store_fail_corrupt(s, err, "script %lld is not what was stored (its digest differs)",
                                (long long)id);
 }

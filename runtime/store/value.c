@@ -1,5 +1,10 @@
-// Values by content: each text is kept once, found by its SHA-256, which is checked at every read
-// (SQLite's own check misses single flipped bits).
+// Values by content: each text of some length is kept once, found by its SHA-256, which is checked
+// at every read (SQLite's own check misses single flipped bits).
+//
+// A short one has a row for each time it was put, but where it is one of the last ones again: to
+// look for a hundred thousand different outputs of ten bytes, and to keep them findable, took more
+// than all else that their nodes did, and their places in the index are all over the file. Two ids
+// may stand for the same short text: fl_store_is_same_value() knows.
 #include "store/store_internal.h"
 #include "base/bug.h"
 
@@ -29,8 +34,8 @@ static fl_code is_there(fl_store *s, fl_value *v, bool *there, fl_error *err) {
 static fl_code find(fl_store *s, fl_value *v, fl_error *err) {
   sqlite3_stmt *st;
   bool row = false;
-  fl_code code =
-      fl_store_prepare(s, FL_SLOT_VALUE_FIND, "SELECT id FROM value WHERE digest=?1", &st, err);
+  fl_code code = fl_store_prepare(
+      s, FL_SLOT_VALUE_FIND, "SELECT id FROM value WHERE digest=?1 AND " FL_SQL_LONG, &st, err);
   if (code) return code;
   sqlite3_bind_blob(st, 1, fl_value_get_digest(v), FL_DIGEST_SIZE, SQLITE_STATIC);
   code = fl_store_read(s, st, &row, err);
@@ -38,13 +43,42 @@ static fl_code find(fl_store *s, fl_value *v, fl_error *err) {
   if (!row) return fl_store_fail_corrupt(s, err, "the index of its values is wrong");
   set_id(s, v, sqlite3_column_int64(st, 0));
   sqlite3_reset(st);
+  return fl_store_touch(s, FL_COLUMN_VALUE, v->store_id, err);
+}
+
+static size_t recent_place(const fl_value *v) {
+  uint32_t hash = 2166136261u;
+  for (uint32_t i = 0; i < v->size; i++) hash = (hash ^ (uint8_t)v->text[i]) * 16777619u;
+  return (hash ^ hash >> 16) % FL_STORE_RECENT_VALUES;
+}
+
+static fl_code add_short(fl_store *s, fl_value *v, fl_error *err) {
+  sqlite3_stmt *st;
+  // They are in every store, and known by their ids.
+  if (fl_value_equal(v, fl_value_empty_map())) return set_id(s, v, FL_VALUE_ID_EMPTY_MAP), FL_OK;
+  if (fl_value_equal(v, fl_value_null())) return set_id(s, v, FL_VALUE_ID_NULL), FL_OK;
+  fl_value **recent = &s->recent[recent_place(v)];
+  if (*recent && (*recent)->store_id > s->suspect_max && fl_value_equal(*recent, v))
+    return set_id(s, v, (*recent)->store_id), FL_OK;
+  fl_code code = fl_store_prepare(s, FL_SLOT_VALUE_ADD_SHORT,
+                                  "INSERT INTO value(digest,size,text) VALUES(?1,?2,?3)", &st, err);
+  if (code) return code;
+  sqlite3_bind_blob(st, 1, fl_value_get_digest(v), FL_DIGEST_SIZE, SQLITE_STATIC);
+  sqlite3_bind_int64(st, 2, v->size);
+  sqlite3_bind_text(st, 3, v->text, (int)v->size, SQLITE_STATIC);
+  code = fl_store_write(s, st, err);
+  if (code) return code;
+  set_id(s, v, sqlite3_last_insert_rowid(s->db));
+  fl_value_unref(*recent);
+  *recent = fl_value_ref(v);
   return FL_OK;
 }
 
 static fl_code add(fl_store *s, fl_value *v, fl_error *err) {
   sqlite3_stmt *st;
   char hex[2 * FL_DIGEST_SIZE + 1];
-  bool blob = v->size > FL_VALUE_INLINE_MAX;
+  // A file of its own would have to be synced here, before the commit that names it.
+  bool blob = v->size > FL_VALUE_INLINE_MAX && !s->aside.run;
   const uint8_t *digest = fl_value_get_digest(v);
   fl_code code = FL_OK;
   if (blob) {
@@ -59,7 +93,7 @@ static fl_code add(fl_store *s, fl_value *v, fl_error *err) {
   // One look-up for a new value: the conflict check and the insert share a position in the index.
   code = fl_store_prepare(s, FL_SLOT_VALUE_ADD,
                           "INSERT INTO value(digest,size,text) VALUES(?1,?2,?3)"
-                          " ON CONFLICT(digest) DO NOTHING",
+                          " ON CONFLICT(digest) WHERE " FL_SQL_LONG " DO NOTHING",
                           &st, err);
   if (code) return code;
   sqlite3_bind_blob(st, 1, digest, FL_DIGEST_SIZE, SQLITE_STATIC);
@@ -84,10 +118,11 @@ fl_code fl_store_put_value(fl_store *s, fl_value *v, fl_error *err) {
   if (v->store_id > s->suspect_max) return FL_OK;
   if (v->store_id) {
     code = is_there(s, v, &there, err);
+    if (there && !code) code = fl_store_touch(s, FL_COLUMN_VALUE, v->store_id, err);
     if (code || there) return code;
     v->store_id = 0;
   }
-  return add(s, v, err);
+  return v->size <= FL_VALUE_SHORT_MAX ? add_short(s, v, err) : add(s, v, err);
 }
 
 /// Finds value `id`; `*st` stands on (digest, size, text) and must be reset.
@@ -100,6 +135,22 @@ static fl_code seek(fl_store *s, int64_t id, sqlite3_stmt **st, fl_error *err) {
   code = fl_store_read(s, *st, &row, err);
   if (code) return code;
   return row ? FL_OK : fl_store_fail_corrupt(s, err, "value %lld is missing", (long long)id);
+}
+
+bool fl_store_is_same_value(fl_store *s, int64_t a, int64_t b) {
+  sqlite3_stmt *st;
+  uint8_t digest[FL_DIGEST_SIZE];
+  if (a == b || !a || !b) return a == b;
+  if (seek(s, a, &st, NULL)) return false;
+  bool ok = sqlite3_column_int64(st, 1) <= FL_VALUE_SHORT_MAX &&
+            sqlite3_column_bytes(st, 0) == FL_DIGEST_SIZE;
+  if (ok) memcpy(digest, sqlite3_column_blob(st, 0), sizeof digest);
+  sqlite3_reset(st);
+  if (!ok || seek(s, b, &st, NULL)) return false;
+  ok = sqlite3_column_bytes(st, 0) == FL_DIGEST_SIZE &&
+       !memcmp(digest, sqlite3_column_blob(st, 0), sizeof digest);
+  sqlite3_reset(st);
+  return ok;
 }
 
 static fl_code check(fl_store *s, int64_t id, const void *expected, const void *data, size_t size,

@@ -1,11 +1,11 @@
--- flow.map { over = list, run = function(ctx, item, index) ... end }: a list becomes instances,
+-- flow.map { over = list, run = function(ctx, item, index) ... end }: a list becomes items,
 -- each
 -- durable, retried and resumed by itself.
 local flow = require "flow"
 
 return flow.node_type {
   name = "map",
-  doc = "Turns a list that is known at run time into instances.",
+  doc = "Turns a list that is known at run time into items.",
   params = {
     over = { "list|function|string", required = true,
       doc = "The list, a function of ctx that returns it, or a template that gives it." },

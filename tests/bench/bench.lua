@@ -151,10 +151,30 @@ local function present(rows)
   return list
 end
 
+local function tell_figures(case, figures)
+  print(("\n%s: %s"):format(case.name, case.title))
+  for _, figure in ipairs(figures) do
+    local bar = ""
+    if not bench.quick and (figure.max or figure.min) then
+      local good = figure.value <= (figure.max or math.huge) and figure.value >= (figure.min or 0)
+      if not good then missed = missed + 1 end
+      bar = ("%s %.14g%s"):format(figure.max and "<=" or ">=", figure.max or figure.min,
+        good and " ok" or " MISS")
+    end
+    print(("  %-44s %12.14g  %s"):format(figure.name, figure.value, bar))
+  end
+  io.stdout:flush()
+end
+
 local function run_case(case, folder)
   local dir = folder .. "/" .. case.name
   os.execute("mkdir -p '" .. dir .. "'")
   local count = bench.quick and math.max(1, math.floor(case.count / 50)) or case.count
+  if case.measure then
+    tell_figures(case, case.measure(bench, dir, count))
+    os.execute("rm -rf '" .. dir .. "'")
+    return
+  end
   local rows = present(case.rows(bench, dir, count))
   local runs = math.min(math.max(bench.runs, case.runs_min or 1), case.runs_max or 1000)
   for _ = 1, runs do

@@ -12,7 +12,7 @@ local rows = {
   { "both, resumed at once", kill = "both", after_s = 0 },
   { "both, resumed after 5 s", kill = "both", after_s = 5 },
   { "reboot", kill = "reboot" },
-  { "engine frozen for a minute", kill = "frozen", after_s = 60 }, -- until its lease is over
+  { "engine frozen, taken over", kill = "frozen", after_s = 5 },
   { "short ones", short = true },
 }
 

@@ -89,6 +89,9 @@ local function strike(box, o, process)
   local at_ms = support.now() * 1000
   if o.kill == "frozen" then
     process:kill(support.SIGSTOP)
+    -- As if a file system had lost its lock: else nobody could take the run from one that lives.
+    local disown = [[sqlite3 -cmd '.timeout 10000' state/flowlua.db "update run set owner=''"]]
+    assert(box:sh(disown).code == 0)
     return at_ms, process
   end
   if o.kill ~= "supervisor" then process:kill(support.SIGKILL) end

@@ -133,6 +133,27 @@ describe("breakpoint RUN --json", function()
     runs({ "cancel", "last", "--kill" })
   end)
 
+  it("queues what a resume runs, also behind branches and items that may fail", function()
+    breaks(script [[
+      f.choose = flow.branch { choose = function() return "yes" end }
+      f.bad = flow.shell { "exit 1" }
+      f.yes = flow.shell { after = "choose", "true" }
+      f.no = flow.shell { after = { "choose", "bad" }, trigger = "all_done", "true" }
+      f.behind = flow.shell { after = "no", "true" }
+      f.each = flow.map { over = { 0, 1 }, allow_failure = true,
+        node = flow.shell { "exit {{item}}" } }
+      f.last = flow.shell { after = { "bad", "each" }, "true" }]])
+    local planned, queued = {}, {}
+    for _, node in ipairs(support.decode(runs({ "resume", "--plan", "--json" }).out).nodes) do
+      if node.action == "run" then planned[#planned + 1] = node.name end
+    end
+    for i, name in ipairs(breakpoint("last", "--json").queue) do queued[i] = name end
+    table.sort(planned)
+    table.sort(queued)
+    assert.same(planned, queued)
+    assert.same({ "bad", "each", "each[2]", "last" }, queued)
+  end)
+
   it("queues in the order of the graph, and leaves out what a resume leaves out", function()
     breaks(script [[
       f.last = flow.shell { after = { "mid", "skipped" }, "true" }
@@ -197,7 +218,7 @@ describe("breakpoint RUN", function()
     box:script(script [[ f.a = flow.shell { "true" } ]])
     assert.matches("has succeeded: it is at no breakpoint", runs({ "breakpoint", "last" }, 2).err)
     assert.matches("there is no run 'nix'", runs({ "breakpoint", "nix" }, 2).err)
-    assert.matches("something is missing", runs({ "breakpoint", "export", "last" }, 2).err)
+    assert.matches("FILE is missing", runs({ "breakpoint", "export", "last" }, 2).err)
     assert.matches("unexpected argument 'more'", runs({ "breakpoint", "last", "more" }, 2).err)
   end)
 
@@ -444,7 +465,7 @@ describe("resume --as-new", function()
     -- The older of the two is pruned alone, when a size is asked for that only one fits.
     box:sh("sqlite3 '" .. box.state .. "/flowlua.db' \"UPDATE run SET ended_ms=1 WHERE id='" .. id
       .. "'\"")
-    local pruned = support.decode(runs({ "prune", "--keep", "365d", "--json" }).out)
+    local pruned = support.decode(runs({ "prune", "--keep", "365d", "--all", "--json" }).out)
     assert.same({ id }, pruned.runs)
     assert.equal("b-x\nno region: north\n", runs({ "logs", new, "b", "--attempt", "1" }).out)
     local shown = box:show(new)

@@ -38,7 +38,7 @@ describe("--detach", function()
     assert.same({ 0, "" }, { done.code, done.err })
     local id = box:show().run.id
     assert.equal("running", status())
-    assert.equal(("run ID goes on in the background (process N)\nwatch:  flowlua show ID\n"
+    assert.equal(("run ID goes on in the background (process N)\nwatch:  flowlua watch ID\n"
       .. "        flowlua logs ID --follow\ncancel: flowlua cancel ID\n"),
       (done.out:gsub(id:gsub("%-", "%%-"), "ID"):gsub("process %d+", "process N")))
     local follow = box:start { "logs", id, "--follow" }
@@ -47,6 +47,25 @@ describe("--detach", function()
     assert.equal("succeeded", status())
     assert.equal("a| begun\na| gone\nb| after\n", follow:wait().out)
     assert.matches("run %S+ succeeded", engine_log())
+  end)
+
+  it("keeps the log of its engine short", function()
+    box:write("flow.lua", [[
+      local flow = require "flow"
+      local f = flow.dag("f", {})
+      for i = 1, 20000 do f["n" .. i] = flow.lua { inline = true, run = function() end } end
+      return f
+    ]])
+    assert.equal(0, box:run({ "run", "flow.lua", "--detach", "--json" }).code)
+    support.wait_until("the end of the run", function() return status() == "succeeded" end)
+    box:assert_none_left()
+    local function size(name)
+      return tonumber(box:sh("cat state/logs/*/" .. name .. " | wc -c").out)
+    end
+    local most, piece = 4 * 2 ^ 20, 2 ^ 16
+    assert.is_true(size "engine.log" < most + piece)
+    assert.is_true(size "engine.log.1" >= most and size "engine.log.1" < most + piece)
+    assert.matches('"event":"run_finished"', engine_log(), 1, true)
   end)
 
   it("has no terminal and nothing open of who started it", function()

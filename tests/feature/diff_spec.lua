@@ -135,7 +135,7 @@ describe("diff", function()
     assert.matches("30 more differ", box:run({ "diff", a, b }).out, 1, true)
   end)
 
-  it("compares instances by name, and results that were set by hand", function()
+  it("compares items by name, and results that were set by hand", function()
     local map = [[
       f.m = flow.map { over = function(ctx) return ctx.params.list end,
         run = function(ctx) return ctx.item * 2 end }
@@ -255,7 +255,7 @@ describe("blame", function()
     assert.matches(": too small\n", text, 1, true)
   end)
 
-  it("names instances and merge functions", function()
+  it("names items and merge functions", function()
     succeeds [[
       f.l = flow.lua { run = function(ctx) ctx.vars.k = 1 end }
       f.r = flow.lua { run = function(ctx) ctx.vars.k = 2 end }
@@ -265,7 +265,7 @@ describe("blame", function()
     ]]
     local list = how(asked(0, { "blame", "last", "k" }))
     table.sort(list)
-    -- Children of a map inherit from the map, and it from its instances.
+    -- Children of a map inherit from the map, and it from its items.
     assert.same({ "merge join -->3", "node l -->1", "node m 3->5", "node m[1] 3->5",
       "node r -->2" }, list)
   end)
@@ -358,7 +358,7 @@ describe("why", function()
     assert.equal(failed, asked(0, { "why", "last", "b", "--against", failed }).against.run)
   end)
 
-  it("knows instances, and says what it cannot hold against anything", function()
+  it("knows items, and says what it cannot hold against anything", function()
     local map = [[f.m = flow.map { over = function(ctx) return ctx.params.list end,
       run = function(ctx) return ctx.item end }]]
     local list = "{ params = { list = { 1, 2 } } }"

@@ -183,6 +183,6 @@ describe("the example", function()
     run("build", "--param", "out=" .. out, "--param", "cflags=-O0")
     local compiled = box:sql_value [[select count(*) from v_attempt where run =
       (select id from v_run order by created_at desc limit 1)]]
-    assert.equal("4", compiled) -- flags, embed, the empty store, link
+    assert.equal("5", compiled) -- flags, keys of a patch, embed, the empty store, link
   end)
 end)

@@ -1,10 +1,12 @@
--- The guide and the README are true: their scripts and commands, run in order, print what they say.
+-- The pages for beginners are true: their scripts and commands, run in order, print what they say.
 local support = require "tests.feature.support"
 
 -- What differs from run to run. Columns of tables are as wide as their longest text.
 local function normalise(line)
-  line = line:gsub("%d%d%d%d%d%d%d%dT%d%d%d%d%d%d%-%x%x%x%x%x%x%x%x", "RUN")
+  line = line:gsub("%d%d%d%d%d%d%d%dT%d%d%d%d%d%d%-%x+", "RUN")
   line = line:gsub("%d%d%d%d%-%d%d%-%d%d[T ]%d%d:%d%d:%d%d[.%d]*Z?", "DATE")
+  line = line:gsub("%f[%w][%d-]*%d%d%-%d%d %d%d:%d%d%f[^%d]", "DATE")
+  line = line:gsub("^%x%x%x%x%x%x%x%x  ", "RUN  ")
   line = line:gsub("^%d%d:%d%d:%d%d ", "TIME ")
   line = line:gsub("sha256:%x+", "DIGEST"):gsub(" by %S+@[^%s:]+", " by WHO")
   line = line:gsub("checkpoint %d+$", "checkpoint N")
@@ -78,9 +80,14 @@ local function check_command(box, page, command)
   if not command.text:find "kill" then assert.equal(code, done.code, where) end
 end
 
--- Writes the scripts of a page and runs its commands, in order; returns how many these were.
-local function check_page(box, page)
+-- Writes the scripts of a page and runs its commands, in order; returns how many these were. A page
+-- may go on with the scripts of another.
+local function check_page(box, page, before)
   local count = 0
+  for _, block in ipairs(before and blocks_of(support.root .. "/" .. before) or {}) do
+    local name = block.kind == "lua" and block.lines[1]:match "^%-%- (%w+%.lua)$"
+    if name then box:write(name, table.concat(block.lines, "\n") .. "\n") end
+  end
   box.env.PATH = support.binary:match "^(.*)/" .. ":" .. box.env.PATH
   for _, block in ipairs(blocks_of(support.root .. "/" .. page)) do
     if block.kind == "lua" then
@@ -102,7 +109,15 @@ describe("what is said and printed", function()
   after_each(function() box:close() end)
 
   it("in the guide is what its scripts and commands really print", function()
-    assert.is_true(check_page(box, "docs/guide.md") > 15)
+    assert.is_true(check_page(box, "docs/guide.md") > 8)
+  end)
+
+  it("on the page about what broke, too", function()
+    assert.is_true(check_page(box, "docs/when-it-breaks.md", "docs/guide.md") > 15)
+  end)
+
+  it("on the page of the second hour, too", function()
+    assert.is_true(check_page(box, "docs/second-hour.md") > 8)
   end)
 
   it("in the README, too", function()

@@ -37,19 +37,41 @@ describe("run --json", function()
     assert.equal(1, done.code)
     local allowed = { event = "string", ts = "string", run = "string", flow = "string",
       node = "string", attempt = "number", status = "string", duration_ms = "number",
-      error = "string" }
+      seq = "number", error = "string" }
     local names = { run_started = true, node_started = true, node_retrying = true,
       node_finished = true, run_finished = true }
-    local events = support.decode_lines(done.out)
-    assert.is_true(#events >= 11)
+    local events, running = support.decode_lines(done.out), {}
+    assert.equal(12, #events)
+    assert.equal("run_started", events[1].event)
+    assert.equal("run_finished", events[12].event)
     for _, event in ipairs(events) do
       assert.is_true(names[event.event], event.event)
+      -- What was started is told once to be over; what was not has no attempt.
+      if event.event == "node_started" then
+        assert.is_nil(running[event.node])
+        running[event.node] = event.attempt
+      elseif event.node then
+        assert.equal(running[event.node], event.attempt)
+        running[event.node] = nil
+      end
       assert.matches(TIME, event.ts)
       assert.equal("story", event.flow)
       assert.equal(events[1].run, event.run)
       for key, value in pairs(event) do assert.equal(allowed[key], type(value), key) end
       assert.equal(event.event:find("^node_") ~= nil, event.node ~= nil)
     end
+  end)
+
+  it("numbers events over all runs, without a gap", function()
+    local seq = 0
+    for _ = 1, 3 do
+      local done = box:script(story, "--json")
+      for _, event in ipairs(support.decode_lines(done.out)) do
+        seq = seq + 1
+        assert.equal(seq, event.seq)
+      end
+    end
+    assert.is_true(seq > 30)
   end)
 
   it("tells every node's life in order", function()
@@ -199,7 +221,7 @@ describe("show --json", function()
     assert.equal(id, box:show(id:sub(1, -2)).run.id)
     local both = box:run { "show", id:sub(1, 8), "--json" }
     assert.equal(2, both.code)
-    assert.matches("beginning of more than one run", both.err)
+    assert.matches("beginning or the end of more than one run", both.err)
     local none = box:run { "show", "nothing-such", "--json" }
     assert.equal(2, none.code)
     assert.matches("nothing%-such", none.err)

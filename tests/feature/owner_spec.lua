@@ -27,23 +27,15 @@ local function start_and_wait()
   return process
 end
 
--- As after a time in which the owner did not renew it.
-local function expire_lease()
-  local done = box:sh "sqlite3 -cmd '.timeout 10000' state/flowlua.db 'update run set lease_ms=1'"
+-- The owner lives and is taken for dead, as where a file system has lost its lock.
+local function disown()
+  local done = box:sh [[sqlite3 -cmd '.timeout 10000' state/flowlua.db "update run set owner=''"]]
   assert.equal("", done.err)
 end
 
 -- All that is stored, whatever SQLite did with its files.
 local function digest()
   return box:sh("sqlite3 -readonly state/flowlua.db .dump | sha256sum").out
-end
-
--- The same but for the lease, which an owner that runs renews.
-local function digest_without_lease()
-  local done = box:sh("rm -f copy.db; sqlite3 -readonly state/flowlua.db '.backup copy.db' && "
-    .. "sqlite3 copy.db 'update run set lease_ms=0' .dump | sha256sum")
-  assert.equal("", done.err)
-  return done.out
 end
 
 local function logs() return box:sh("cat state/logs/*/*.log | sha256sum").out end
@@ -53,7 +45,7 @@ describe("A second engine that is asked to resume a run", function()
 
   it("says who owns it and since when, and changes nothing", function()
     local process = start_and_wait()
-    local before = digest_without_lease()
+    local before = digest()
     local done = box:run { "resume", "--no-progress" }
     assert.equal(3, done.code)
     local id, pid, host, since = done.err:match(
@@ -62,7 +54,7 @@ describe("A second engine that is asked to resume a run", function()
     assert.equal(process.pid, tonumber(pid))
     assert.equal(box:sh("hostname").out, host .. "\n")
     assert.matches("^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%dZ$", since)
-    assert.equal(before, digest_without_lease())
+    assert.equal(before, digest())
     box:write("go", "")
     assert.equal(0, process:wait().code)
     assert.equal("a b c", trail())
@@ -95,14 +87,92 @@ describe("A second engine that is asked to resume a run", function()
   end)
 end)
 
-describe("An engine that was frozen for longer than its lease", function()
+describe("An owner that lives", function()
+  each_test()
+
+  local function refused(done, pid)
+    assert.equal(3, done.code, done.out .. done.err)
+    assert.matches("is owned by process " .. pid .. " on %S+ since ", done.err)
+    assert.equal("1", box:sql_value "select epoch from v_run")
+  end
+
+  it("is not robbed while it is stopped, however long, nor while the clock is wrong", function()
+    local process = start_and_wait()
+    process:kill(support.SIGSTOP)
+    -- All that is written of it is of long ago, and of long after.
+    for _, at in ipairs { "1", "4102444800000" } do
+      assert.equal("", box:sh("sqlite3 state/flowlua.db 'update run set created_ms=" .. at
+        .. ", started_ms=" .. at .. "; update epoch set at_ms=" .. at .. "'").err)
+      local from = support.now()
+      refused(box:run { "resume", "--no-progress" }, process.pid)
+      assert.is_true(support.now() - from < 5)
+    end
+    process:kill(support.SIGCONT)
+    box:write("go", "")
+    assert.equal(0, process:wait().code)
+    assert.equal("a b c", trail())
+  end)
+
+  it("is not robbed from another PID namespace, and there found dead at once", function()
+    local unshare = "unshare --pid --fork --mount-proc "
+    if box:sh(unshare .. "true").code ~= 0 then return pending "no PID namespace can be made" end
+    local process = start_and_wait()
+    local resume = unshare .. "'" .. support.binary .. "' resume --no-progress"
+    refused(box:sh(resume), process.pid)
+    process:kill(support.SIGKILL)
+    process:wait()
+    box:write("go", "")
+    local done = box:sh(resume)
+    assert.equal(0, done.code, done.out .. done.err)
+    assert.equal("succeeded", box:show().run.status)
+  end)
+
+  it("reads with its next write that it is to be cancelled, also when nobody knocks", function()
+    local process = start_and_wait()
+    assert.equal(0, box:sh("rm state/ctl/[0-9a-f]*[0-9a-f]").code)
+    local done = box:run { "cancel", "last" }
+    assert.equal(3, done.code)
+    assert.matches("which is recorded, but its owner cannot be told", done.err)
+    box:write("go", "")
+    assert.equal(1, process:wait().code)
+    assert.equal("cancelled", box:show().run.status)
+  end)
+
+  it("writes nothing while all its nodes wait", function()
+    box:write("flow.lua", [[
+      local flow = require "flow"
+      local f = flow.dag("f", {})
+      f.a = flow.lua { inline = true, run = function(ctx) ctx:sleep "1h" end }
+      return f
+    ]])
+    local process = box:start { "flow.lua", "--no-progress" }
+    support.wait_until("the node", function()
+      return box:exists "state/flowlua.db" and box:exists "state/ctl/owners"
+        and box:sql_value "select status from v_attempt" == "running"
+    end)
+    local function written()
+      local io = assert(io.open("/proc/" .. process.pid .. "/io"))
+      local text = io:read "a"
+      io:close()
+      return text:match "syscw: (%d+)"
+    end
+    local before = written()
+    local from = support.now()
+    support.wait_until("seven seconds", function() return support.now() > from + 7 end)
+    assert.equal(before, written())
+    assert.equal(0, box:run({ "cancel", "last" }).code)
+    assert.equal(1, process:wait().code)
+  end)
+end)
+
+describe("An engine that was taken over while it was frozen", function()
   each_test()
 
   -- Another engine takes the run over meanwhile; `finish`: and brings it to its end.
   local function take_over(finish)
     local frozen = start_and_wait()
     frozen:kill(support.SIGSTOP)
-    expire_lease()
+    disown()
     local other = box:start { "resume", "--no-progress" }
     support.wait_until("the other engine", function()
       return box:sql_value "select epoch from v_run" == "2"
@@ -133,10 +203,8 @@ describe("An engine that was frozen for longer than its lease", function()
 
   it("finds that its run goes on elsewhere, and disturbs it in nothing", function()
     local frozen, other = take_over(false)
-    expire_lease() -- so that it has to write at once, if it would
+    box:write("go", "") -- so that it has to write at once, if it would
     thaw(frozen)
-    assert.equal("running", box:show().run.status)
-    box:write("go", "")
     assert.equal(0, other:wait().code)
     assert.equal("a b c", trail())
     assert.same({ { "a", "1" }, { "b", "1" }, { "c", "1" } },

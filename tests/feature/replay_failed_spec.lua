@@ -99,7 +99,9 @@ describe("the params of a replay with another script", function()
 
   it("are seen again by a replay of it", function()
     local body = [[f.a = flow.lua { run = function(ctx)
-      return { k = ctx.params.k, m = ctx.params.m } end }]]
+      local all = {}
+      for name, value in pairs(ctx.params) do all[name] = value end
+      return all end }]]
     assert.equal(0, run(body, "{ params = { k = 1 } }").code)
     box:write("flow.lua", ('local flow = require "flow"\nlocal f = flow.dag("f", %s)\n%s\nreturn f')
       :format("{ params = { k = 1, m = 2 } }", body))

@@ -124,10 +124,11 @@ describe("resume after a failure", function()
 
   it("--script takes a mended script; what succeeded is kept", function()
     break_chain()
+    local version = box:sql_value "select version from v_run"
     box:write("new.lua", (chain:gsub("test %-e mended", "true")))
     resumes("--script", "new.lua")
     assert.equal("b-x-x-1 c-x", trail())
-    assert.not_equal(box:sql_value "select count(distinct version) from v_run", "0")
+    assert.not_equal(version, box:sql_value "select version from v_run")
   end)
 
   it("--set changes a var for what runs now", function()
@@ -194,7 +195,7 @@ describe("resume after a failure", function()
     assert.equal("", trail())
   end)
 
-  it("keeps the instances of a map that succeeded", function()
+  it("keeps the items of a map that succeeded", function()
     box:script(script [[
       f.each = flow.map { over = { 1, 2, 3 }, node = flow.shell {
         "echo {{item}} >> trail; test {{item}} != 2 || test -e mended" } }

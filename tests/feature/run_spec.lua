@@ -43,7 +43,8 @@ describe("a run", function()
     assert.matches("^%d%d:%d%d:%d%d run %S+ of f started, 1 node$", lines[1])
     assert.matches("hello started$", lines[2])
     assert.matches("hello succeeded %d+m?s$", lines[3])
-    assert.matches("succeeded in .*: 1 succeeded$", lines[4])
+    assert.equal("hello| hello", lines[4])
+    assert.matches("succeeded in .*: 1 succeeded$", lines[5])
     assert.equal("hello| hello\n", box:run({ "logs", "last" }).out)
     assert.equal("hello\n", box:run({ "logs", "last", "hello", "--raw" }).out)
   end)
@@ -122,6 +123,39 @@ describe("a run", function()
     assert.matches("%f[%w]a%f[%W]", done.out)
     assert.equal("", trail())
     assert.is_false(box:exists("state/flowlua.db"))
+  end)
+
+  it("tells with --dry-run what would run, and records what it was limited to", function()
+    local body = [[
+      f.a = flow.shell { "true" }
+      f.b = flow.shell { after = "a", "true" }
+      f.c = flow.shell { after = "b", "true" }
+      f.d = flow.shell { after = "a", "true" }]]
+    local rows = {
+      { "b c", "--only", "b+" }, { "a d", "--only", "a,d" }, { "b c d", "--only", "b+,d" },
+      { "a b", "--until", "b" }, { "b", "--from", "b", "--until", "b" }, { "a b c d" },
+    }
+    for _, row in ipairs(rows) do
+      local dry = run(body, nil, "--dry-run", "--json", unpack(row, 2))
+      local would = {}
+      for _, node in ipairs(support.decode(dry.out).nodes) do
+        if node.action == "run" then would[#would + 1] = node.name end
+      end
+      assert.equal(row[1], table.concat(would, " "))
+      local plain = run(body, nil, "--dry-run", unpack(row, 2))
+      assert.matches(("%d of 4 nodes would run"):format(#would), plain.out)
+      succeeds(body, nil, unpack(row, 2))
+      local ran = {}
+      for _, node in ipairs(box:show().nodes) do
+        if node.status == "succeeded" then ran[#ran + 1] = node.name end
+      end
+      assert.equal(row[1], table.concat(ran, " "))
+      local recorded = box:sql("SELECT selection, interval_from = time AND interval_to "
+        .. "= time FROM v_run ORDER BY created_at DESC, id DESC LIMIT 1")[1]
+      local names = #would < 4 and '["' .. table.concat(would, '","') .. '"]' or ""
+      assert.same({ names, "1" }, recorded)
+    end
+    assert.equal(2, run(body, nil, "--dry-run", "--only", "x+").code)
   end)
 
   it("of a script that returns nothing is a Lua program with arguments", function()
@@ -393,6 +427,39 @@ describe("pools", function()
   it("count weights", function()
     succeeds(body { 2, 2, 1, 2 }, "{ pools = { p = 3 } }", "--jobs", "5")
     assert.is_true(most() <= 3)
+  end)
+
+  it("say who holds them, and who is held back by a slot or a dead engine", function()
+    box:write("flow.lua", script([[
+      f.a = flow.shell { "touch begun; while :; do sleep 0.05; done", pool = "p", weight = 2 }
+      f.b = flow.shell { "true", pool = "p" }
+      f.c = flow.shell { "true", after = "a" }
+    ]], "{ pools = { p = 2 } }"))
+    local process = box:start { "flow.lua", "--no-progress" }
+    support.wait_until("the node", function() return box:exists("begun") end)
+    local said = box:run({ "explain", "last" }).out
+    assert.matches("b pending: waits for its pool (p: 2 of 2 in use by a)", said, 1, true)
+    assert.matches("c pending: waits for what it depends on (a)", said, 1, true)
+    process:kill(9)
+    process:wait()
+    assert.matches("b pending: the engine of its run is dead: resume the run",
+      box:run({ "explain", "last" }).out, 1, true)
+    assert.equal(0, box:run({ "cancel", "last", "--kill" }).code)
+    box:assert_none_left()
+  end)
+
+  it("that are smaller than a node are refused before anything runs", function()
+    box:write("flow.lua", script(body { 1, 4 }, "{ pools = { p = 3 } }"))
+    local checked = box:run { "check", "flow.lua" }
+    assert.equal(2, checked.code)
+    assert.matches("f.n2.weight: expected at most 3, the capacity of pool 'p', got 4", checked.err,
+      1, true)
+    box:write("flow.lua", script(body { 1, 2 }, "{ pools = { p = 3 } }"))
+    local done = box:run { "flow.lua", "--pool", "p=1" }
+    assert.equal(2, done.code)
+    assert.matches("node 'n2' takes 2 of pool 'p', which has a capacity of 1 here", done.err, 1,
+      true)
+    assert.equal("", trail())
   end)
 
   it("take their capacity from the command line", function()

@@ -35,7 +35,7 @@ end
 describe("map", function()
   each_test()
 
-  it("makes an instance of each item and collects their outputs in order", function()
+  it("makes an item of each entry and collects their outputs in order", function()
     local n = succeeds [[
       f.list = flow.lua { run = function() return { items = { "c", "a", "b" } } end }
       f.each = flow.map { after = "list", over = function(ctx) return ctx.inputs.list.items end,
@@ -72,7 +72,7 @@ describe("map", function()
     assert.same({ 3, 0, 1 }, n.node.after.outputs)
   end)
 
-  it("retries and fails instance by instance", function()
+  it("retries and fails item by item", function()
     local n = fails [[
       f.each = flow.map { over = { "ok", "flaky", "bad" }, retries = 1, retry_delay = 0,
         run = function(ctx, item)

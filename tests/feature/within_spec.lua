@@ -43,7 +43,9 @@ local head = [[
   local flow = require "flow"
   local function note(ctx, name)
     local file = io.open("trail", "a")
-    file:write(name, ctx.params.k and ":" .. ctx.params.k or "", " ")
+    local k = ""
+    for _, value in pairs(ctx.params) do k = type(value) == "number" and ":" .. value or k end
+    file:write(name, k, " ")
     file:close()
   end
 ]]

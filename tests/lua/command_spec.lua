@@ -43,6 +43,42 @@ describe("the command of a node", function()
     return unpack(list), list
   end
 
+  it("is a shell's, that ends where a command fails, unless it is told otherwise", function()
+    for _, case in ipairs {
+      { 'flow.shell { "a; b" }', { "/bin/sh", "-e", "-c", "a; b" } },
+      { 'flow.shell { "a; b", strict = false }', { "/bin/sh", "-c", "a; b" } },
+      { 'flow.shell { "a", shell = "bash -euo pipefail" }',
+        { "bash", "-e", "-euo", "pipefail", "-c", "a" } },
+      { 'flow.shell { "a", shell = { "bash" }, strict = false }', { "bash", "-c", "a" } },
+      { 'flow.shell { "a", shell = "/usr/bin/env bash" }',
+        { "/usr/bin/env", "bash", "-e", "-c", "a" } },
+      { 'flow.shell { "a", shell = { "bash", "-" } }', { "bash", "-" }, "a" },
+      { 'flow.shell { "a", shell = { "python3", "-" } }', { "python3", "-" }, "a" },
+    } do
+      local spec = commands("f.a = " .. case[1], { "a" })
+      assert.same(case[2], spec.argv)
+      assert.equal(case[3], spec.stdin)
+    end
+  end)
+
+  it("is a shell's that goes on, for a script that a run has kept since before", function()
+    assert(script.load(script.flow 'f.a = flow.shell { "a; b" }', { language = 0 },
+      function(loaded)
+        assert.same({ "/bin/sh", "-c", "a; b" }, script.command(loaded, "a").argv)
+      end))
+  end)
+
+  it("gives a text that no word can hold by stdin, or in pieces where that is taken", function()
+    local long = 'f.a = flow.shell { ("x"):rep(200000) .. ";"'
+    local spec = commands(long .. " }", { "a" })
+    assert.equal("/bin/sh", spec.argv[1])
+    assert.is_true(#spec.stdin > 200000)
+    spec = commands(long .. ', stdin = "mine" }', { "a" })
+    assert.equal("mine", spec.stdin)
+    assert.equal(200001, #table.concat(spec.argv, "", 6))
+    for _, word in ipairs(spec.argv) do assert.is_true(#word <= 131071) end
+  end)
+
   it("is its words, a shell only where one is needed", function()
     local a, b, list = nil, nil, nil
     assert(script.load(script.flow 'f.a = flow.shell { "ls -l" }\nf.b = flow.shell { "ls | wc" }',
@@ -51,7 +87,7 @@ describe("the command of a node", function()
         a, b, list = script.command(loaded, "a"), script.command(loaded, "b"), dir
       end))
     assert.same({ "ls", "-l" }, a.argv)
-    assert.same({ "/bin/sh", "-c", "ls | wc" }, b.argv)
+    assert.same({ "/bin/sh", "-e", "-c", "ls | wc" }, b.argv)
     assert.equal(list, a.cwd)
     assert.same({}, a.env)
     assert.is_false(a.capture)
@@ -62,17 +98,18 @@ describe("the command of a node", function()
 
   it("has templates rendered, as words", function()
     local a = commands('f.a = flow.shell { "prog {{params.list}} {{run.date}}" }', { "a" },
-      { params = { list = { "x y", "z" } } })
-    assert.same({ "/bin/sh", "-c", "prog 'x y' z 2023-11-14" }, a.argv)
+      { params = { list = { "x y", "z" } } }, "{ params = { list = {} } }")
+    assert.same({ "/bin/sh", "-e", "-c", "prog 'x y' z 2023-11-14" }, a.argv)
     a = commands('f.a = flow.shell { "prog {{params.list}}" }', { "a" },
-      { params = { list = { "x", "z" } } })
+      { params = { list = { "x", "z" } } }, "{ params = { list = {} } }")
     assert.same({ "prog", "x", "z" }, a.argv)
   end)
 
   it("of exec is rendered word by word and never split", function()
     local a = commands('f.a = flow.exec { "prog", "{{params.text}}", 3, "{{params.list}}", '
       .. '"n={{params.n}}", 0.5 }',
-      { "a" }, { params = { text = "a b; c", list = { "x y", 2 }, n = 7 } })
+      { "a" }, { params = { text = "a b; c", list = { "x y", 2 }, n = 7 } },
+      "{ params = { text = '', list = {}, n = 0 } }")
     assert.same({ "prog", "a b; c", "3", "x y", "2", "n=7", "0.5" }, a.argv)
   end)
 
@@ -84,7 +121,7 @@ describe("the command of a node", function()
     }]]
     local a, list
     assert(script.load(script.flow(body,
-      '{ defaults = { env = { A = "{{params.a}}", B = "x" } } }'), nil,
+      '{ params = { a = "" }, defaults = { env = { A = "{{params.a}}", B = "x" } } }'), nil,
       function(loaded, dir)
         a, list = script.command(loaded, "a", { params = { a = "1 2" } }), dir
       end))
@@ -97,8 +134,8 @@ describe("the command of a node", function()
   end)
 
   it("gets a table as JSON on its standard input", function()
-    local a = commands('f.a = flow.shell { "cat", stdin = "{{inputs.x}}" }', { "a" },
-      { inputs = { x = { b = { 1, 2 } } } })
+    local a = commands('f.x = flow.shell "true"\nf.a = flow.shell { after = "x", "cat", stdin = '
+      .. '"{{inputs.x}}" }', { "a" }, { inputs = { x = { b = { 1, 2 } } } })
     assert.equal('{"b":[1,2]}', a.stdin)
   end)
 
@@ -109,7 +146,8 @@ describe("the command of a node", function()
 
   local function failure(body, facts)
     local message
-    assert(script.load(script.flow(body), nil, function(loaded)
+    local text = script.flow(body, "{ params = { x = { 'any' } } }")
+    assert(script.load(text, nil, function(loaded)
       local ok, err = pcall(script.command, loaded, "a", facts)
       message = not ok and err
     end))
@@ -125,7 +163,8 @@ describe("the command of a node", function()
       failure 'f.a = flow.shell { "prog", cwd = "{{params.x}}" }')
     assert.equal("pipeline.lua:3: f.a: expected a command, got an empty text",
       failure('f.a = flow.shell { "{{{params.x}}}" }', { params = { x = " " } }))
-    assert.equal('pipeline.lua:3: f.a.argv[2]: expected a string or number, got a table',
+    assert.equal("pipeline.lua:3: f.a.argv[2]: expected a string or number, got a map with the "
+        .. "key a",
       failure('f.a = flow.exec { "ls", "{{params.x}}" }', { params = { x = { a = 1 } } }))
   end)
 end)
@@ -182,8 +221,8 @@ describe("the outputs of a process", function()
     assert(script.load(script.flow(body), nil, function(loaded)
       local index = script.index(loaded, "a")
       local b = script.backend()
-      host.command(1, index, false, nil, b)
-      local ok, text = pcall(host.collect, 1, index, false, nil, capture, output)
+      host.command(loaded.flows[1], index, false, nil, b)
+      local ok, text = pcall(host.collect, loaded.flows[1], index, false, nil, capture, output)
       result = ok and (text or "none") or { text }
     end))
     return result
@@ -252,10 +291,10 @@ return flow.node_type {
 
   it("gives a shell's text and options", function()
     local outputs
-    local spec = command_of("1", function()
-      outputs = host.collect(1, 0, false, nil, "[1]", nil)
+    local spec = command_of("1", function(loaded)
+      outputs = host.collect(loaded.flows[1], 0, false, nil, "[1]", nil)
     end)
-    assert.same({ "/bin/sh", "-c", "echo a.png" }, spec.argv)
+    assert.same({ "/bin/sh", "-e", "-c", "echo a.png" }, spec.argv)
     assert.is_true(spec.capture)
     assert.same({ 2 }, spec.ok_codes)
     assert.equal("[1]", outputs)
@@ -263,8 +302,10 @@ return flow.node_type {
 
   it("is asked again what to capture by an engine that did not start the child", function()
     assert(script.load({ ["nodes/convert.lua"] = convert,
-      ["pipeline.lua"] = script.flow 'f.a = flow.convert { src = "a", size = 1 }' }, nil, function()
-        assert.equal("[1]", host.collect(1, 0, false, nil, "[1]", nil, script.backend()))
+      ["pipeline.lua"] = script.flow 'f.a = flow.convert { src = "a", size = 1 }' }, nil,
+      function(loaded)
+        assert.equal("[1]",
+          host.collect(loaded.flows[1], 0, false, nil, "[1]", nil, script.backend()))
       end))
   end)
 

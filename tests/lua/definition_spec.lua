@@ -1,11 +1,14 @@
 -- When a node's definition counts as changed: what it does, not how it is written.
 local host = require "flow.host"
+local options = require "flow.options"
 local script = require "support.script"
 
 -- The definition of node "a" of a script with this body.
-local function definition(body, options)
+local function definition(body, given)
   local text
-  assert(script.load(script.flow(body, options), nil, function() text = host.definition(1, 0) end))
+  assert(script.load(script.flow(body, given), nil, function(loaded)
+    text = host.definition(loaded.flows[1], 0)
+  end))
   return text
 end
 
@@ -88,5 +91,53 @@ describe("a definition differs", function()
     assert.not_equal(definition(a, '{ defaults = { env = { A = "1" } } }'),
       definition(a, '{ defaults = { env = { A = "2" } } }'))
     assert.equal(definition(a, "{ defaults = { retries = 1 } }"), definition(a))
+  end)
+end)
+
+describe("an option of every node", function()
+  teardown(script.clean)
+
+  local bare = "f.a = flow.lua { run = print }"
+
+  -- Another value than the default; true where it says what the node does.
+  local rows = {
+    after = { '"b"' }, trigger = { '"all_done"' }, when = { '"{{ vars.x }}"', true },
+    merge = { '"last"', true }, retries = { "1" }, retry_delay = { "9" }, retry_backoff = { "2" },
+    retry_max_delay = { "9" }, retry_jitter = { "1" }, retry_on = { "{ 1 }" }, max_lost = { "1" },
+    timeout = { "9" }, deadline = { "9" }, grace = { "9" }, priority = { "9" }, pool = { '"p"' },
+    weight = { "2" }, env = { "{ A = 1 }", true }, cwd = { '"/"', true },
+    allow_failure = { "true" }, inline = { "true" }, tags = { '{ "t" }' }, doc = { '"d"' },
+  }
+  local body = 'f.b = flow.shell { "true" } f.a = flow.lua { run = print, %s }'
+
+  local function with(name, v)
+    local text
+    assert(script.load(script.flow(body:format(("%s = %s"):format(name, v))), nil, function(loaded)
+      text = host.definition(loaded.flows[1], 1)
+    end))
+    return text
+  end
+
+  it("makes another definition when it says what the node does, and only then", function()
+    local plain = with("doc", '""')
+    for _, spec in ipairs(options.node) do
+      local row = assert(rows[spec.name], spec.name)
+      assert.equal(row[2] or false, with(spec.name, row[1]) ~= plain, spec.name)
+    end
+  end)
+
+  it("that says what the node does counts as well where the flow's defaults give it", function()
+    for name, row in pairs(rows) do
+      if row[2] and not options.node[name].by_node then
+        local given = ("{ defaults = { %s = %s } }"):format(name, row[1])
+        assert.not_equal(definition(bare), definition(bare, given), name)
+      end
+    end
+  end)
+
+  it("does not hide an option of its type that has the same name as a map's", function()
+    local types = 'flow.node_type { name = "part", params = { limit = { "integer" } }, '
+      .. 'run = print }\nf.a = flow.part { limit = %d }'
+    differs(types:format(1), types:format(2))
   end)
 end)

@@ -38,6 +38,17 @@ local bodies = {
   { "an unknown dependency in a list",
     'f.a = flow.shell { "true" }\nf.b = flow.shell { "true", after = { "a", "c1" } }',
     'pipeline.lua:4: f.b.after[2]: unknown node "c1"' },
+  { "after a name of the flow that is not there",
+    'f.publish = flow.shell { "true", after = f.bild }\nf.build = flow.shell { "true" }',
+    'pipeline.lua:3: f.bild: no node of this name yet; did you mean "build"? (declare it above, or '
+      .. 'write after = "build")' },
+  { "after a node that is declared below",
+    'f.publish = flow.shell { "true",\n  after = f.build }\nf.build = flow.shell { "true" }',
+    "pipeline.lua:4: f.build: no node of this name yet: it is declared at pipeline.lua:5 (declare "
+      .. 'it above, or write after = "build")' },
+  { "a name of the flow in a list, and an error that follows from it",
+    'f.a = flow.shell { "true" }\nlocal list = { f.a, f.bb, f.a }\nlocal x = f.bb.text',
+    "pipeline.lua:4: f.bb: no node of this name\npipeline.lua:5: f.bb: no node of this name" },
   { "after something that is no name",
     'f.a = flow.shell { "true", after = 7 }',
     "pipeline.lua:3: f.a.after: expected a name, a node or a list of them, got 7" },
@@ -56,6 +67,10 @@ local bodies = {
     'f.z = flow.shell { "true" }\nf.a = flow.shell { "true", after = "a" }',
     "pipeline.lua:4: f.a.after: nodes depend on each other in a cycle: a -> a" },
   { "a flow without nodes", "", "pipeline.lua:2: f: expected at least one node, got none" },
+  { "a value for what it cannot be quoted for",
+    'f.a = flow.shell { "print({{run.id}})", shell = "python3 -" }',
+    'pipeline.lua:3: f.a.text: a value cannot be quoted for "python3 -": give it by `env`, or its '
+      .. "bare text by {{{ }}}" },
   { "an empty command", 'f.a = flow.shell { "  " }',
     "pipeline.lua:3: f.a.text: expected a command, got an empty text" },
   { "no command", "f.a = flow.shell { retries = 1 }",
@@ -72,8 +87,8 @@ local bodies = {
     "pipeline.lua:3: f.a[2]: expected positional entries without gaps, got nothing" },
   { "an unknown node type", 'f.a = flow.shel { "true" }',
     'pipeline.lua:3: flow.shel: unknown node type; did you mean "shell"?' },
-  { "a constructor without a table", 'f.a = flow.shell "true"',
-    'pipeline.lua:3: flow.shell: expected a table of options, got "true"' },
+  { "a constructor without a table", "f.a = flow.shell(5)",
+    "pipeline.lua:3: flow.shell: expected a table of options, got 5" },
   { "a name twice", 'f.a = flow.shell { "1" }\nf.a = flow.shell { "2" }',
     "pipeline.lua:4: f.a: a node of this name exists already, see pipeline.lua:3" },
   { "a bad name", 'f["a b"] = flow.shell { "1" }',
@@ -130,15 +145,23 @@ local bodies = {
     "pipeline.lua:3: f.a.node: a node of type map cannot be inside another" },
   { "a call of an unknown flow", 'f.a = flow.call { flow = "g" }',
     'pipeline.lua:3: f.a.flow: unknown flow "g"' },
-  { "the first in the source, of two",
+  { "two mistakes, in their order",
     'f.a = flow.shell { "true", after = "nope" }\nf.b = flow.shell { "true", retries = "x" }',
-    'pipeline.lua:3: f.a.after: unknown node "nope"' },
+    'pipeline.lua:3: f.a.after: unknown node "nope"\n'
+      .. 'pipeline.lua:4: f.b.retries: expected an integer from 0 to 100, got "x"' },
   { "a mistake before the line that breaks off",
     'f.a = flow.shell { "true", retries = "x" }\nlocal y = nil + 1',
     'pipeline.lua:3: f.a.retries: expected an integer from 0 to 100, got "x"' },
-  { "the option first by name, of two", 'f.a = flow.shell { "true", weight = "x", grace = "y" }',
+  { "a node heavier than a pool that nobody declares",
+    'f.a = flow.shell { "true", pool = "gpu", weight = 2 }',
+    "pipeline.lua:3: f.a.weight: expected at most 1, the capacity of pool 'gpu', got 2" },
+  { "an item heavier than its pool",
+    'f.a = flow.map { over = { 1 }, node = flow.shell { "true", pool = "gpu", weight = 3 } }',
+    "pipeline.lua:3: f.a.weight: expected at most 1, the capacity of pool 'gpu', got 3" },
+  { "two mistakes in one node", 'f.a = flow.shell { "true", weight = "x", grace = "y" }',
     'pipeline.lua:3: f.a.grace: expected a duration such as 1.5, "500ms", "10s", "5m", "2h" or '
-      .. '"1d", got "y"' },
+      .. '"1d", got "y"\npipeline.lua:3: f.a.weight: expected an integer from 1 to 1000000, '
+      .. 'got "x"' },
 }
 
 -- The same for options of the flow, which is made in line 2.
@@ -147,7 +170,8 @@ local options = {
   { "a mistyped option", '{ shedule = "x" }',
     'pipeline.lua:2: f.shedule: unknown option; did you mean "schedule"?' },
   { "a schedule that is none", '{ schedule = "0 2 * * *" }',
-    'pipeline.lua:2: f.schedule: expected flow.cron(...) or flow.every(...), got "0 2 * * *"' },
+    'pipeline.lua:2: f.schedule: expected flow.cron(...), flow.every(...) or a list of them, '
+      .. 'got "0 2 * * *"' },
   { "a bad default", '{ defaults = { retries = "x" } }',
     'pipeline.lua:2: f.defaults.retries: expected an integer from 0 to 100, got "x"' },
   { "an unknown default", "{ defaults = { retrys = 1 } }",
@@ -193,7 +217,7 @@ local scripts = {
   { "a runtime error of the main chunk", "local x = nil\nx.y = 1",
     "pipeline.lua:2: attempt to index local 'x' (a nil value)" },
   { "an error that is a table", "error({ code = 1 })",
-    "error object is a table\n  at pipeline.lua:1" },
+    '{"code":1}\n  at pipeline.lua:1' },
   { "a result that is no flow", "return 42",
     "pipeline.lua: expected the script to return a flow or a list of flows, got 42" },
   { "a list with something else in it",
@@ -208,8 +232,9 @@ local scripts = {
     'pipeline.lua:2: flow.dag: expected a name (letters, digits, _ . -) first, got "a b"' },
   { "a module that is not there", 'require "nothing.of.that_name"', nil,
     "module 'nothing.of.that_name' not found" },
-  { "a bad cron expression", 'local flow = require "flow"\nlocal s = flow.cron("0 2 * *")',
-    'pipeline.lua:2: flow.cron: expected 5 fields, or 6 with seconds first, got 4 in "0 2 * *"' },
+  { "a bad cron expression", 'local flow = require "flow"\nlocal s = flow.cron("0 2 * *")\n'
+    .. 'local f = flow.dag("f", { schedule = s })\nf.n = flow.shell "true"\nreturn f',
+    'pipeline.lua:2: f.schedule: expected 5 fields, or 6 with seconds first, got 4 in "0 2 * *"' },
   { "a function of flow with a wrong argument", 'local flow = require "flow"\nflow.nodes(3)',
     "pipeline.lua:2: flow.nodes: expected a flow, got 3" },
 }

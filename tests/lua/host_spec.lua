@@ -4,10 +4,10 @@ local json = require "json"
 local script = require "support.script"
 
 -- Runs the Lua node "a" with this function body; returns host.run's results and the backend.
-local function run(body, facts, options)
+local function run(body, facts, options, language)
   local result, backend
   assert(script.load(script.flow("f.a = flow.lua { run = function(ctx)\n" .. body .. "\nend }",
-    options), nil,
+    options), { language = language },
     function(loaded) result, backend = script.run(loaded, "a", facts) end))
   return result, backend
 end
@@ -16,6 +16,18 @@ local function outputs(body, facts)
   local result = run(body, facts)
   assert.equal("succeeded", result.status, result.error)
   return result.outputs and json.decode(result.outputs)
+end
+
+-- What goes to stdout or stderr, and to no node's log, while `fn` runs.
+local function printed(fn)
+  local stdout, stderr, told = io.stdout, io.stderr, {}
+  rawset(io, "stderr", { write = function(_, ...) told[#told + 1] = table.concat { ... } end })
+  rawset(io, "stdout", io.stderr)
+  local ok, err = pcall(fn)
+  rawset(io, "stdout", stdout)
+  rawset(io, "stderr", stderr)
+  assert(ok, err)
+  return table.concat(told)
 end
 
 describe("the outputs of a Lua node", function()
@@ -195,7 +207,7 @@ describe("ctx:exec", function()
       ctx:exec { "x", env = { A = 1 }, cwd = "sub", stdin = "in", timeout = "2m", ok_codes = { 1 },
         limits = { memory = "1K" } }]]
     assert.same({ "prog", "a b", "3" }, b.specs[1].argv)
-    assert.same({ "/bin/sh", "-c", "echo | cat" }, b.specs[2].argv)
+    assert.same({ "/bin/sh", "-e", "-c", "echo | cat" }, b.specs[2].argv)
     local spec = b.specs[3]
     assert.same({ "A=1" }, spec.env)
     assert.truthy(spec.cwd:find "/sub$")
@@ -266,10 +278,23 @@ describe("a node that ends early", function()
     assert.is_nil(result.outputs)
   end)
 
+  it("fails with what it returns behind a nil, of a script of before it has succeeded", function()
+    local result = run "return nil, 'no such day'"
+    assert.same({ "failed", "pipeline.lua:3: f.a: no such day", true },
+      { result.status, result.error, result.retry })
+    result = run "return require('fs').read '/no/such/file'"
+    assert.equal("pipeline.lua:3: f.a: cannot read '/no/such/file': No such file or directory "
+      .. "(ENOENT)", result.error)
+    assert.equal("succeeded", run("return nil, nil").status)
+    assert.equal("succeeded", run("return false, 'a second value'").status)
+    assert.equal("succeeded", run("return nil, 'no such day'", nil, nil, 1).status)
+  end)
+
   it("may raise anything", function()
     assert.truthy(run("error({ message = 'a message' })").error:find "^a message")
-    assert.truthy(run("error({ code = 1 })").error:find "^error object is a table")
-    assert.truthy(run("error(nil)").error:find "^error object is a nil")
+    assert.truthy(run("error({ code = 1 })").error:find '^{"code":1}\n  at pipeline.lua:4')
+    assert.truthy(run("error({ f = print })").error:find "^error object is a table")
+    assert.truthy(run("error(nil)").error:find "^an error without a message")
     assert.truthy(run("error('x', 0)").error:find "^x\n  at pipeline.lua:4")
   end)
 
@@ -279,9 +304,9 @@ describe("a node that ends early", function()
 
   it("leaves print to others", function()
     local _, b = run "error 'x'"
-    local context = require "flow.context"
-    assert.is_nil(context.current)
-    assert.same({}, b.logs)
+    local told = printed(function() require("flow.context").print "not the node's" end)
+    assert.equal("not the node's\n", told)
+    assert.same({ "pipeline.lua:4: x" }, b.logs) -- why it failed, and nothing else
   end)
 end)
 
@@ -293,21 +318,61 @@ describe("inline nodes that wait", function()
 f.a = flow.lua { inline = true, run = function(ctx) print "a1" ctx:sleep(1) print "a2" end }
 f.b = flow.lua { inline = true, run = function(ctx)
   print "b1" ctx:sleep(1) print "b2" error "x" end }]]
-    assert(script.load(script.flow(body), nil, function()
+    assert(script.load(script.flow(body), nil, function(loaded)
       local backends, threads, results = {}, {}, {}
       for i = 0, 1 do
         local b = script.backend()
         b.sleep = function() coroutine.yield() end
         backends[i] = b
-        threads[i] = coroutine.create(function() results[i] = { host.run(1, i, false, nil, b) } end)
+        threads[i] = coroutine.create(function()
+          results[i] = { host.run(loaded.flows[1], i, false, nil, b) }
+        end)
         assert(coroutine.resume(threads[i]))
       end
       assert(coroutine.resume(threads[0]))
       assert(coroutine.resume(threads[1]))
       assert.same({ "a1", "a2" }, backends[0].logs)
-      assert.same({ "b1", "b2" }, backends[1].logs)
+      assert.same({ "b1", "b2", "pipeline.lua:5: x" }, backends[1].logs)
       assert.equal("succeeded", results[0][1])
       assert.equal("pipeline.lua:5: x", results[1][4])
+    end))
+  end)
+end)
+
+describe("a node that waits", function()
+  teardown(script.clean)
+
+  local body = [[
+f.a = flow.lua { inline = true, run = function(ctx) ctx:sleep(1) print "mine" end }
+f.b = flow.shell { "true", retry_on = function() print "retry_on" end,
+  merge = function() print "merge" return 1 end, when = function() print "when" return true end }]]
+
+  it("is told nothing that others print meanwhile", function()
+    assert(script.load(script.flow(body), nil, function(loaded)
+      local b, other = script.backend(), script.backend()
+      b.sleep = function() coroutine.yield() end
+      local thread = coroutine.create(function() host.run(loaded.flows[1], 0, false, nil, b) end)
+      assert(coroutine.resume(thread))
+      local told = printed(function()
+        host.retry_on(loaded.flows[1], 1, { error = "x" })
+        host.merge(loaded.flows[1], 1, "k", { "1", "2" })
+        host.when(loaded.flows[1], 1, nil, other)
+        require("flow.context").print "no node"
+      end)
+      assert(coroutine.resume(thread))
+      assert.equal("retry_on\nmerge\nno node\n", told)
+      assert.same({ "when" }, other.logs)
+      assert.same({ "mine" }, b.logs)
+    end))
+  end)
+
+  it("goes on with its own print when waiting fails", function()
+    local b = script.backend()
+    b.sleep = function() error("cannot wait", 0) end
+    assert(script.load(script.flow [[
+f.a = flow.lua { run = function(ctx) print(pcall(ctx.sleep, ctx, 1)) end }]], nil, function(loaded)
+      assert.equal("succeeded", (host.run(loaded.flows[1], 0, false, nil, b)))
+      assert.same({ "false\tcannot wait" }, b.logs)
     end))
   end)
 end)
@@ -328,8 +393,8 @@ describe("the script decides", function()
         { "'{{vars.x}}{{vars.x}}'", nil },
     }
     for _, row in ipairs(rows) do
-      ask(('f.a = flow.shell { "true", when = %s }'):format(row[1]), function()
-        local ok, yes = pcall(host.when, 1, 0, nil,
+      ask(('f.a = flow.shell { "true", when = %s }'):format(row[1]), function(loaded)
+        local ok, yes = pcall(host.when, loaded.flows[1], 0, nil,
           script.backend { vars = { x = 1, flag = false } })
         assert.equal(row[2] ~= nil, ok, row[1])
         if ok then
@@ -341,12 +406,12 @@ describe("the script decides", function()
         end
       end)
     end
-    ask('f.a = flow.shell { "true", when = "{{vars.y}}" }', function()
-      local _, message = pcall(host.when, 1, 0, nil, script.backend())
+    ask('f.a = flow.shell { "true", when = "{{vars.y}}" }', function(loaded)
+      local _, message = pcall(host.when, loaded.flows[1], 0, nil, script.backend())
       assert.equal("pipeline.lua:3: f.a.when: template {{ vars.y }}: unknown name vars.y", message)
     end)
-    ask('f.a = flow.shell { "true", when = function() error "no" end }', function()
-      local _, message = pcall(host.when, 1, 0, nil, script.backend())
+    ask('f.a = flow.shell { "true", when = function() error "no" end }', function(loaded)
+      local _, message = pcall(host.when, loaded.flows[1], 0, nil, script.backend())
       assert.equal("pipeline.lua:3: no", message)
     end)
   end)
@@ -360,12 +425,13 @@ describe("the script decides", function()
       { "function(e) return e.status ~= 'failed' end", false },
     }
     for _, row in ipairs(rows) do
-      ask(('f.a = flow.shell { "true", retry_on = %s }'):format(row[1]), function()
-        assert.equal(row[2], host.retry_on(1, 0, failure), row[1])
+      ask(('f.a = flow.shell { "true", retry_on = %s }'):format(row[1]), function(loaded)
+        assert.equal(row[2], host.retry_on(loaded.flows[1], 0, failure), row[1])
       end)
     end
-    ask('f.a = flow.shell { "true" }', function() assert.is_false(host.retry_on(1, 0, failure)) end,
-      "{ defaults = { retry_on = { 9 } } }")
+    ask('f.a = flow.shell { "true" }', function(loaded)
+      assert.is_false(host.retry_on(loaded.flows[1], 0, failure))
+    end, "{ defaults = { retry_on = { 9 } } }")
   end)
 
   it("how vars of two parents become one", function()
@@ -374,27 +440,141 @@ describe("the script decides", function()
         { "function(k, v) return { k, #v, v[2] } end", '["key",3,2]' },
     }
     for _, row in ipairs(rows) do
-      ask(('f.a = flow.shell { "true", merge = %s }'):format(row[1]), function()
-        assert.equal(row[2], host.merge(1, 0, "key", { "1", "2", "3" }))
+      ask(('f.a = flow.shell { "true", merge = %s }'):format(row[1]), function(loaded)
+        assert.equal(row[2], host.merge(loaded.flows[1], 0, "key", { "1", "2", "3" }))
       end)
     end
   end)
 
   it("what a run's parameters are", function()
-    ask('f.a = flow.shell { "true" }', function()
-      assert.equal('{"n":3,"s":"x"}', host.params(1))
-      assert.equal('{"n":4,"s":"5"}', host.params(1, { "n=4", "s=5" }))
-      assert.equal('{"n":6,"s":"x"}', host.params(1, nil, '{"n":6}'))
-      local ok, message = pcall(host.params, 1, { "m=1" })
+    ask('f.a = flow.shell { "true" }', function(loaded)
+      assert.equal('{"n":3,"s":"x"}', host.params(loaded.flows[1]))
+      assert.equal('{"n":4,"s":"5"}', host.params(loaded.flows[1], { "n=4", "s=5" }))
+      assert.equal('{"n":6,"s":"x"}', host.params(loaded.flows[1], nil, '{"n":6}'))
+      local ok, message = pcall(host.params, loaded.flows[1], { "m=1" })
       assert.is_false(ok)
       assert.equal("m: unknown parameter of flow f; it has n, s", message)
     end, '{ params = { n = { "integer", default = 3, min = 1 }, s = "x" } }')
   end)
 
   it("what is drawn", function()
-    ask('f.a = flow.shell { "true" }\nf.b = flow.lua { run = print }', function()
-      assert.same({ { name = "a", type = "shell" }, { name = "b", type = "lua" } }, host.draw(1))
-      assert.equal("pipeline.lua:4", host.place(1, 1))
+    ask('f.a = flow.shell { "true" }\nf.b = flow.lua { run = print }', function(loaded)
+      assert.same({ { name = "a", type = "shell" }, { name = "b", type = "lua" } },
+        host.draw(loaded.flows[1]))
+      assert.equal("pipeline.lua:4", host.place(loaded.flows[1], 1))
     end)
+  end)
+end)
+
+describe("a problem with an option", function()
+  teardown(script.clean)
+
+  it("that code has caught is not said of what fails later", function()
+    assert(script.load([[
+local flow = require "flow"
+flow.node_type { name = "lazy", params = { a = { "string" } }, run = function() end,
+  expand = function(_, p)
+    local ok, problem = pcall(function() return p.a end)
+    error(tostring(problem) .. (ok and " found" or " is missing; "), 0)
+  end }
+local f = flow.dag "f"
+f.n = flow.lazy { a = "{{ vars.none }}" }
+return f
+]], nil, function(loaded)
+      local ok, err = pcall(host.expand, loaded.flows[1], 0, nil, script.backend())
+      assert.is_false(ok)
+      assert.truthy(err:find("^template {{ vars%.none }}: .* is missing.*at pipeline%.lua:5"), err)
+    end))
+  end)
+end)
+
+describe("a name that is not there", function()
+  teardown(script.clean)
+
+  local body = [[
+f.parent = flow.lua { run = function() end }
+f.other = flow.lua { run = function() end }
+f.a = flow.lua { after = "parent", run = function(ctx)
+  return %s
+end }]]
+
+  local function read(what, facts, language)
+    local result
+    local text = script.flow(body:format(what), "{ params = { day = 'x', free = { 'string' } } }")
+    assert(script.load(text, { language = language },
+      function(loaded) result = script.run(loaded, "a", facts) end))
+    return result
+  end
+
+  local rows = {
+    { "of a node that it does not depend on", "ctx.inputs.other",
+      'ctx.inputs.other: "other" is not in the `after` of this node; there is parent' },
+    { "of no node", "ctx.inputs.parnt",
+      'ctx.inputs.parnt: "parnt" is no node; did you mean "parent"?' },
+    { "of no param", "ctx.params.dya",
+      'ctx.params.dya: flow f has no such param; did you mean "day"?' },
+    { "of no field", "ctx.var.x",
+      'ctx.var: ctx has nothing of this name; did you mean "vars"?' },
+    { "of no function", "ctx:slep(1)",
+      'ctx.slep: ctx has nothing of this name; did you mean "sleep"?' },
+  }
+  for _, row in ipairs(rows) do
+    it(row[1] .. " is an error of its line, and was nothing before", function()
+      local result = read(row[2])
+      assert.equal("failed", result.status)
+      assert.equal("pipeline.lua:6: " .. row[3], result.error)
+      result = read(row[2]:gsub("%.x$", ""):gsub("%(1%)$", ""):gsub(":slep", ".slep"), nil, 1)
+      assert.same({ "succeeded", nil }, { result.status, result.outputs })
+    end)
+  end
+
+  it("is nothing where there only is no value", function()
+    assert.same({ "succeeded", nil }, { read("ctx.inputs.parent").status,
+      read("ctx.inputs.parent").outputs })
+    assert.equal("succeeded", read("ctx.params.free").status)
+    assert.equal("succeeded", read("ctx.item").status)
+    assert.equal('{"parent":{}}', read("ctx.inputs", { inputs = { parent = {} } }).outputs)
+  end)
+
+  it("is one of a node that was not selected", function()
+    local facts = { run = { id = "r1", left_out = { "parent" } } }
+    assert.equal('pipeline.lua:6: ctx.inputs.parent: node "parent" was not selected (--only, '
+      .. "--from), so that it gave nothing", read("ctx.inputs.parent", facts).error)
+    facts.inputs = { parent = 1 }
+    assert.equal("1", read("ctx.inputs.parent", facts).outputs)
+  end)
+
+  it("may be a function of ctx that is called without a colon", function()
+    assert.equal("pipeline.lua:6: ctx.log: call it with a colon: ctx:log(...)",
+      read("ctx.log('x') and 1").error)
+    assert.equal("pipeline.lua:5: f.a: ctx.log: call it with a colon: ctx:log(...)",
+      read("ctx.log 'x'").error) -- a tail call leaves no line
+  end)
+end)
+
+describe("when", function()
+  teardown(script.clean)
+
+  local function decide(when, found, language)
+    local result
+    local text = 'f.p = flow.shell "true"\nf.a = flow.shell { "true", after = "p", when = %s }'
+    assert(script.load(script.flow(text:format(when)), { language = language }, function(loaded)
+        local ok, value = pcall(host.when, loaded.flows[1], 1, nil,
+          script.backend { inputs = { p = { found = found } } })
+        result = ok and value or not ok and (value:gsub("^.-when: ", "")) or false
+      end))
+    return result
+  end
+
+  it("takes a text for what it says, as a process gives it", function()
+    for _, when in ipairs { '"{{ inputs.p.found }}"',
+      "function(ctx) return ctx.inputs.p.found end" } do
+      assert.is_false(decide(when, "false"))
+      assert.is_true(decide(when, "true"))
+      assert.is_true(decide(when, 0))
+      assert.is_false(decide(when, json.null))
+      assert.equal('expected true or false, got "maybe"', decide(when, "maybe"))
+      assert.is_true(decide(when, "false", 1))
+    end
   end)
 end)

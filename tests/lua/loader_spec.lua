@@ -8,21 +8,46 @@ describe("a script", function()
   teardown(script.clean)
 
   it("that returns nothing is simply run, with its arguments", function()
-    local loaded = assert(script.load("result_of_spec = { n = select('#', ...), arg[0], arg[1], "
+    local loaded = assert(script.load(
+      "package.loaded.result_of_spec = { n = select('#', ...), arg[0], arg[1], "
       .. "(...) }",
       { args = { "x", "y" } }))
     assert.is_true(loaded.ran)
     assert.same({}, loaded.flows)
-    assert.same({ n = 2, "pipeline.lua", "x", "x" }, _G.result_of_spec)
-    _G.result_of_spec = nil
+    assert.same({ n = 2, "pipeline.lua", "x", "x" }, package.loaded.result_of_spec)
+    package.loaded.result_of_spec = nil
   end)
 
   it("that forgot its `return` is told so", function()
-    local loaded = assert(script.load('local flow = require "flow"\nlocal f = flow.dag "f"\nf.a = '
-      .. 'flow.shell { "true" }'))
-    assert.is_true(loaded.ran)
-    assert.equal("pipeline.lua:2: flow f is defined, but the script returns nothing: end it with "
-      .. "`return`", loaded.notice)
+    local loaded, message = script.load('local flow = require "flow"\nlocal f = flow.dag "f"\n'
+      .. 'f.a = flow.shell { "true" }')
+    assert.is_nil(loaded)
+    assert.equal("pipeline.lua:2: f: is defined, but the script returns no flow: end it with "
+      .. "`return f`", message)
+  end)
+
+  it("that a run keeps is read whatever is wrong with its schedule today", function()
+    local text = script.flow('f.a = flow.shell "true"',
+      '{ schedule = { flow.cron "0 0 30 2 *", flow.cron("@daily", { tz = "Gone/Zone" }), '
+      .. 'flow.cron("@hourly", { calendar = function() error("no list of next year", 0) end }) } }')
+    local loaded, message = script.load(text)
+    assert.is_nil(loaded)
+    assert.matches("f%.schedule%[1%]: .* names no instant in 50 years", message)
+    loaded = assert(script.load({}, { dir = ".", sources = { ["pipeline.lua"] = text } }))
+    assert.equal("f", loaded.flows[1].key)
+    local names = {}
+    for i, rule in ipairs(loaded.flows[1].info.rules) do names[i] = rule.name end
+    assert.same({ "1", "3" }, names) -- what can be asked
+  end)
+
+  it("of before has nodes that are heavier than their pool", function()
+    local text = script.flow('f.a = flow.shell { "true", pool = "p", weight = 2 }',
+      "{ pools = { p = 1 } }")
+    local loaded, message = script.load(text)
+    assert.is_nil(loaded)
+    assert.equal("pipeline.lua:3: f.a.weight: expected at most 1, the capacity of pool 'p', got 2",
+      message)
+    assert(script.load({}, { dir = ".", language = 0, sources = { ["pipeline.lua"] = text } }))
   end)
 
   it("may begin with #!", function()
@@ -48,18 +73,114 @@ describe("a script", function()
     assert.same({ "b", "a" }, { loaded.flows[1].key, loaded.flows[2].key })
     assert.equal(2, loaded.returned)
     assert.equal(1, #assert(script.load(two .. "return a")).flows)
+    local both = assert(script.load(two .. "return b, a"))
+    assert.same({ "b", "a" }, { both.flows[1].key, both.flows[2].key })
+    local _, message = script.load(two .. "return a, 5")
+    assert.equal("pipeline.lua: expected the script to return a flow or a list of flows, got 5 at "
+      .. "position 2", message)
   end)
 
-  it("prints to stdout while it is loaded", function()
-    local seen = {}
-    local stdout = io.stdout
-    io.stdout = { write = function(_,
-      ...) seen[#seen + 1] = table.concat { ... } end }
-    local ok, err = pcall(script.load, "print('a', 1)")
-    if ok then ok, err = pcall(script.load, "print 'b' io.write 'c'", { worker = true }) end
-    io.stdout = stdout
+  it("may give a node its main thing alone", function()
+    local loaded = assert(script.load('local flow = require "flow"\nlocal f = flow.dag "f"\n'
+      .. 'f.a = flow.shell "make"\nf.b = flow.lua(function() end)\nreturn f'))
+    assert.equal(2, #loaded.flows[1].nodes)
+  end)
+
+  it("prints to stderr while it is loaded, in a worker not at all", function()
+    local seen, stderr = {}, io.stderr
+    io.stderr = { write = function(_, ...) seen[#seen + 1] = table.concat { ... } end }
+    local text = "print('a', 1) io.write('b', 2) io.stdout:write 'c' io.output():write 'd' "
+      .. "require 'flow'"
+    local ok, err = pcall(script.load, text)
+    if ok then ok, err = pcall(script.load, text, { worker = true }) end
+    io.stderr = stderr
     assert.is_true(ok, err)
-    assert.same({ "a\t1\n" }, seen)
+    assert.same({ "a\t1\n", "b2", "c", "d" }, seen)
+  end)
+
+  it("may not end the process", function()
+    local _, message = script.load("require 'flow'\nos.exit(3)")
+    assert.equal("pipeline.lua:2: os.exit would end the command that reads this script: return, or "
+      .. "call error(why)", message)
+  end)
+
+  it("is told which module of ours it uses without requiring it", function()
+    local _, message = script.load("\nlocal f = flow.dag 'f'\nreturn f")
+    assert.equal("pipeline.lua:2: attempt to index global 'flow' (a nil value); add: local flow = "
+      .. 'require "flow"', message)
+  end)
+end)
+
+describe("a function that assigns outside of itself", function()
+  teardown(script.clean)
+
+  local function notices(body)
+    return assert(script.load(script.flow("local n, m = 0, {}\n" .. body))).notices
+  end
+  local ends = ": whether other nodes see that depends on the worker that executes them; keep "
+    .. "values in ctx.vars or the outputs"
+
+  it("is told once, with the names", function()
+    assert.same({ "pipeline.lua:5: f.n1.run: assigns to the outer local n and the global leaked"
+      .. ends, "pipeline.lua:7: f.w.when: assigns to the global inner" .. ends }, notices [[
+for i = 1, 3 do
+  f["n" .. i] = flow.lua(function() n = n + 1 leaked = n end)
+end
+f.w = flow.lua { run = function() m.x = 1 end, when = function(ctx)
+  return (function() inner = 1 end)() end }]])
+  end)
+
+  it("is one whose own locals do not count", function()
+    assert.same({}, notices [[
+f.a = flow.lua(function()
+  local k, t = n, {}
+  for i = 1, 3 do k = k + i t[i] = k end
+  local function add() k = k + 1 m[k] = k end
+  return add
+end)]])
+  end)
+end)
+
+describe("the globals of a script", function()
+  teardown(script.clean)
+
+  -- What node "a" gives, with a module beside the script.
+  local function given(body, module)
+    local result
+    local text = 'local helper = require "helper"\n' .. script.flow(body)
+    assert(script.load({ ["pipeline.lua"] = text, ["helper.lua"] = module or "return {}" }, nil,
+      function(loaded) result = script.run(loaded, "a") end))
+    return result.outputs or result.error
+  end
+
+  it("are its own: none that it sets changes the language", function()
+    assert.equal('["2023-11-14",true,"a"]', given [=[
+local names, require, all = {}, require, _G
+for name in pairs(all) do names[#names + 1] = name end
+for i = 1, #names do all[names[i]] = i end
+f.b = require "flow".shell { "echo {{ run.date }} {{ 1 + 1 }}" }
+f.a = require "flow".lua { after = "b", run = function(ctx)
+  ctx:log { 1 }
+  return { ctx.run.date, ctx.inputs.b == nil, ("a"):rep(1) }
+end }]=])
+  end)
+
+  it("are those of its modules, and of code that it makes", function()
+    assert.equal("[1,2,3,true]", given([[
+one = helper.one()
+loadstring "two = 2"()
+load(function() local text = more; more = nil; return text end)()
+f.a = flow.lua { run = function() return { one, two, three, _G._G == _G } end }]],
+      'more = "three = 3" return { one = function() return more and 1 end }'))
+    assert.is_nil(_G.two)
+    assert.is_nil(_G.three)
+  end)
+
+  it("may be made strict", function()
+    assert.equal("pipeline.lua:5: no x\n  at pipeline.lua:4 in __index\n  at pipeline.lua:5 in run",
+      given([[
+setmetatable(_G, { __index = function(_, name) error("no " .. name, 2) end })
+f.a = flow.lua { run = function() return type(x) end }]]))
   end)
 end)
 
@@ -145,8 +266,11 @@ f.b = flow.shell(common)]]))
 
   it("can be asked for its nodes while it runs", function()
     assert(script.load(script.flow('f.a = flow.lua { run = function() return { flow.nodes(f), f.a '
-      .. '~= nil, f.b == nil } end }'),
-      nil, function(loaded) assert.equal('[["a"],true,true]', script.run(loaded, "a").outputs) end))
+      .. '~= nil, pcall(function() return f.aa end) } end }'),
+      nil, function(loaded)
+        assert.equal('[["a"],true,false,"pipeline.lua:3: f.aa: no node of this name; did you mean '
+          .. '\\"a\\"?"]', script.run(loaded, "a").outputs)
+      end))
   end)
 end)
 
@@ -185,9 +309,9 @@ f.a = flow.lua { run = function() return list end }]],
   end)
 
   it("takes C modules of the system", function()
-    assert.same({ true }, outputs { ["pipeline.lua"] = script.flow [[
-local ok = pcall(require, "lfs")
-f.a = flow.lua { run = function() return { type(ok) == "boolean" } end }]] })
+    assert.same({ "directory" }, outputs { ["pipeline.lua"] = script.flow [[
+local lfs = require "lfs"
+f.a = flow.lua { run = function() return { lfs.attributes("/", "mode") } end }]] })
   end)
 
   it("finds a module that is required only while a node runs", function()

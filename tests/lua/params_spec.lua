@@ -19,7 +19,8 @@ describe("a parameter", function()
       resolve(raw, { "s=7", "n=7", "b=false", "l=[1]", 'm={"c":2}', 'e={"d":1}', 'z="any"' }))
     assert.equal('parameter n: expected a number as JSON, got "x"', failure(raw, { "n=x" }))
     assert.equal("parameter b: expected true or false, got 1", failure(raw, { "b=1" }))
-    assert.equal("parameter l: expected a list, got a table", failure(raw, { 'l={"a":1}' }))
+    assert.equal("parameter l: expected a list, got a map with the key a",
+      failure(raw, { 'l={"a":1}' }))
   end)
 
   it("may be described", function()

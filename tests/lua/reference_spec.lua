@@ -35,6 +35,17 @@ describe("the types files", function()
     assert.equal(reference.types_text(), reference.read(root .. "/lua/flow/types/options.lua"))
   end)
 
+  it("declare each class once, and say what functions in options get", function()
+    local seen = {}
+    for line in reference.types_text():gmatch "[^\n]+" do
+      local name = line:match "^%-%-%-@class ([%w_.]+)"
+      assert.is_nil(seen[name], name)
+      if name then seen[name] = true end
+      assert.is_nil(line:match "^%-%-%-@field %S+ .*%f[%w]function%f[%W]", line)
+    end
+    assert.is_true(seen["flow.MapNode"] and seen["flow.ItemsOptions"])
+  end)
+
   it("have every function and field of ctx", function()
     local functions, fields = types "context"
     local said, said_fields = {}, {}

@@ -1,6 +1,6 @@
 -- Types of options, their bounds and how they are told.
 local schema = require "flow.schema"
-local suggest = require "flow.suggest"
+local core = require "flow.core.suggest"
 
 describe("a duration", function()
   local rows = {
@@ -81,7 +81,7 @@ describe("a check", function()
   end)
 
   it("tells lists from maps", function()
-    assert.equal(": expected a list, got a table", check("list", { a = 1 }))
+    assert.equal(": expected a list, got a map with the key a", check("list", { a = 1 }))
     assert.equal(": expected a map, got a list of 1", check("map", { 1 }))
     assert.equal(": expected a list, got a list of 1", check("list", { 1, x = 2 }))
   end)
@@ -129,7 +129,7 @@ describe("a suggestion", function()
   }
   for _, row in ipairs(rows) do
     it(("for %s is %s"):format(row[1], tostring(row[2])), function()
-      assert.equal(row[2], suggest.nearest(row[1], words))
+      assert.equal(row[2], core.nearest(row[1], words))
     end)
   end
 end)

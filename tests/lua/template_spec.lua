@@ -105,7 +105,7 @@ describe("a template that goes wrong names", function()
     { "a name of Lua that is not there", "{{os.time()}}",
       "template {{ os.time() }}: unknown name os" },
     { "an environment variable that is not set", "{{env.NO_SUCH_VARIABLE}}",
-      "template {{ env.NO_SUCH_VARIABLE }}: unknown name env.NO_SUCH_VARIABLE" },
+      "template {{ env.NO_SUCH_VARIABLE }}: the environment variable NO_SUCH_VARIABLE is not set" },
     { "a nil of another kind", "{{nil}}", "template {{ nil }}: the value is nil" },
     { "an error of its own", "{{error_('x')}}", "template {{ error_('x') }}: unknown name error_" },
     { "arithmetic on a text", "{{run.date + 1}}",
@@ -125,7 +125,7 @@ describe("a template that goes wrong names", function()
   it("item outside of a map", function()
     local ok, message = pcall(template.render, "{{item}}", "text", { run = {} })
     assert.is_false(ok)
-    assert.equal("template {{ item }}: item is known only in the instances of a map", message)
+    assert.equal("template {{ item }}: item is known only in the items of a map", message)
   end)
 
   it("assignments", function()

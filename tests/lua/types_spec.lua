@@ -13,8 +13,8 @@ describe("flow.map", function()
 
   local function expand(body, facts)
     local items
-    load(body, function()
-      local ok, result = pcall(host.expand, 1, 0, nil, script.backend(facts))
+    load(body, function(loaded)
+      local ok, result = pcall(host.expand, loaded.flows[1], 0, nil, script.backend(facts))
       items = ok and result or { error = result }
     end)
     return items
@@ -26,7 +26,8 @@ describe("flow.map", function()
     assert.same({ "1", "2" },
       expand "f.m = flow.map { over = function(ctx) return { 1, 2 } end, run = print }")
     assert.same({ '"x"', '"y"' },
-      expand('f.m = flow.map { over = "{{inputs.e.list}}", run = print }',
+      expand('f.m = flow.map { after = "e", over = "{{inputs.e.list}}", run = print }\n'
+        .. 'f.e = flow.shell "true"',
       { inputs = { e = { list = { "x", "y" } } } }))
     assert.same({}, expand "f.m = flow.map { over = {}, run = print }")
   end)
@@ -67,9 +68,9 @@ describe("flow.map", function()
         .. '= "text" } }',
       function(loaded)
         local spec = script.command(loaded, "m", { item = { x = "a b" }, index = 3 }, true)
-        assert.same({ "/bin/sh", "-c", "prog 'a b' 3" }, spec.argv)
+        assert.same({ "/bin/sh", "-e", "-c", "prog 'a b' 3" }, spec.argv)
         assert.same({ "A=1", "B=a b" }, spec.env)
-        assert.equal('"x"', host.collect(1, 0, true, nil, "x\n", nil))
+        assert.equal('"x"', host.collect(loaded.flows[1], 0, true, nil, "x\n", nil))
       end)
   end)
 
@@ -115,14 +116,16 @@ end)
 describe("flow.call", function()
   teardown(script.clean)
 
-  local sub = 'local flow = require "flow"\nlocal g = flow.dag("g")\ng.x = flow.shell { "true" }\n'
-    .. 'local f = flow.dag("f")\n'
+  local sub = 'local flow = require "flow"\nlocal g = flow.dag("g", { params = { '
+    .. 'n = { "integer" }, d = { "string" } } })\ng.x = flow.shell { "true" }\n'
+    .. 'local f = flow.dag("f", { params = { which = "" } })\n'
 
   it("runs a flow given as an object, which becomes one of the script", function()
     local loaded = load({ ["pipeline.lua"] = sub
       .. 'f.c = flow.call { flow = g, params = { n = 1, d = "{{run.date}}" } }\nreturn f' },
-        function()
-        assert.same({ "g", '{"d":"2023-11-14","n":1}' }, { host.call(1, 0, nil, script.backend()) })
+        function(loaded)
+        assert.same({ "g", '{"d":"2023-11-14","n":1}' },
+          { host.call(loaded.flows[1], 0, nil, script.backend()) })
       end)
     assert.equal(2, #loaded.flows)
     assert.equal(1, loaded.returned)
@@ -132,22 +135,23 @@ describe("flow.call", function()
   it("runs a flow given by its key, with params from a function", function()
     load({ ["pipeline.lua"] = sub
       .. 'f.c = flow.call { flow = "g", params = function(ctx) return { n = ctx.vars.n } end }\n'
-      .. "return { f, g }" }, function()
-        assert.same({ "g", '{"n":4}' }, { host.call(1, 0, nil,
+      .. "return { f, g }" }, function(loaded)
+        assert.same({ "g", '{"n":4}' }, { host.call(loaded.flows[1], 0, nil,
           script.backend { vars = { n = 4 } }) })
       end)
   end)
 
   it("takes no params when none are given", function()
-    load({ ["pipeline.lua"] = sub .. "f.c = flow.call { g }\nreturn f" }, function()
-      assert.same({ "g", "{}" }, { host.call(1, 0, nil, script.backend()) })
+    load({ ["pipeline.lua"] = sub .. "f.c = flow.call { g }\nreturn f" }, function(loaded)
+      assert.same({ "g", "{}" }, { host.call(loaded.flows[1], 0, nil, script.backend()) })
     end)
   end)
 
   it("refuses a flow that the script does not have", function()
     load({ ["pipeline.lua"] = sub
-      .. 'f.c = flow.call { flow = "{{params.which}}" }\nreturn { f, g }' }, function()
-      local ok, message = pcall(host.call, 1, 0, nil, script.backend { params = { which = "gg" } })
+      .. 'f.c = flow.call { flow = "{{params.which}}" }\nreturn { f, g }' }, function(loaded)
+      local ok, message = pcall(host.call, loaded.flows[1], 0, nil,
+        script.backend { params = { which = "gg" } })
       assert.is_false(ok)
       assert.equal('pipeline.lua:4: f.c.flow: unknown flow "gg"; did you mean "g"?',
         (message:gsub("^pipeline.lua:%d+", "pipeline.lua:4")))
@@ -158,9 +162,10 @@ end)
 describe("flow.sql", function()
   teardown(script.clean)
 
-  local function run(body, facts)
+  local function run(body, facts, options)
     local result
-    load(body, function(loaded) result = script.run(loaded, "a", facts) end)
+    load({ ["pipeline.lua"] = script.flow(body, options) },
+      function(loaded) result = script.run(loaded, "a", facts) end)
     return result
   end
 
@@ -172,7 +177,8 @@ describe("flow.sql", function()
     }]]
     local text = "'); drop table days; --"
     local result = run(body, { vars = { n = 5 },
-      params = { text = text, null = json.null, list = { text, "2023-11-14" } } })
+      params = { text = text, null = json.null, list = { text, "2023-11-14" } } },
+      "{ params = { text = '', null = flow.null, list = {} } }")
     assert.equal("succeeded", result.status, result.error)
     assert.same({ columns = { "day", "n" },
       rows = { { day = text }, { day = "2023-11-14", n = 5 } }, changes = 2 },
@@ -220,10 +226,10 @@ describe("a node type of one's own", function()
         params = { src = { "string", required = true }, size = { "integer", default = 64, min = 1 },
           wait = "duration", list = { "list", of = "string" } },
         run = function(ctx, p) return p end]],
-      ["pipeline.lua"] = script.flow [[
+      ["pipeline.lua"] = script.flow([[
 f.a = flow.thumb { src = "a-{{run.date}}", wait = "2m", size = "{{params.n}}",
   list = { "{{params.n}}", "b" } }
-f.b = flow.thumb { src = "b" }]],
+f.b = flow.thumb { src = "b" }]], "{ params = { n = 0 } }"),
     }
     load(files, function(loaded)
       assert.same({ src = "a-2023-11-14", size = 12, wait = 120, list = { "12", "b" } },
@@ -257,7 +263,7 @@ return f]] }, function(loaded) assert.equal('"hello you"', script.run(loaded, "a
       assert.equal('"run"', script.run(loaded, "a").outputs)
       assert.equal('"resume 5"', script.run(loaded, "a", { restored = '{"at":5}' }).outputs)
       local b = script.backend()
-      host.cancel(1, 0, false, nil, b)
+      host.cancel(loaded.flows[1], 0, false, nil, b)
       assert.same({ "cancelled" }, b.logs)
     end)
   end)
@@ -285,10 +291,10 @@ f.p = flow.pick { it = "s" }
 f.s = flow.sub { after = "p" }]],
     }
     load(files, function(loaded)
-      assert.same({ "5", "6" }, host.expand(1, 0, nil, script.backend()))
+      assert.same({ "5", "6" }, host.expand(loaded.flows[1], 0, nil, script.backend()))
       assert.equal("12", script.run(loaded, "m", { item = 5, index = 1 }, true).outputs)
       assert.equal('["s"]', script.run(loaded, "p").outputs)
-      assert.same({ "f", '{"a":1}' }, { host.call(1, 2, nil, script.backend()) })
+      assert.same({ "f", '{"a":1}' }, { host.call(loaded.flows[1], 2, nil, script.backend()) })
     end)
   end)
 
@@ -299,8 +305,9 @@ f.s = flow.sub { after = "p" }]],
       { natives = { "resize" } }, function(l)
         loaded = l
         assert.equal('{"list":[1],"name":"2023-11-14","width":3}',
-          host.params_text(1, 0, false, 1, script.backend()))
-        assert.equal('{"list":[1],"name":"{{run.date}}","width":3}', host.params_text(1, 0))
+          host.params_text(l.flows[1], 0, false, 1, script.backend()))
+        assert.equal('{"list":[1],"name":"{{run.date}}","width":3}',
+          host.params_text(l.flows[1], 0))
       end))
     assert.equal("resize", loaded.flows[1].graph:type(0))
   end)
@@ -344,7 +351,8 @@ f.s = flow.sub { after = "p" }]],
 
   it("is looked for by name only", function()
     local _, message = script.load(script.flow 'f.a = flow["../x"] {}')
-    assert.equal("pipeline.lua:3: flow.../x: unknown node type", message)
+    assert.equal("pipeline.lua:3: flow.../x: unknown node type; there is branch, call, exec, lua, "
+      .. "map, shell, sql", message)
     _, message = script.load { ["nodes/x.lua"] = "return 5",
       ["pipeline.lua"] = script.flow "f.a = flow.x {}" }
     assert.equal("pipeline.lua:3: nodes/x.lua: expected it to return flow.node_type{...}, got 5",

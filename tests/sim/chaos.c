@@ -178,7 +178,7 @@ static void make_rival(sim_world *w) {
   sim_patch none = {0};
   sim_engine *e = &w->engines[w->engines[0].alive];
   if (e->alive || !sim_find_run(w, &row)) return;
-  bool held = sim_owner_is_alive(w, row.owner) && row.lease_ms > w->now_ms;
+  bool held = sim_owner_is_alive(w, row.owner);
   bool over = fl_run_state_is_final(row.state);
   if (!over && sim_engine_open(e)) {
     fl_code rc = resume(e, &row, &none);
@@ -195,6 +195,8 @@ static void freeze(sim_world *w) {
   if (!e || fl_store_is_open(e->store)) return;
   sim_trace(w, "engine %d is frozen", e->slot);
   e->frozen = true;
+  // As when a file system loses the locks it was trusted with: another may take the run over.
+  e->unlocked = sim_chance(&w->random, 60);
   w->thaw_ms = w->now_ms + sim_range(&w->random, 100, 40000);
 }
 
@@ -203,7 +205,7 @@ static void thaw(sim_world *w) {
     sim_engine *e = &w->engines[i];
     if (!e->frozen) continue;
     sim_trace(w, "engine %d is thawed", i);
-    e->frozen = false;
+    e->frozen = e->unlocked = false;
     e->poked = true;
     sim_tasks_deliver(e);
   }

@@ -29,7 +29,7 @@ static void bytes_resize(sim_bytes *b, size_t size) {
 
 static void bytes_put(sim_bytes *b, const void *data, size_t size, int64_t at) {
   if ((size_t)at + size > b->size) bytes_resize(b, (size_t)at + size);
-  memcpy(b->data + at, data, size);
+  if (size) memcpy(b->data + at, data, size);
 }
 
 static void apply(sim_bytes *b, const sim_write *w) {

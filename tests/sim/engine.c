@@ -3,17 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "engine/run.h"
+#include "engine/run_internal.h"
 #include "world.h"
 
 static int64_t clock_now(void *ud) {
   return ((sim_world *)ud)->now_ms;
-}
-
-static const char *get_supervisor(void *ud) {
-  sim_engine *e = ud;
-  int at = sim_get_supervisor(e); // may move the list
-  return e->world->supervisors[at].id;
 }
 
 static double get_random(void *ud) {
@@ -22,19 +16,56 @@ static double get_random(void *ud) {
 
 bool sim_owner_is_alive(sim_world *w, const char *owner) {
   for (int i = 0; i < SIM_ENGINES; i++)
-    if (w->engines[i].alive && !strcmp(w->engines[i].owner, owner)) return true;
+    if (w->engines[i].alive && !strcmp(w->engines[i].owner, owner)) return !w->engines[i].unlocked;
   return false;
+}
+
+static bool owner_lives(void *ud, const char *owner) {
+  return sim_owner_is_alive(ud, owner);
+}
+
+// Time for budgets passes by being looked at: steps end anywhere, and yet the same each time.
+static int64_t budget_us(void *ud) {
+  return ((sim_engine *)ud)->world->budget_us++;
+}
+
+// The thread that waits for the disk, where an engine has one: it is as slow as chance wants.
+static void do_aside(void *ud, void (*work)(void *arg), void (*done)(void *arg), void *arg) {
+  sim_engine *e = ud;
+  if (e->job_count == SIM_JOBS)
+    sim_fail(e->world, "engine %d asks for one sync after another", e->slot);
+  else
+    e->jobs[e->job_count++] = (sim_job){work, done, arg};
+}
+
+static void do_job(sim_engine *e) {
+  sim_job job = e->jobs[0];
+  memmove(e->jobs, e->jobs + 1, (size_t)--e->job_count * sizeof *e->jobs);
+  job.work(job.arg);
+  job.done(job.arg);
+}
+
+static void wait_aside(void *ud) {
+  sim_engine *e = ud;
+  while (e->job_count) do_job(e);
 }
 
 bool sim_engine_open(sim_engine *e) {
   sim_world *w = e->world;
   fl_error err;
-  fl_clock clock = {clock_now, clock_now, w};
+  fl_clock clock = {.wall_ms = clock_now, .monotonic_ms = clock_now, .ud = w};
   e->mount = sim_disk_mount(&w->disk, e->slot);
   if (w->faults && !w->healing && sim_chance(&w->random, 5))
     e->mount->kill_in = sim_range(&w->random, 1, 20); // already while it opens
-  fl_store_options so = {.durability = w->durability, .disk = &e->mount->table, .clock = &clock};
-  sim_trace(w, "engine %d opens", e->slot);
+  e->aside = sim_chance(&w->random, 30);
+  e->job_count = 0;
+  fl_store_options so = {.durability = w->durability,
+                         .disk = &e->mount->table,
+                         .clock = &clock,
+                         .owner_lives = owner_lives,
+                         .owner_ud = w};
+  if (e->aside) so.aside = (fl_aside){.run = do_aside, .wait = wait_aside, .ud = e};
+  sim_trace(w, "engine %d opens%s", e->slot, e->aside ? ", with a thread for the disk" : "");
   if (fl_store_open(SIM_DIR, &so, &e->store, &err)) {
     sim_trace(w, "engine %d cannot: %s", e->slot, err.message);
     if (err.code == FL_E_CORRUPT && !e->mount->dead) sim_fail(w, "%s", err.message);
@@ -45,21 +76,21 @@ bool sim_engine_open(sim_engine *e) {
   snprintf(e->owner, sizeof e->owner, "boot/%d/1#e", ++w->engine_number);
   e->supervisor = -1;
   e->process_slots = e->worker_slots = 1;
-  fl_scheduler_config c = {.store = e->store,
+  fl_scheduler_config c = {.budget_us = budget_us,
+                           .never_waits = e->aside,
+                           .store = e->store,
                            .clock = clock,
                            .owner = e->owner,
                            .jobs = w->jobs,
-                           .get_supervisor = get_supervisor,
-                           .recover = sim_recover,
                            .random = get_random,
                            .on_event = sim_on_event,
                            .event_ud = e,
                            .ud = e};
-  sim_executors(e, c.executors);
   e->scheduler = fl_scheduler_new(&c);
+  sim_register(e);
   e->alive = true;
-  e->overdue_ms = e->looked_ms = 0;
-  e->frozen = e->patching = e->poked = false;
+  e->overdue_ms = 0;
+  e->frozen = e->unlocked = e->patching = e->poked = false;
   return true;
 }
 
@@ -69,6 +100,7 @@ static void put_away(sim_engine *e, bool tidily) {
   if (!e->alive) return;
   if (!tidily) sim_mount_kill(e->mount);
   e->alive = false;
+  sim_questions_drop(e);
   fl_scheduler_free(e->scheduler);
   e->scheduler = NULL;
   sim_tasks_orphan(w, e->slot);
@@ -105,9 +137,12 @@ void sim_engine_step(sim_engine *e) {
   fl_error err = {0};
   bool again = true;
   e->poked = false;
+  sim_answer(e);
   for (int turns = 0; again && !e->mount->dead; turns++) {
     if (turns > 5000) fail_turning(e);
-    if (w->failed || fl_scheduler_step(e->scheduler, 0, &again, &err)) break;
+    if (e->job_count && sim_chance(&w->random, 40)) do_job(e);
+    int64_t budget = sim_chance(&w->random, 30) ? 0 : sim_range(&w->random, 1, 200);
+    if (w->failed || fl_scheduler_step(e->scheduler, budget, &again, &err)) break;
   }
   if (e->mount->dead) {
     sim_engine_kill(e);
@@ -122,7 +157,7 @@ void sim_engine_step(sim_engine *e) {
     return;
   }
   // What came due within the step is done by the next one.
-  if (fl_store_sync_due_ms(e->store, w->now_ms) == 0) e->poked = true;
+  if (e->job_count || fl_store_sync_due_ms(e->store, w->now_ms) == 0) e->poked = true;
   if (!fl_scheduler_get_run_count(e->scheduler)) sim_engine_close(e);
 }
 
@@ -177,7 +212,7 @@ fl_code sim_engine_resume(sim_engine *e, const fl_run_row *row, const sim_patch 
                          .patch = kept};
   sim_trace(w, "engine %d resumes%s%s%s", e->slot, patch->vars ? " vars" : "",
             patch->any_skip ? " skip" : "", patch->any_rerun ? " rerun" : "");
-  fl_code rc = fl_scheduler_resume_run(e->scheduler, row, dead, &spec, &run, &err);
+  fl_code rc = fl_scheduler_resume_run(e->scheduler, row, &spec, &run, &err);
   fl_value_unref(vars);
   fl_value_unref(kept);
   e->poked = true;
@@ -188,7 +223,7 @@ fl_code sim_engine_resume(sim_engine *e, const fl_run_row *row, const sim_patch 
   w->resumes++;
   w->cancel_asked_ms = 0;
   e->patching = patch->vars;
-  if (!dead && row->lease_ms > w->now_ms) sim_fail(w, "a run was taken from a living owner");
+  if (!dead) sim_fail(w, "a run was taken from a living owner");
   return FL_OK;
 }
 

@@ -9,7 +9,7 @@ static sim_flow *of(const fl_flow *flow) {
 }
 
 const sim_spec *sim_flow_get_spec(fl_attempt *a) {
-  return &of(fl_run_get_flow(a->run))->specs[fl_attempt_get_graph_node(a)];
+  return &of(fl_attempt_get_flow(a))->specs[fl_attempt_get_graph_node(a)];
 }
 
 void sim_flow_write_place(fl_attempt *a, fl_buf *out) {
@@ -23,12 +23,13 @@ void sim_flow_write_place(fl_attempt *a, fl_buf *out) {
 static uint64_t hash_of(fl_attempt *a) {
   fl_buf text;
   fl_error err;
-  sim_flow *f = of(fl_run_get_flow(a->run));
+  sim_flow *f = of(fl_attempt_get_flow(a));
   fl_buf_init(&text, FL_VALUE_SIZE_MAX);
   sim_flow_write_place(a, &text);
   if (!sim_flow_get_spec(a)->racy) {
     if (fl_attempt_write_inputs(a, &text, &err)) fl_buf_add_str(&text, err.message);
-    if (a->item) fl_buf_add(&text, a->item->text, a->item->size);
+    const fl_value *item = fl_attempt_get_item(a);
+    if (item) fl_buf_add(&text, item->text, item->size);
     if (f->pure) {
       json_t *vars = fl_value_to_json(fl_attempt_get_vars(a));
       json_object_del(vars, SIM_PATCHED);
@@ -42,9 +43,9 @@ static uint64_t hash_of(fl_attempt *a) {
 }
 
 static fl_value *chosen_children(fl_attempt *a, uint64_t hash) {
-  const fl_graph *g = fl_run_get_flow(a->run)->graph;
+  const fl_graph *g = fl_attempt_get_flow(a)->graph;
   uint32_t count;
-  const uint32_t *children = fl_graph_get_children(g, a->node, &count);
+  const uint32_t *children = fl_graph_get_children(g, fl_attempt_get_graph_node(a), &count);
   json_t *list = json_array();
   for (uint32_t i = 0; i < count; i++)
     if (hash >> (i % 60) & 1)
@@ -60,7 +61,7 @@ void sim_flow_results(fl_attempt *a, fl_value **outputs, fl_value **vars) {
   char text[32];
   snprintf(text, sizeof text, "%016llx", (unsigned long long)hash);
   *vars = NULL;
-  if (a->options->kind == FL_KIND_BRANCH) {
+  if (fl_attempt_get_options(a)->kind == FL_KIND_BRANCH) {
     *outputs = chosen_children(a, hash);
     return;
   }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "read/read.h"
 #include "store/store_internal.h"
 #include "world.h"
 
@@ -284,7 +285,7 @@ static void forget_run(sim_world *w, const char *run) {
     }
 }
 
-// What stood behind the last sync may be gone with all its records: instances of a map, whole runs.
+// What stood behind the last sync may be gone with all its records: items of a map, whole runs.
 // That it was seen is no promise: what was committed is there for any reader before it is synced.
 static void forget_unknown(const reading *r, uint64_t syncs) {
   sim_world *w = r->w;
@@ -379,9 +380,8 @@ void sim_check_end(sim_world *w) {
       sim_fail(w, "%s is left %s", r.names[i], fl_node_state_text(r.states[i]));
   }
   if (r.claim_count) sim_fail(w, "%zu claims are left", r.claim_count / 2);
-  // An engine that was killed while it took an ended run over leaves its lease: it runs out.
-  if (r.run.lease_ms && !strcmp(r.run.owner, w->engines[0].owner))
-    sim_fail(w, "the lease is still held");
+  // An engine that was killed while it took an ended run over is named in it for ever.
+  if (sim_owner_is_alive(w, r.run.owner)) sim_fail(w, "the run is owned still");
   for (size_t i = 0; i < w->task_count; i++)
     if (w->tasks[i].state <= SIM_ENDED)
       sim_fail(w, "node %u.%u of %s is left behind", w->tasks[i].node, w->tasks[i].number,
@@ -446,7 +446,7 @@ void sim_write_result(sim_world *w, fl_buf *out) {
       write_node(&r, i, &line);
       lines[count++] = fl_buf_take(&line);
     }
-    // Instances of two maps have their numbers in the order of the maps' starts.
+    // Items of two maps have their numbers in the order of the maps' starts.
     qsort(lines, count, sizeof *lines, by_text);
     for (size_t i = 0; i < count; i++) {
       fl_buf_addf(out, "%s\n", lines[i]);

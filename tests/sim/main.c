@@ -1,4 +1,4 @@
-// Runs seeds of the simulator: `sim --seeds 1..500`, `sim --seed 17 --trace`.
+// Runs seeds of the simulator: `sim --seeds 1..500`, `sim --seed 17 --trace`, `sim --many ...`.
 #include <jansson.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 #include "base/digest.h"
+#include "many.h"
 #include "world.h"
 
 // Run ids and the like come from the seed too.
@@ -23,7 +24,8 @@ static randombytes_implementation implementation = {
     .implementation_name = name, .random = next_number, .buf = next_bytes};
 
 static int usage(void) {
-  fprintf(stderr, "usage: sim --seed N [--trace] | --seeds FROM..TO [--twice] [--stop]\n"
+  fprintf(stderr, "usage: sim [--many] --seed N [--trace] | --seeds FROM..TO [--twice] [--stop]\n"
+                  "  --many   many runs at once instead of one that has all kinds of trouble\n"
                   "  --trace  print what happens\n"
                   "  --twice  run each seed twice and compare what happened\n"
                   "  --stop   end at the first failure\n");
@@ -32,7 +34,7 @@ static int usage(void) {
 
 typedef struct options {
   uint64_t from, to;
-  bool trace, twice, stop;
+  bool many, trace, twice, stop;
 } options;
 
 static bool read_options(int argc, char **argv, options *o) {
@@ -41,6 +43,8 @@ static bool read_options(int argc, char **argv, options *o) {
     const char *next = i + 1 < argc ? argv[i + 1] : NULL;
     if (!strcmp(argv[i], "--trace")) {
       o->trace = true;
+    } else if (!strcmp(argv[i], "--many")) {
+      o->many = true;
     } else if (!strcmp(argv[i], "--twice")) {
       o->twice = true;
     } else if (!strcmp(argv[i], "--stop")) {
@@ -58,15 +62,21 @@ static bool read_options(int argc, char **argv, options *o) {
   return o->from <= o->to;
 }
 
-static bool run_once(uint64_t seed, bool trace, char *failure, size_t size, uint64_t *digest,
-                     sim_totals *totals) {
+static sim_totals totals;
+static many_totals many;
+
+static bool run_once(const options *o, uint64_t seed, bool first, char *failure, size_t size,
+                     uint64_t *digest) {
+  sim_totals other = {0};
+  many_totals other_many = {0};
+  bool trace = first && o->trace;
   numbers.state = seed;
-  return sim_run_seed(seed, trace, failure, size, digest, totals);
+  return o->many ? many_run_seed(seed, trace, failure, size, digest, first ? &many : &other_many)
+                 : sim_run_seed(seed, trace, failure, size, digest, first ? &totals : &other);
 }
 
 int main(int argc, char **argv) {
   options o;
-  sim_totals totals = {0}, ignored = {0};
   uint64_t passed = 0, failed = 0;
   char failure[700];
   if (!read_options(argc, argv, &o)) return usage();
@@ -75,22 +85,29 @@ int main(int argc, char **argv) {
   fl_random_bytes(failure, 1); // the library's own first use is not part of a seed
   for (uint64_t seed = o.from; seed <= o.to && !(o.stop && failed); seed++) {
     uint64_t digest = 0, again = 0;
-    bool ok = run_once(seed, o.trace, failure, sizeof failure, &digest, &totals);
+    bool ok = run_once(&o, seed, true, failure, sizeof failure, &digest);
     if (ok && o.twice) {
-      ok = run_once(seed, false, failure, sizeof failure, &again, &ignored) && again == digest;
+      ok = run_once(&o, seed, false, failure, sizeof failure, &again) && again == digest;
       if (!ok) snprintf(failure, sizeof failure, "the second time it went another way");
     }
     passed += ok;
     failed += !ok;
     if (!ok)
-      printf("seed %llu: %s\n  again: %s --seed %llu --trace\n", (unsigned long long)seed, failure,
-             argv[0], (unsigned long long)seed);
+      printf("seed %llu: %s\n  again: %s%s --seed %llu --trace\n", (unsigned long long)seed,
+             failure, argv[0], o.many ? " --many" : "", (unsigned long long)seed);
     fflush(stdout);
   }
-  printf("%llu crashes, %llu takeovers, %llu resumes, %llu facts checked, %.1f h of virtual time\n",
-         (unsigned long long)totals.crashes, (unsigned long long)totals.takeovers,
-         (unsigned long long)totals.resumes, (unsigned long long)totals.facts,
-         (double)totals.virtual_ms / 3600000);
+  if (o.many)
+    printf("%llu runs, %llu events, %llu crashes, %llu robberies, %llu pruned\n",
+           (unsigned long long)many.runs, (unsigned long long)many.told,
+           (unsigned long long)many.crashes, (unsigned long long)many.robberies,
+           (unsigned long long)many.pruned);
+  else
+    printf(
+        "%llu crashes, %llu takeovers, %llu resumes, %llu facts checked, %.1f h of virtual time\n",
+        (unsigned long long)totals.crashes, (unsigned long long)totals.takeovers,
+        (unsigned long long)totals.resumes, (unsigned long long)totals.facts,
+        (double)totals.virtual_ms / 3600000);
   printf("%llu seeds passed, %llu failed\n", (unsigned long long)passed,
          (unsigned long long)failed);
   return failed > 0;

@@ -2,7 +2,7 @@
 // that is killed, for their supervisor's sake.
 #include <stdlib.h>
 #include <string.h>
-#include "engine/run.h"
+#include "engine/run_internal.h"
 #include "world.h"
 
 static bool holds_slot(const sim_task *t) {
@@ -302,17 +302,6 @@ static void flush_workers(void *ud) {
   if (!e->mount->dead) pump(e->world, e->slot, -1);
 }
 
-void sim_executors(sim_engine *e, fl_executor *list) {
-  fl_executor x = {.start = start, .cancel = cancel, .ud = e};
-  for (int i = 0; i < FL_KIND_COUNT; i++) list[i] = x;
-  list[FL_KIND_PROCESS].ahead = list[FL_KIND_WORKER].ahead = ahead;
-  list[FL_KIND_PROCESS].set_slots = set_process_slots;
-  list[FL_KIND_PROCESS].flush = flush_processes;
-  list[FL_KIND_WORKER].held = held;
-  list[FL_KIND_WORKER].set_slots = set_worker_slots;
-  list[FL_KIND_WORKER].flush = flush_workers;
-}
-
 // ------------------------------------------------------------------------------------- time
 
 static bool is_due(const sim_task *t) {
@@ -380,15 +369,21 @@ void sim_supervisor_kill(sim_world *w, int supervisor) {
   s->alive = false;
   for (int i = 0; i < SIM_ENGINES; i++)
     if (w->engines[i].alive && w->engines[i].supervisor == supervisor)
-      fl_scheduler_supervisor_changed(w->engines[i].scheduler);
+      fl_scheduler_keeper_changed(w->engines[i].scheduler);
   int count = (int)w->task_count;
   for (int i = 0; i < count; i++) {
     sim_task *t = &w->tasks[i];
     if (t->supervisor != supervisor || t->state > SIM_RUNNING) continue;
     fl_attempt *a = t->attempt;
+    bool queued = t->state == SIM_QUEUED;
     t->state = SIM_GONE;
     t->attempt = NULL;
     if (!a || t->engine < 0) continue;
+    if (queued && !w->engines[t->engine].frozen) { // nothing of it has run
+      w->engines[t->engine].poked = true;
+      fl_attempt_give_back(a);
+      continue;
+    }
     if (w->engines[t->engine].frozen) { // it hears of it when it wakes up
       t->state = SIM_ENDED;
       t->attempt = a;
@@ -402,9 +397,9 @@ void sim_supervisor_kill(sim_world *w, int supervisor) {
 }
 
 static void fate_of(sim_world *w, sim_engine *e, fl_attempt *a, int supervisor, fl_fate *fate) {
-  *fate = FL_FATE_IS_NOT_STARTED;
+  *fate = FL_FATE_NOT_STARTED;
   if (supervisor < 0) {
-    *fate = FL_FATE_IS_LOST;
+    *fate = FL_FATE_LOST;
     return;
   }
   for (size_t i = 0; i < w->task_count; i++) {
@@ -419,23 +414,32 @@ static void fate_of(sim_world *w, sim_engine *e, fl_attempt *a, int supervisor, 
     t->attempt = a;
     t->engine = e->slot;
     t->adopted = true;
-    *fate = t->state == SIM_RUNNING ? FL_FATE_IS_RUNNING : FL_FATE_IS_ENDED;
+    *fate = t->state == SIM_RUNNING ? FL_FATE_RUNNING : FL_FATE_ENDED;
     if (t->state != SIM_RUNNING) finish(w, t);
     return;
   }
   // It is in no journal entry that says it runs: it was lost with the supervisor, or its end was
   // heard by an engine that died before it recorded it.
-  if (!w->supervisors[supervisor].alive) *fate = FL_FATE_IS_LOST;
+  if (!w->supervisors[supervisor].alive) *fate = FL_FATE_LOST;
 }
 
-void sim_recover(void *ud, fl_run *run, const char *supervisor, fl_attempt **attempts,
-                 fl_fate *fates, size_t count) {
-  sim_engine *e = ud;
+typedef struct sim_question {
+  char run[FL_RUN_ID_SIZE], supervisor[40];
+  uint64_t recovery;
+  int64_t at_ms;
+  size_t count;
+  struct sim_question *next;
+  struct {
+    uint32_t node, number;
+  } asked[];
+} sim_question;
+
+// By name: attempts may have left since they were asked about.
+static void answer(sim_engine *e, const sim_question *q) {
   sim_world *w = e->world;
   int found = -1;
-  (void)run;
   for (size_t i = 0; i < w->supervisor_count; i++)
-    if (!strcmp(w->supervisors[i].id, supervisor)) found = (int)i;
+    if (!strcmp(w->supervisors[i].id, q->supervisor)) found = (int)i;
   if (found >= 0 && w->supervisors[found].alive && w->supervisors[found].engine != e->slot) {
     // Its old engine, if it still is, is heard no more; the workers it had are ended.
     for (size_t i = 0; i < w->task_count; i++) {
@@ -447,9 +451,119 @@ void sim_recover(void *ud, fl_run *run, const char *supervisor, fl_attempt **att
     }
     w->supervisors[found].engine = e->slot;
   }
+  for (size_t i = 0; i < q->count; i++) {
+    uint32_t node = q->asked[i].node, number = q->asked[i].number;
+    fl_fate fate;
+    fl_attempt *a = fl_scheduler_find_attempt(e->scheduler, q->run, node, number);
+    if (!a) continue;
+    fate_of(w, e, a, found, &fate);
+    sim_trace(w, "fate of #%u.%u under %s: %d", node, number, q->supervisor, fate);
+    if (fate != FL_FATE_ENDED) fl_attempt_settle(a, fate);
+  }
+  fl_scheduler_recovered(e->scheduler, q->run, q->recovery);
+}
+
+int64_t sim_answers_due(const sim_engine *e) {
+  int64_t due = INT64_MAX;
+  for (const sim_question *q = e->questions; q; q = q->next)
+    if (q->at_ms < due) due = q->at_ms;
+  return due;
+}
+
+void sim_answer(sim_engine *e) {
+  for (sim_question **at = &e->questions; *at;) {
+    sim_question *q = *at;
+    if (q->at_ms > e->world->now_ms) {
+      at = &q->next;
+      continue;
+    }
+    *at = q->next;
+    answer(e, q);
+    free(q);
+  }
+}
+
+void sim_questions_drop(sim_engine *e) {
+  for (sim_question *q; (q = e->questions);) {
+    e->questions = q->next;
+    free(q);
+  }
+}
+
+static void recover(void *ud, fl_run *run, const char *supervisor, uint64_t recovery,
+                    fl_attempt **attempts, size_t count) {
+  sim_engine *e = ud;
+  sim_world *w = e->world;
+  sim_question *q = fl_alloc_zero(1, sizeof *q + count * sizeof *q->asked);
+  snprintf(q->run, sizeof q->run, "%s", fl_run_get_id(run));
+  snprintf(q->supervisor, sizeof q->supervisor, "%s", supervisor);
+  q->recovery = recovery;
+  q->count = count;
   for (size_t i = 0; i < count; i++) {
-    uint32_t node = attempts[i]->node, number = attempts[i]->number; // it may be gone afterwards
-    fate_of(w, e, attempts[i], found, &fates[i]);
-    sim_trace(w, "fate of #%u.%u under %s: %d", node, number, supervisor, fates[i]);
+    q->asked[i].node = fl_attempt_get_node_number(attempts[i]);
+    q->asked[i].number = attempts[i]->number;
+  }
+  q->at_ms = w->now_ms + (sim_chance(&w->random, 50) ? 0 : sim_range(&w->random, 1, 3000));
+  if (q->at_ms == w->now_ms) {
+    answer(e, q);
+    free(q);
+    return;
+  }
+  q->next = e->questions;
+  e->questions = q;
+}
+
+// ------------------------------------------------------------------------------------- executors
+
+static void let_go(void *ud, fl_attempt *a) {
+  sim_engine *e = ud;
+  for (size_t i = 0; i < e->world->task_count; i++)
+    if (e->world->tasks[i].attempt == a) e->world->tasks[i].attempt = NULL;
+}
+
+static const char *get_keeper(void *ud) {
+  sim_engine *e = ud;
+  int at = sim_get_supervisor(e); // may move the list
+  return e->world->supervisors[at].id;
+}
+
+static const fl_executor loop = {.name = "loop",
+                                 .kinds = 1u << FL_KIND_INLINE | 1u << FL_KIND_BRANCH,
+                                 .records_with_end = true,
+                                 .start = start,
+                                 .cancel = cancel};
+static const fl_executor native = {
+    .name = "native", .kinds = 1u << FL_KIND_NATIVE, .start = start, .cancel = cancel};
+static const fl_executor process = {.name = "process",
+                                    .kinds = 1u << FL_KIND_PROCESS,
+                                    .slots = FL_SLOTS_JOBS,
+                                    .outlives_engine = true,
+                                    .fills_slots = true,
+                                    .start = start,
+                                    .cancel = cancel,
+                                    .let_go = let_go,
+                                    .flush = flush_processes,
+                                    .ahead = ahead,
+                                    .set_slots = set_process_slots,
+                                    .get_keeper = get_keeper,
+                                    .recover = recover};
+static const fl_executor worker = {.name = "worker",
+                                   .kinds = 1u << FL_KIND_WORKER,
+                                   .slots = FL_SLOTS_JOBS,
+                                   .records_with_end = true,
+                                   .start = start,
+                                   .cancel = cancel,
+                                   .flush = flush_workers,
+                                   .held = held,
+                                   .ahead = ahead,
+                                   .set_slots = set_worker_slots,
+                                   .get_keeper = get_keeper};
+
+void sim_register(sim_engine *e) {
+  static const fl_executor *const all[] = {&loop, &native, &process, &worker};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    fl_executor x = *all[i];
+    x.ud = e;
+    fl_scheduler_register(e->scheduler, &x);
   }
 }

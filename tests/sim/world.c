@@ -95,14 +95,14 @@ void sim_world_deinit(sim_world *w) {
 static int64_t engine_due(sim_engine *e) {
   if (!e->alive || e->frozen) return INT64_MAX;
   if (e->poked) return e->world->now_ms;
-  int64_t due = fl_scheduler_get_due_ms(e->scheduler);
-  return due < 0 ? INT64_MAX : e->world->now_ms + due;
+  int64_t due = fl_scheduler_get_due_ms(e->scheduler), answers = sim_answers_due(e);
+  due = due < 0 ? INT64_MAX : e->world->now_ms + due;
+  return answers < due ? answers : due;
 }
 
-// A living engine that is not frozen keeps its lease, and with `group` syncs in time.
+// With `group` a living engine that is not frozen syncs in time.
 static void check_alive(sim_engine *e) {
   sim_world *w = e->world;
-  fl_run_row row;
   if (!e->alive || e->frozen || e->mount->dead || w->disk.slow_ms || w->failed) return;
   if (fl_store_sync_due_ms(e->store, w->now_ms) != 0) {
     e->overdue_ms = 0;
@@ -111,13 +111,6 @@ static void check_alive(sim_engine *e) {
   } else if (w->now_ms > e->overdue_ms + 1000) {
     sim_fail(w, "what was committed is not synced after a second");
   }
-  if (w->now_ms < e->looked_ms + 2000) return;
-  e->looked_ms = w->now_ms;
-  if (!w->run[0] || !sim_find_run(w, &row)) return;
-  if (!strcmp(row.owner, e->owner) && !fl_run_state_is_final(row.state) &&
-      row.lease_ms <= w->now_ms)
-    sim_fail(w, "the lease of a living owner has run out");
-  fl_run_row_deinit(&row);
 }
 
 void sim_world_turn(sim_world *w, int64_t until_ms) {

@@ -48,17 +48,30 @@ typedef struct sim_supervisor {
   uint32_t slots;
 } sim_supervisor;
 
+#define SIM_JOBS 8 // at once, of one engine: a sync, a checkpoint
+
+typedef struct sim_job {
+  void (*work)(void *arg);
+  void (*done)(void *arg);
+  void *arg;
+} sim_job;
+
 typedef struct sim_engine {
   sim_world *world;
   int slot, supervisor; // index, -1: none yet
   bool alive, frozen, patching;
+  bool unlocked; // lives, and is taken for dead: its lock is lost
   char owner[32];
   sim_mount *mount;
   fl_store *store;
   fl_scheduler *scheduler;
   uint32_t worker_slots, process_slots;
-  int64_t overdue_ms, looked_ms; // since when a sync is due; when its lease was looked at
-  bool poked;                    // something happened: step
+  int64_t overdue_ms;     // since when a sync is due
+  bool poked;             // something happened: step
+  bool aside;             // it has a thread for the disk
+  sim_job jobs[SIM_JOBS]; // given to that
+  int job_count;
+  struct sim_question *questions; // that supervisors of dead engines have not answered yet
 } sim_engine;
 
 /// How often a place has ended so far: what "fails twice, then works" counts.
@@ -103,7 +116,7 @@ struct sim_world {
   sim_random random;
   bool trace, failed, mended, healing;
   char failure[600];
-  int64_t now_ms;
+  int64_t now_ms, budget_us;
   sim_disk disk;
   sim_flow main, sub;
   uint32_t jobs;
@@ -155,11 +168,10 @@ void sim_fail(sim_world *w, const char *fmt, ...) FL_PRINTF(2, 3);
 void sim_world_turn(sim_world *w, int64_t until_ms);
 
 // process.c
-void sim_executors(sim_engine *e, fl_executor *list);
+/// Gives the engine's scheduler its executors.
+void sim_register(sim_engine *e);
 int sim_get_supervisor(sim_engine *e);
 void sim_task_deinit(sim_task *t);
-void sim_recover(void *ud, fl_run *run, const char *supervisor, fl_attempt **attempts,
-                 fl_fate *fates, size_t count);
 /// Time of the next end or checkpoint; INT64_MAX: none.
 int64_t sim_tasks_due(sim_world *w);
 void sim_tasks_run(sim_world *w);
@@ -168,6 +180,11 @@ void sim_supervisor_kill(sim_world *w, int supervisor);
 void sim_tasks_orphan(sim_world *w, int engine);
 /// Ends that a frozen engine could not hear.
 void sim_tasks_deliver(sim_engine *e);
+/// When the next supervisor of a dead engine answers; INT64_MAX: none is asked.
+int64_t sim_answers_due(const sim_engine *e);
+/// They do, as far as it is time.
+void sim_answer(sim_engine *e);
+void sim_questions_drop(sim_engine *e);
 
 // engine.c
 bool sim_engine_open(sim_engine *e);
@@ -204,7 +221,7 @@ void sim_observe_end(sim_world *w);
 void sim_check_history(sim_world *w, bool cut);
 /// The run as it is stored; false: it is not there.
 bool sim_find_run(sim_world *w, fl_run_row *row);
-/// At the end: attempts, claims, leases.
+/// At the end: attempts, claims, owners.
 void sim_check_end(sim_world *w);
 /// Appends what the run came to, one line a node.
 void sim_write_result(sim_world *w, fl_buf *out);

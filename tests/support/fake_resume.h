@@ -1,6 +1,6 @@
 // Resumes of the fake engine: who lives, ends of attempts with outputs and vars, graphs by kinds.
 #pragma once
-#include "engine/run.h"
+#include "engine/run_internal.h"
 #include "fake_engine.h"
 
 static const fl_node_options process = {
@@ -14,8 +14,7 @@ static inline fl_run *resume_with(fake_engine *f, fl_fate fate, fl_resume_spec s
   spec.flow = &f->flow;
   fake_open_scheduler(f, 2);
   assert_int_equal(fl_store_find_run(f->store, "last", &row, &err), FL_OK);
-  if (fl_scheduler_resume_run(f->scheduler, &row, true, &spec, &run, &err))
-    fail_msg("%s", err.message);
+  if (fl_scheduler_resume_run(f->scheduler, &row, &spec, &run, &err)) fail_msg("%s", err.message);
   fl_run_row_deinit(&row);
   fake_step(f);
   return run;

@@ -70,10 +70,89 @@ for _, path in ipairs(tidy.files("^stdlib/.*%.lua$")) do
     end
   end
 end
--- The reasons are a promise: a closed list that programs compare with.
+-- Each class is declared once, and every type that is named is there. One that is marked partial
+-- adds to a class of another file.
+local known = {}
+for name in ([[any boolean false fun function integer lightuserdata nil number self string table
+  thread true unknown userdata]]):gmatch "%S+" do known[name] = true end
+
+-- The type that `text` begins with: up to a space that is not within it.
+local function type_in(text)
+  local depth, quoted = 0, false
+  for at = 1, #text do
+    local char = text:sub(at, at)
+    if char == '"' then quoted = not quoted end
+    if not quoted then
+      if char:find "[%(<{%[]" then depth = depth + 1 end
+      if char:find "[%)>}%]]" then depth = depth - 1 end
+      local joined = text:sub(1, at - 1):find "[:|,]%s*$" or text:find("^%s*[|:]", at)
+      if char == " " and depth == 0 and not joined then return text:sub(1, at - 1) end
+    end
+  end
+  return text
+end
+
+local function types_of(line)
+  local tag, rest = line:match "^%-%-%-@(%w+)%s+(.*)$"
+  if tag == "field" or tag == "param" then
+    rest = rest:gsub("^%[[%w%s]+%]%s+", "f "):gsub("^%[\"?[%w_]+\"?%]%s+", "f ")
+    return type_in(rest:match "^%S+%s+(.*)$" or "any")
+  end
+  if tag == "return" or tag == "type" then return type_in(rest) end
+  if tag == "alias" then return type_in(rest:match "^%S+%s+(.*)$" or "any") end
+  if tag == "class" then return rest:match ":%s*(.*)$" end
+end
+
+local typed = tidy.files("^lua/.*%.lua$")
+for _, path in ipairs(typed) do
+  local n = 0
+  for line in io.lines(path) do
+    n = n + 1
+    local partial, name, parent = line:match(
+      "^%-%-%-@class%s+(%(?p?a?r?t?i?a?l?%)?)%s*([%w_.]+):?%s*(%S*)")
+    name = name or line:match "^%-%-%-@alias%s+([%w_.]+)"
+    if name and known[name] and partial ~= "(partial)" then
+      tidy.found(path, n, "%s is declared a second time, see %s", name, known[name])
+    end
+    if name and parent == name then tidy.found(path, n, "%s is its own parent", name) end
+    if name and not known[name] then known[name] = path .. ":" .. n end
+  end
+end
+for _, path in ipairs(typed) do
+  local n, generics = 0, {}
+  for line in io.lines(path) do
+    n = n + 1
+    local generic = line:match "^%-%-%-@generic%s+(.*)$"
+    if generic then for name in generic:gmatch "[%a_]%w*" do generics[name] = true end end
+    local kind = types_of(line)
+    kind = kind and kind:gsub('"[^"]*"', ""):gsub("[%a_][%w_]*%??:", ""):gsub("%.%.%.", "")
+    for name in (kind or ""):gmatch "[%a_][%w_.]*" do
+      if not known[name] and not generics[name] then
+        tidy.found(path, n, "type %s is not declared", name)
+      end
+    end
+    if not line:find "^%-%-%-" then generics = {} end
+  end
+end
+
+-- The states and the reasons are a promise: closed lists that programs compare with.
 local promises = "docs/command-line.md"
 local promised = tidy.read(promises)
-for name in tidy.read("runtime/base/state.h"):gmatch('X%(%u[%u_]*,%s*"([%w_]+)"') do
+local states, reasons = tidy.read("runtime/base/state.h"):match("^(.*)(#define FL_REASONS.*)$")
+local line_of = { RUN = "| a run | ", NODE = "| a node | ", ATTEMPT = "| an attempt | " }
+for list, rows in states:gmatch("#define FL_(%u+)_STATES(.-)\n\n") do
+  local line = promised:match("\n(" .. line_of[list]:gsub("|", "%%|") .. "[^\n]*)") or ""
+  for name in rows:gmatch('X%(%u[%u_]*,%s*"([%w_]+)"') do
+    if not line:find("`" .. name .. "`", 1, true) then
+      tidy.found(promises, 1, "the state %s of %s is not told", name, list:lower())
+    end
+    line_of[list] = line_of[list] .. name
+  end
+end
+for list, seen in pairs(line_of) do
+  if seen:find("| $") then tidy.found("runtime/base/state.h", 1, "no states of %s", list) end
+end
+for name in reasons:gmatch('X%(%u[%u_]*,%s*"([%w_]+)"') do
   if name ~= "none" and not promised:find("| `" .. name .. "` |", 1, true) then
     tidy.found(promises, 1, "reason %s is not told", name)
   end

@@ -36,7 +36,8 @@ end
 -- A function of Lua ends with the first `end` that stands as far in as the line it began on.
 local function check_lua(path, lines)
   for n, line in ipairs(lines) do
-    local indent = line:match("^(%s*).*%f[%w_]function%f[^%w_]")
+    local bare = line:gsub('"[^"]*"', '""'):gsub("%-%-.*", "")
+    local indent = bare:match("^(%s*).*%f[%w_]function%f[^%w_]")
     if indent and not line:find("%f[%w_]end%f[^%w_][%s,)}]*$") then
       for last = n + 1, #lines do
         if lines[last]:find("^" .. indent .. "end%f[^%w_]") then

@@ -8,10 +8,11 @@ error "meta file: not to be required"
 ---@field run flow.Run The run that the node is in.
 ---@field params table<string, any> The run's parameters. Read only: keep values in `vars`.
 ---@field vars table<string, any> Inherited from the nodes it depends on; its children inherit them.
----@field inputs table<string, any> The outputs of the nodes it depends on, by name.
----@field item any In an instance of a map: its item.
----@field index integer? In an instance of a map: its position, from 1.
+---@field inputs table<string, any> The outputs of the nodes it depends on, by name; `{}`: none.
+---@field item any In an item of a map: its entry of the list.
+---@field index integer? In an item of a map: its position, from 1.
 ---@field node string The node's name.
+---@field tz string The flow's time zone.
 local Context = {}
 
 ---@class flow.Run
@@ -23,6 +24,7 @@ local Context = {}
 ---@field interval_from number Start of the interval the run covers.
 ---@field interval_to number End of it.
 ---@field attempt integer Which attempt of the node this is, from 1.
+---@field left_out string[]? Nodes it depends on that were not selected (`--only`, `--from`).
 ---@field trigger "manual"|"schedule"|"backfill"|"replay"|"flow"|"api" What started the run.
 
 --- Writes a line into the node's log, like print(); tables as JSON. print() itself does so too.
@@ -59,7 +61,7 @@ function Context:sleep(duration) end
 --- Runs a supervised child: `ctx:exec { "prog", "arg" }` or `ctx:exec { shell = "a | b" }`. Its
 --- words are taken as they are, no templates. Raises an error when it fails, unless `check =
 --- false`. Returned from a node type's `run`, the result stands for its outputs.
----@param options flow.ExecOptions
+---@param options flow.ChildOptions
 ---@return flow.ExecResult
 function Context:exec(options) end
 

@@ -7,17 +7,18 @@ error "meta file: not to be required"
 ---@field null lightuserdata JSON's null: where a table must say "nothing".
 ---@field version string Of FlowLua.
 ---@field advise flow.Advise Advisers for `on_breakpoint`.
+---@field patch flow.Patches What advisers do with patches.
 local flow = {}
 
 --- A flow: `f.name = flow.shell { ... }` declares a node. It has no fields of its own, so every
---- name is free; reading a name that was not declared gives nil.
+--- name is free; reading one that was not declared is an error.
 ---@class flow.Dag
 ---@field [string] flow.Node
 
 --- What a constructor such as flow.shell gives. Opaque.
 ---@class flow.Node
 
---- What flow.cron and flow.every give: plain data.
+--- What flow.cron and flow.every give: a rule, as plain data.
 ---@class flow.Schedule
 
 --- Seconds, or "500ms", "10s", "5m", "2h", "1d", "1h30m".
@@ -45,10 +46,17 @@ function flow.cron(expression, options) end
 
 --- A schedule by interval: flow.every(1, "day", { at = "08:00" }).
 ---@param count integer
----@param unit "hour"|"day"|"week"|"month"
+---@param unit "minute"|"hour"|"day"|"week"|"month"
 ---@param options flow.ScheduleOptions? (default: none)
 ---@return flow.Schedule
 function flow.every(count, unit, options) end
+
+--- The next fires of a rule, or of a list of them, at or after `from`, as seconds since 1970.
+---@param rule flow.Schedule|flow.Schedule[]
+---@param from number? Seconds since 1970. (default: now)
+---@param count integer? (default: 1)
+---@return number[]
+function flow.next(rule, from, count) end
 
 --- Marks a table as a list, for an empty one of which Lua cannot tell: flow.list {}.
 ---@generic T
@@ -87,6 +95,12 @@ function flow.duration(value) end
 ---@param value flow.Size
 ---@return number?
 function flow.size(value) end
+
+--- Patches, as `on_breakpoint` returns them. `merge(first, second)` makes one of two; where both
+--- say something of the same, or the second contradicts it, the first holds. Also tells whether
+--- anything of the second is left in it.
+---@class flow.Patches
+---@field merge fun(first: table, second: table): table, boolean
 
 --- Advisers: what `on_breakpoint` may be. An adviser is a function of a breakpoint (`run`,
 --- `executed`, `failed`, `failures`, `queue`) to a patch, and a name for it.

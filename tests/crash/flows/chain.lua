@@ -20,7 +20,7 @@ end
 
 for i = 1, 12 do
   local name = ("n%02d"):format(i)
-  local text = ('%s; echo "{\\"n\\": $(({{inputs.%s.n}} + 1))}"'):format(note.line, last or "")
+  local text = ('%s; echo "{\\"n\\": $(({{{inputs.%s.n}}} + 1))}"'):format(note.line, last or "")
   if i % 4 == 1 then
     chain[name] = flow.lua { after = last, inline = true, run = run_lua }
   elseif i % 4 == 2 then

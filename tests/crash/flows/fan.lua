@@ -20,7 +20,7 @@ for i = 1, 100 do
   end
   if i % 4 == 0 then
     fan[name] = flow.shell { after = "list", capture = "json",
-      ('%s; echo "{\\"n\\": {{inputs.list.numbers[%d]}}}"'):format(note.line, i) }
+      ('%s; echo "{\\"n\\": {{{inputs.list.numbers[%d]}}} }"'):format(note.line, i) }
   elseif i % 4 == 1 then
     fan[name] = flow.lua { after = "list", run = square }
   else

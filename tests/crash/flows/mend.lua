@@ -9,7 +9,7 @@ mend.source = flow.lua { inline = true, run = function(ctx)
   return { n = 1, wrong = 5 }
 end }
 mend.early = flow.shell { after = "source", capture = "json",
-  note.line .. '; echo "{\\"n\\": {{inputs.source.n}}}"' }
+  note.line .. '; echo "{\\"n\\": {{{inputs.source.n}}} }"' }
 mend.repeated = flow.shell { after = "source", note.line .. "; echo {{ vars.colour or 'none' }}",
   capture = "text" }
 mend.after_repeated = flow.lua { after = "repeated", run = function(ctx)

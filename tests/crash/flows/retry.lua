@@ -1,4 +1,4 @@
--- Maps whose instances fail by themselves and are tried again, in Lua and as processes.
+-- Maps whose items fail by themselves and are tried again, in Lua and as processes.
 local flow = require "flow"
 local note = require "note"
 
@@ -9,7 +9,7 @@ retry.list = flow.lua { inline = true, run = function(ctx)
   return { "a", "b", "c", "d", "e", "f" }
 end }
 
--- Every second instance fails in its first attempt, the first one in its second too.
+-- Every second item fails in its first attempt, the first one in its second too.
 retry.inline_map = flow.map { after = "list", over = "{{ inputs.list }}", retries = 3,
   inline = true,
   run = function(ctx, item, index)

@@ -253,8 +253,46 @@ local function annotation(spec)
   return (table.concat(words, "|"):gsub("%((%w+)%)%[%]", "%1[]"))
 end
 
+-- What functions in options get and give, by class and option: the schema knows no more than that
+-- they are functions.
+local signatures = {
+  ["flow.NodeOptions"] = {
+    when = "fun(ctx: flow.Context): any", merge = "fun(key: string, values: any[]): any",
+    retry_on = "fun(failure: flow.Failure): any",
+  },
+  ["flow.DagOptions"] = { on_breakpoint = "fun(bp: table): table?, string?" },
+  ["flow.ScheduleOptions"] = { calendar = "fun(date: string): any" },
+  ["flow.NodeTypeOptions"] = {
+    run = "fun(ctx: flow.Context, p: table): any",
+    resume = "fun(ctx: flow.Context, p: table, checkpoint: any): any",
+    cancel = "fun(ctx: flow.Context, p: table)",
+    command = "fun(ctx: flow.Context, p: table): table",
+    expand = "fun(ctx: flow.Context, p: table): any[]",
+    choose = "fun(ctx: flow.Context, p: table): string|string[]|nil",
+    call = "fun(ctx: flow.Context, p: table): flow.Dag|string, table?",
+    check = "fun(options: table): string?, string?",
+  },
+  ["flow.LuaNode"] = { run = "fun(ctx: flow.Context): any" },
+  ["flow.MapNode"] = {
+    over = "fun(ctx: flow.Context): any[]",
+    run = "fun(ctx: flow.Context, item: any, index: integer): any",
+  },
+  ["flow.BranchNode"] = { choose = "fun(ctx: flow.Context): string|string[]|nil" },
+  ["flow.CallNode"] = { params = "fun(ctx: flow.Context): table<string, any>" },
+}
+
+local function with_signature(kind, class_name, option)
+  if not kind:find "%f[%w]function%f[%W]" then return kind end
+  local signature = (signatures[class_name] or {})[option]
+  if not signature then
+    error(("%s.%s: what the function gets and gives is not said"):format(class_name, option), 0)
+  end
+  if kind == "function" then return signature end
+  return (kind:gsub("%f[%w]function%f[%W]", function() return "(" .. signature .. ")" end))
+end
+
 local special = {
-  after = "string|flow.Node|(string|flow.Node)[]", schedule = "flow.Schedule",
+  after = "string|flow.Node|(string|flow.Node)[]", schedule = "flow.Schedule|flow.Schedule[]",
   limits = "flow.Limits", defaults = "flow.NodeOptions", params = "table<string, any>",
 }
 
@@ -275,7 +313,8 @@ local function class(out, name, parents, list)
   for _, spec in ipairs(list) do
     local default = spec.required and "" or (" (default: %s)"):format(default_text(spec))
     wrap((spec.doc or "") .. default, out)
-    local kind = not spec.own and special[spec.name] or annotation(spec)
+    local kind = with_signature(not spec.own and special[spec.name] or annotation(spec), name,
+      spec.name)
     if spec.positional then
       out[#out + 1] = ("---@field [%s] %s"):format(spec.positional == "rest" and "integer" or "1",
         spec.positional == "rest" and spec.of and annotation(spec.of) or kind)
@@ -296,15 +335,15 @@ function reference.types_text()
   class(out, "flow.NodeOptions", nil, options.node)
   class(out, "flow.ProcessOptions", "flow.NodeOptions", options.process)
   class(out, "flow.Limits", nil, options.limits)
-  class(out, "flow.MapOptions", "flow.NodeOptions", options.map)
+  class(out, "flow.ItemsOptions", "flow.NodeOptions", options.map)
   class(out, "flow.DagOptions", nil, options.flow)
   class(out, "flow.ScheduleOptions", nil, schedule.options)
   class(out, "flow.NodeTypeOptions", nil, options.node_type)
-  class(out, "flow.ExecOptions", nil, options.exec)
+  class(out, "flow.ChildOptions", nil, options.exec)
   for _, name in ipairs(reference.node_types) do
     local ty = registry.get(name)
-    local parents = { process = "flow.ProcessOptions", map = "flow.MapOptions" }
-    local options_class = ("flow.%sOptions"):format((name:gsub("^%l", string.upper)))
+    local parents = { process = "flow.ProcessOptions", map = "flow.ItemsOptions" }
+    local options_class = ("flow.%sNode"):format((name:gsub("^%l", string.upper)))
     class(out, options_class, parents[ty.kind] or "flow.NodeOptions", ty.params)
     wrap(ty.doc, out)
     out[#out + 1] = ("---@param options %s"):format(options_class)
@@ -314,8 +353,9 @@ function reference.types_text()
   end
   out[#out] = nil
   local text = table.concat(out, "\n") .. "\n"
-  return (text:gsub("(\n%-%-%-@class flow.NodeOptions)", "\n---@class flow\nlocal flow = {}\n%1", 1)
-    .. "\nreturn flow\n")
+  text = text:gsub("(\n%-%-%-@class flow.NodeOptions)",
+    "\n---@class (partial) flow\nlocal flow = {}\n%1", 1)
+  return text .. "\nreturn flow\n"
 end
 
 return reference

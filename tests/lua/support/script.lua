@@ -98,13 +98,14 @@ function script.index(loaded, name) return assert(loaded.flows[1].graph:find(nam
 function script.run(loaded, name, facts, inner)
   local b = script.backend(facts)
   local status, outputs, vars, err, retry =
-    host.run(1, script.index(loaded, name), inner or false, nil, b)
+    host.run(loaded.flows[1], script.index(loaded, name), inner or false, nil, b)
   return { status = status, outputs = outputs, vars = vars, error = err, retry = retry }, b
 end
 
 --- The command of a process node of the first flow.
 function script.command(loaded, name, facts, inner)
-  return host.command(1, script.index(loaded, name), inner or false, nil, script.backend(facts))
+  return host.command(loaded.flows[1], script.index(loaded, name), inner or false, nil,
+    script.backend(facts))
 end
 
 return script

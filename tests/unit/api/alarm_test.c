@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include "flowlua.h"
+#include "folder.h"
 
 #define TURNS_MAX 2000 // of 10 ms at most each: a test that waits longer has failed
 
@@ -61,9 +62,8 @@ static void host_open(host *h) {
 
 static int setup(void **state) {
   host *h = calloc(1, sizeof *h);
-  snprintf(h->dir, sizeof h->dir, "/tmp/flowlua-alarm-XXXXXX");
-  if (!mkdtemp(h->dir)) return -1;
-  snprintf(h->freezer, sizeof h->freezer, "/sys/fs/cgroup/freezer/%s", h->dir + strlen("/tmp/"));
+  if (!make_test_folder("alarm", h->dir, sizeof h->dir)) return -1;
+  snprintf(h->freezer, sizeof h->freezer, "/sys/fs/cgroup/freezer%s", strrchr(h->dir, '/'));
   host_open(h);
   *state = h;
   return 0;

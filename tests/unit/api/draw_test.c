@@ -6,15 +6,16 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
-#include "api/internal.h"
+#include "api/draw.h"
+#include "api/draw.h"
 
 /// extract -> clean -> load, report after clean and load.
 static const uint32_t clean_after[] = {0}, load_after[] = {1}, report_after[] = {1, 2};
 static fl_draw_node sales[] = {
-    {"extract", "shell", NULL, 0, NULL},
-    {"clean", "lua", clean_after, 1, NULL},
-    {"load", "sql", load_after, 1, NULL},
-    {"report", "shell", report_after, 2, NULL},
+    {"extract", "shell", NULL, 0, NULL, NULL},
+    {"clean", "lua", clean_after, 1, NULL, NULL},
+    {"load", "sql", load_after, 1, NULL, NULL},
+    {"report", "shell", report_after, 2, NULL, NULL},
 };
 
 static char *draw(const fl_draw_node *nodes, size_t count, const char *format) {
@@ -46,8 +47,9 @@ static void text_keeps_a_chain_together_and_declaration_order_otherwise(void **s
   (void)state;
   static const uint32_t after_b[] = {1}, after_a[] = {0};
   fl_draw_node nodes[] = {
-      {"a", "t", NULL, 0, NULL},     {"b", "t", NULL, 0, NULL},     {"b1", "t", after_b, 1, NULL},
-      {"a1", "t", after_a, 1, NULL}, {"b2", "t", after_b, 1, NULL},
+      {"a", "t", NULL, 0, NULL, NULL},     {"b", "t", NULL, 0, NULL, NULL},
+      {"b1", "t", after_b, 1, NULL, NULL}, {"a1", "t", after_a, 1, NULL, NULL},
+      {"b2", "t", after_b, 1, NULL, NULL},
   };
   char *text = draw(nodes, 5, "text");
   assert_string_equal(text, "sales: 5 nodes\n"
@@ -63,7 +65,7 @@ static void text_shortens_a_long_list_of_parents(void **state) {
   uint32_t parents[20];
   for (uint32_t i = 0; i < 21; i++) {
     snprintf(names[i], sizeof names[i], "n%u", i);
-    nodes[i] = (fl_draw_node){names[i], "t", NULL, 0, NULL};
+    nodes[i] = (fl_draw_node){names[i], "t", NULL, 0, NULL, NULL};
     if (i < 20) parents[i] = i;
   }
   nodes[20].parents = parents, nodes[20].parent_count = 20;
@@ -74,7 +76,8 @@ static void text_shortens_a_long_list_of_parents(void **state) {
 
 static void states_are_shown(void **state) {
   (void)state;
-  fl_draw_node nodes[] = {{"a", "t", NULL, 0, "succeeded"}, {"b", "t", clean_after, 1, "failed"}};
+  fl_draw_node nodes[] = {{"a", "t", NULL, 0, "succeeded", NULL},
+                          {"b", "t", clean_after, 1, "failed", NULL}};
   char *text = draw(nodes, 2, "text");
   assert_contains(text, "  a (t) succeeded\n    b (t) failed after a\n");
   free(text);
@@ -113,7 +116,7 @@ static void dot_and_mermaid_have_each_node_and_edge(void **state) {
 
 static void names_cannot_leave_their_place(void **state) {
   (void)state;
-  fl_draw_node nodes[] = {{"a\"];x[\"<b>\\&\x1b\xff", "t\"", NULL, 0, NULL}};
+  fl_draw_node nodes[] = {{"a\"];x[\"<b>\\&\x1b\xff", "t\"", NULL, 0, NULL, NULL}};
   char *text = draw(nodes, 1, "dot");
   assert_contains(text, "[label=\"a\\\"];x[\\\"<b>\\\\&");
   free(text);
@@ -137,7 +140,7 @@ static void boxes_of_a_picture_do_not_overlap(void **state) {
   uint32_t parents[LEVELS * WIDTH][2];
   for (uint32_t i = 0; i < LEVELS * WIDTH; i++) {
     snprintf(names[i], sizeof names[i], "n%u", i);
-    nodes[i] = (fl_draw_node){names[i], "t", parents[i], i < WIDTH ? 0 : 2, NULL};
+    nodes[i] = (fl_draw_node){names[i], "t", parents[i], i < WIDTH ? 0 : 2, NULL, NULL};
     if (i < WIDTH) continue;
     parents[i][0] = (i - WIDTH) * 7 % (i / WIDTH * WIDTH);
     parents[i][1] = i - WIDTH;
@@ -158,6 +161,64 @@ static void boxes_of_a_picture_do_not_overlap(void **state) {
   free(text);
 }
 
+// Reads back where the boxes stand: x and y of each node, and the size of the picture.
+static void read_boxes(const char *text, double *x, double *y, int count, double *width,
+                       double *height) {
+  const char *p = strstr(text, "</defs>");
+  *width = strtod(strstr(text, "width=\"") + 7, NULL);
+  *height = strtod(strstr(text, "height=\"") + 8, NULL);
+  for (int i = 0; i < count; i++) {
+    p = strstr(p, "</title><rect x=\"");
+    assert_non_null(p);
+    p += strlen("</title><rect x=\"");
+    x[i] = strtod(p, NULL);
+    y[i] = strtod(strstr(p, " y=\"") + 4, NULL);
+  }
+}
+
+static void a_wide_level_stands_in_columns_with_its_ends_in_the_middle(void **state) {
+  (void)state;
+  static const struct { int fan, columns_min; } rows[] = {{12, 1}, {24, 2}, {300, 8}};
+  for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+    enum { MAX = 302 };
+    int count = rows[r].fan + 2, columns = 0;
+    fl_draw_node nodes[MAX];
+    uint32_t src = 0, all[MAX];
+    double x[MAX], y[MAX], width, height;
+    nodes[0] = (fl_draw_node){"src", "t", NULL, 0, NULL, NULL};
+    for (int i = 1; i <= rows[r].fan; i++) {
+      nodes[i] = (fl_draw_node){"part", "t", &src, 1, NULL, NULL};
+      all[i - 1] = (uint32_t)i;
+    }
+    nodes[count - 1] = (fl_draw_node){"join", "t", all, (uint32_t)rows[r].fan, NULL, NULL};
+    char *text = draw(nodes, (size_t)count, "svg");
+    read_boxes(text, x, y, count, &width, &height);
+    for (int i = 1; i <= rows[r].fan; i++) {
+      columns += y[i] == y[1];
+      for (int k = 1; k < i; k++)
+        assert_true(x[i] != x[k] ? x[i] - x[k] >= 50 || x[k] - x[i] >= 50 : y[i] != y[k]);
+    }
+    assert_in_range(columns, rows[r].columns_min, 20);
+    assert_true(height < 1800 && width < 1800);
+    assert_true(y[0] > height / 2 - 80 && y[0] < height / 2 + 60);
+    assert_true(y[count - 1] > height / 2 - 80 && y[count - 1] < height / 2 + 60);
+    assert_true(x[0] < x[1] && x[rows[r].fan] < x[count - 1]);
+    free(text);
+  }
+}
+
+static void a_picture_of_a_run_has_a_legend(void **state) {
+  (void)state;
+  fl_draw_node nodes[] = {{"a", "t", NULL, 0, "succeeded", NULL},
+                          {"b", "t", NULL, 0, "failed", NULL},
+                          {"c", "t", NULL, 0, "succeeded", NULL}};
+  char *text = draw(nodes, 3, "svg");
+  assert_contains(text, ">succeeded 2</text>");
+  assert_contains(text, ">failed 1</text>");
+  assert_null(strstr(text, ">running"));
+  free(text);
+}
+
 static void a_deep_chain_takes_no_stack_and_short_lines(void **state) {
   (void)state;
   enum { COUNT = 100000 };
@@ -165,7 +226,7 @@ static void a_deep_chain_takes_no_stack_and_short_lines(void **state) {
   uint32_t *parents = calloc(COUNT, sizeof *parents);
   for (uint32_t i = 0; i < COUNT; i++) {
     parents[i] = i ? i - 1 : 0;
-    nodes[i] = (fl_draw_node){"n", "t", &parents[i], i ? 1 : 0, NULL};
+    nodes[i] = (fl_draw_node){"n", "t", &parents[i], i ? 1 : 0, NULL, NULL};
   }
   char *text = draw(nodes, COUNT, "text");
   assert_true(strlen(text) < (size_t)COUNT * 100);
@@ -186,7 +247,7 @@ static void an_edge_over_many_levels_is_bent_around_boxes(void **state) {
   uint32_t parents[6][2] = {{0}};
   for (uint32_t i = 0; i < 6; i++) {
     parents[i][0] = i ? i - 1 : 0;
-    nodes[i] = (fl_draw_node){"n", "t", parents[i], i ? 1 : 0, NULL};
+    nodes[i] = (fl_draw_node){"n", "t", parents[i], i ? 1 : 0, NULL, NULL};
   }
   parents[5][1] = 0, nodes[5].parent_count = 2;
   char *text = draw(nodes, 6, "svg");
@@ -198,7 +259,7 @@ static void an_edge_over_many_levels_is_bent_around_boxes(void **state) {
 
 static void an_empty_graph_is_drawn(void **state) {
   (void)state;
-  static const char *const formats[] = {"text", "dot", "mermaid", "svg", "json"};
+  static const char *const formats[] = {"text", "dot", "mermaid", "svg", "json", NULL};
   for (size_t i = 0; i < 5; i++) {
     char *text = draw(NULL, 0, formats[i]);
     assert_true(strlen(text) > 0);
@@ -209,8 +270,8 @@ static void an_empty_graph_is_drawn(void **state) {
 static void bad_graphs_and_formats_are_refused(void **state) {
   (void)state;
   static const uint32_t past[] = {7}, one[] = {1}, zero[] = {0};
-  fl_draw_node dangling[] = {{"a", "t", past, 1, NULL}};
-  fl_draw_node cycle[] = {{"a", "t", one, 1, NULL}, {"b", "t", zero, 1, NULL}};
+  fl_draw_node dangling[] = {{"a", "t", past, 1, NULL, NULL}};
+  fl_draw_node cycle[] = {{"a", "t", one, 1, NULL, NULL}, {"b", "t", zero, 1, NULL, NULL}};
   fl_buf out;
   fl_error err;
   fl_buf_init(&out, 1u << 20);
@@ -226,15 +287,29 @@ static void bad_graphs_and_formats_are_refused(void **state) {
   fl_buf_deinit(&out);
 }
 
+static void each_state_has_a_colour(void **state) {
+  (void)state;
+  const fl_draw_color *neutral = fl_draw_color_of(NULL);
+  const char *name;
+  for (size_t i = 0; (name = fl_status_name(i, NULL)) != NULL; i++) {
+    const fl_draw_color *color = fl_draw_color_of(name);
+    if (color == neutral || !color->fill || !color->border) fail_msg("no colour for %s", name);
+  }
+  assert_ptr_equal(fl_draw_color_of("none"), neutral);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(text_is_indented_by_depth_and_names_what_a_node_waits_for),
       cmocka_unit_test(text_keeps_a_chain_together_and_declaration_order_otherwise),
       cmocka_unit_test(text_shortens_a_long_list_of_parents),
       cmocka_unit_test(states_are_shown),
+      cmocka_unit_test(each_state_has_a_colour),
       cmocka_unit_test(dot_and_mermaid_have_each_node_and_edge),
       cmocka_unit_test(names_cannot_leave_their_place),
       cmocka_unit_test(boxes_of_a_picture_do_not_overlap),
+      cmocka_unit_test(a_wide_level_stands_in_columns_with_its_ends_in_the_middle),
+      cmocka_unit_test(a_picture_of_a_run_has_a_legend),
       cmocka_unit_test(a_deep_chain_takes_no_stack_and_short_lines),
       cmocka_unit_test(an_edge_over_many_levels_is_bent_around_boxes),
       cmocka_unit_test(an_empty_graph_is_drawn),

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include "flowlua.h"
+#include "folder.h"
 
 typedef struct host {
   char dir[64];
@@ -46,8 +47,7 @@ static void native_cancel(void *ud, fl_task *task) {
 static void host_open(host *h) {
   fl_error err;
   *h = (host){0};
-  snprintf(h->dir, sizeof h->dir, "/tmp/flowlua-embed-XXXXXX");
-  assert_non_null(mkdtemp(h->dir));
+  assert_true(make_test_folder("embed", h->dir, sizeof h->dir));
   fl_config c = {
       .size = sizeof c, .state_dir = h->dir, .jobs = 1, .on_event = on_event, .event_ud = h};
   if (fl_engine_open(&c, &h->engine, &err)) fail_msg("%s", err.message);

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "api/internal.h"
+#include "api/engine.h"
+#include "folder.h"
 #include "io/logfile.h"
 
 /// extract -> clean -> load; extract has two attempts, clean runs.
@@ -45,6 +46,7 @@ static void add_nodes(fixture *f, int64_t script) {
         .node = i, .name = nodes[i][0], .type = nodes[i][1], .parents = nodes[i][2], .position = i};
     OK(fl_store_add_definition_node(f->store, f->run.definition, &node, err));
   }
+  OK(fl_store_end_definition(f->store, f->run.definition, 3, err));
 }
 
 static void add_attempt(fixture *f, uint32_t node, uint32_t number, fl_attempt_state state,
@@ -93,8 +95,7 @@ static int setup(void **state) {
   char first[128], second[128];
   fl_source source = {.path = "sales.lua", .data = "return 1", .size = 8};
   fl_snapshot snapshot = {.dir = "/", .sources = &source, .count = 1};
-  strcpy(f->dir, "/tmp/flowlua-read-XXXXXX");
-  assert_non_null(mkdtemp(f->dir));
+  assert_true(make_test_folder("read", f->dir, sizeof f->dir));
   OK(fl_engine_open(&config, &f->engine, err));
   OK(fl_engine_need_store(f->engine, &f->store, err));
   OK(fl_store_begin(f->store, err));
@@ -115,7 +116,7 @@ static int setup(void **state) {
   OK(fl_store_put_value(f->store, params, err));
   f->run.params = params->store_id;
   fl_value_unref(params);
-  OK(fl_store_add_run(f->store, &f->run, 900, err));
+  OK(fl_store_add_run(f->store, &f->run, err));
   f->logs = fl_log_writer_open(f->dir, f->run.id, "test");
   add_attempt(f, 0, 1, FL_ATTEMPT_FAILED, "exit code 3",
               write_log(f, "extract", 1, "bad\n", first));
@@ -317,7 +318,7 @@ static void a_follower_sees_each_character_once_and_whole(void **state) {
 static void prune_tells_what_it_removes(void **state) {
   fixture *f = *state;
   fl_prune_options options = {
-      .size = sizeof options, .keep_ms = 0, .size_max_bytes = -1, .dry_run = true};
+      .size = sizeof options, .keep_ms = 0, .size_max_bytes = -1, .dry_run = true, .all = true};
   char *text;
   OK(fl_prune(f->engine, &options, &text, err)); // the run goes on: it is kept
   assert_memory_equal(text, "{\"runs\":[],\"bytes\":", 19);

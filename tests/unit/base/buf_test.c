@@ -13,6 +13,8 @@ static void it_holds_what_was_added(void **state) {
   fl_buf b;
   fl_buf_init(&b, 1000);
   assert_string_equal(fl_buf_cstr(&b), "");
+  fl_buf_addf(&b, "%s", ""); // nothing has been allocated yet
+  assert_int_equal(b.size, 0);
   fl_buf_add_str(&b, "one ");
   fl_buf_addf(&b, "%d %s", 2, "three");
   fl_buf_add_char(&b, '!');

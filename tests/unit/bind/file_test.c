@@ -14,13 +14,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "bind/file.h"
+#include "folder.h"
 
 static char root[64];
 
 static int make_root(void **state) {
   (void)state;
-  strcpy(root, "/tmp/flowlua-file-XXXXXX");
-  return mkdtemp(root) ? 0 : -1;
+  return make_test_folder("file", root, sizeof root) ? 0 : -1;
 }
 
 static int remove_root(void **state) {

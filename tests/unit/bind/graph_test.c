@@ -15,9 +15,15 @@ static lua_State *new_state(void) {
   lua_pushcfunction(L, luaopen_flow_core_graph);
   lua_call(L, 0, 1);
   lua_setglobal(L, "core");
-  const char *set = "function set(g, kind, retries) return g:options('shell', core.kinds[kind or "
-                    "'process'], core.triggers.all_success, core.merges.error, core.hooks.none, 0,"
-                    " 0, retries or 0, 5, 1000, 1, 0, 0, 0, 0, 10000, 0, 1, 0) end";
+  const char *set =
+      "function set(g, kind, retries, more, v) local o = {kind = core.kinds[kind or 'process'],"
+      "trigger = core.triggers.all_success, merge = core.merges.error, hook = core.hooks.none,"
+      "has_when = false, has_retry_on = false, allow_failure = false, priority = 0,"
+      "retry_count_max = retries or 0, lost_count_max = 5, retry_delay_ms = 1000,"
+      "retry_backoff = 1, retry_delay_max_ms = 0, retry_jitter = 0.5, timeout_ms = 0,"
+      "deadline_ms = 0, grace_ms = 10000, pool = 0, weight = 1, map_limit = 0}"
+      "local list = {} for i, name in ipairs(core.options) do list[i] = o[name] end "
+      "if more then list[more] = v end return g:options('shell', list) end";
   assert_int_equal(luaL_dostring(L, set), 0);
   return L;
 }
@@ -52,7 +58,7 @@ static void a_graph_is_built_and_read(void **state) {
   lua_close(L);
 }
 
-static void a_map_has_instances(void **state) {
+static void a_map_has_items(void **state) {
   (void)state;
   lua_State *L = new_state();
   expect(L, "g = core.new() local i = g:add('m', set(g, 'map'))"
@@ -87,8 +93,11 @@ static void wrong_use_raises(void **state) {
       {"core.new():name(0)", "no such node"},
       {"core.new():name(-1)", "no such node"},
       {"core.new():name(0/0)", "no such node"},
-      {"core.new():options('shell', 99)", "out of range"},
-      {"core.new():options('shell')", "number expected"},
+      {"core.new():options('shell')", "table expected"},
+      {"core.new():options('shell', {})", "not as many as there are options"},
+      {"set(core.new(), nil, nil, #core.options + 1, 1)", "not as many as there are options"},
+      {"set(core.new(), nil, nil, 1, 'process')", "kind: number expected, got string"},
+      {"set(core.new(), nil, nil, 2, 0/0)", "trigger is out of range"},
       {"core.new():parents(0)", "not frozen yet"},
       {"local g = core.new() g:freeze() set(g)", "frozen"},
       {"local g = core.new() g:freeze() g:freeze()", "frozen"},
@@ -122,7 +131,7 @@ static void a_dropped_graph_is_freed(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_graph_is_built_and_read),
-      cmocka_unit_test(a_map_has_instances),
+      cmocka_unit_test(a_map_has_items),
       cmocka_unit_test(what_cannot_be_is_an_error_to_look_at),
       cmocka_unit_test(wrong_use_raises),
       cmocka_unit_test(a_dropped_graph_is_freed),

@@ -11,16 +11,14 @@
 #include "cli/engine.c"
 #include "cli/lines.c"
 #include "cli/live.c"
+#include "cli/live_draw.c"
+#include "cli/live_view.c"
 #include "cli/options.c"
 #include "cli/output.c"
-#include "cli/suggest.c"
 #include "cli/text.c"
 
-// lines.c and engine.c need no verb; options.c asks for these two.
+// lines.c and engine.c need no verb; options.c asks for this.
 const fl_cli_option fl_cli_global_options[] = {{NULL, NULL, NULL, NULL}};
-const fl_cli_option *fl_cli_option_find(const fl_cli_option *table, const char *name, size_t size) {
-  return (void)table, (void)name, (void)size, NULL;
-}
 
 #define RUN "20260131T235959-4f7a9c01"
 
@@ -34,6 +32,15 @@ static int begin(void **state) {
   watch = (fl_cli_watch){.cli = &cli, .run_id = RUN, .total = 4};
   fl_cli_out()->size = 0;
   return 0;
+}
+
+static void forget_told(void) {
+  for (size_t i = 0; i < watch.told_count && i < FL_CLI_TOLD_MAX; i++) {
+    free(watch.told[i].key);
+    free(watch.told[i].name);
+    free(watch.told[i].error);
+  }
+  watch.told_count = 0;
 }
 
 static const char *line(fl_cli_mode mode, fl_event e) {
@@ -50,6 +57,7 @@ static const char *line(fl_cli_mode mode, fl_event e) {
   watch.failure_count = 0;
   free(watch.failures);
   watch.failures = NULL, watch.failure_capacity = 0;
+  forget_told();
   return fl_cli_text_cstr(fl_cli_out());
 }
 
@@ -91,8 +99,8 @@ static void plain_lines_tell_what_happened(void **state) {
       {{NODE(FINISHED), .attempt = 1, .status = "cancelled", .reason = "interrupted",
         .duration_ms = 9},
        "load cancelled 9ms: the engine was interrupted"},
-      {{NODE(FINISHED), .run_id = "20260131T235959-00000000", .flow = "sub", .attempt = 1,
-        .status = "succeeded", .duration_ms = 9},
+      {{NODE(FINISHED), .run_id = "20260131T235959-00000000", .flow = "inner", .call = "sub/",
+        .attempt = 1, .status = "succeeded", .duration_ms = 9},
        "sub/load succeeded 9ms"},
       {{.kind = FL_EVENT_NOTICE, .error = "the disk is nearly full", .exit_code = -1},
        "notice: the disk is nearly full"},
@@ -143,6 +151,7 @@ static void a_notice_waits_for_the_failures_before_it(void **state) {
   fl_cli_lines_add_logs(&watch, NULL);
   assert_int_equal(fl_cli_out()->size, 0);
   free(watch.failures);
+  forget_told();
 }
 
 static void names_and_errors_cannot_move_the_cursor(void **state) {
@@ -174,9 +183,35 @@ static void json_is_one_object_a_line(void **state) {
       "\"flow\":\"sales\",\"node\":\"load\",\"status\":\"skipped\"}\n");
 }
 
+static void each_status_has_a_style_and_is_counted(void **state) {
+  (void)state;
+  fl_cli_tally tally = {0};
+  fl_cli_text text = {0};
+  const char *name;
+  bool final;
+  for (size_t i = 0; (name = fl_status_name(i, &final)) != NULL; i++) {
+    assert_true(i < FL_CLI_STATUS_MAX);
+    if (fl_cli_style_of_status(name) == FL_STYLE_NONE) fail_msg("no style for %s", name);
+    assert_int_equal(fl_cli_status_is_final(name), final);
+  }
+  assert_int_equal(fl_cli_style_of_status("interrupted"), FL_STYLE_YELLOW);
+  assert_false(fl_cli_status_is_final("interrupted"));
+  fl_cli_tally_write(&tally, &text);
+  assert_int_equal(text.size, 0);
+  fl_cli_tally_add(&tally, "failed");
+  fl_cli_tally_add(&tally, "succeeded");
+  fl_cli_tally_add(&tally, "failed");
+  fl_cli_tally_add(&tally, "none");
+  fl_cli_tally_write(&tally, &text);
+  fl_cli_text_add(&text, "", 1);
+  assert_string_equal(text.data, ": 1 succeeded, 2 failed");
+  free(text.data);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup(plain_lines_tell_what_happened, begin),
+      cmocka_unit_test(each_status_has_a_style_and_is_counted),
       cmocka_unit_test_setup(some_events_have_no_line, begin),
       cmocka_unit_test_setup(a_notice_waits_for_the_failures_before_it, begin),
       cmocka_unit_test_setup(names_and_errors_cannot_move_the_cursor, begin),

@@ -12,17 +12,10 @@
 #include <unistd.h>
 #include "cli/options.c"
 #include "cli/output.c"
-#include "cli/suggest.c"
 #include "cli/text.c"
 
 const fl_cli_option fl_cli_global_options[] = {
     {"state", "DIR", "", NULL}, {"help", NULL, "", NULL}, {NULL, NULL, NULL, NULL}};
-
-const fl_cli_option *fl_cli_option_find(const fl_cli_option *table, const char *name, size_t size) {
-  for (; table && table->name; table++)
-    if (strlen(table->name) == size && memcmp(table->name, name, size) == 0) return table;
-  return NULL;
-}
 
 static const fl_cli_option options[] = {
     {"param", "K=V", "", NULL},
@@ -38,7 +31,7 @@ static const fl_cli_verb verb = {
 static char said[4096]; // on stderr, by the parse() before
 
 // Parses words split at blanks; "flowlua" and the verb itself stand before them.
-static bool parse(fl_cli *cli, const char *line) {
+static bool parse_with(fl_cli *cli, const fl_cli_verb *with, const char *line) {
   static char copy[1024];
   char *argv[32] = {"flowlua", "run"}, *saved = NULL;
   int argc = 2;
@@ -48,7 +41,7 @@ static bool parse(fl_cli *cli, const char *line) {
   assert_non_null(file);
   int before = dup(STDERR_FILENO);
   dup2(fileno(file), STDERR_FILENO);
-  bool good = fl_cli_parse(cli, &verb, argc, argv, 1);
+  bool good = fl_cli_parse(cli, with, argc, argv, 1);
   int64_t jobs = 4;
   if (good) good = fl_cli_get_number(cli, "jobs", 1, 100, &jobs);
   dup2(before, STDERR_FILENO);
@@ -58,6 +51,10 @@ static bool parse(fl_cli *cli, const char *line) {
   said[size] = '\0';
   fclose(file);
   return good;
+}
+
+static bool parse(fl_cli *cli, const char *line) {
+  return parse_with(cli, &verb, line);
 }
 
 static void words_and_options_may_stand_in_any_order(void **state) {
@@ -120,7 +117,11 @@ static void wrong_lines_are_explained(void **state) {
       {"a --jobs 0", "flowlua: --jobs: expected a whole number from 1 to 100, got \"0\"\n"},
       {"a --jobs 99999999999999999999",
        "flowlua: --jobs: expected a whole number from 1 to 100, got \"99999999999999999999\"\n"},
-      {"", "flowlua: something is missing: flowlua run FILE\n"},
+      {"", "flowlua: FILE is missing: flowlua run FILE\n"},
+      {"a -j", "flowlua: --jobs needs a value: --jobs N\n"},
+      {"a -jtwo", "flowlua: --jobs: expected a whole number from 1 to 100, got \"two\"\n"},
+      {"a -qj4", "flowlua: unknown option '-q' of run: it is short for '--quiet', which run has "
+                 "not\n"},
       {"a b c d", "flowlua: unexpected argument 'd' (flowlua run FILE)\n"},
       {"a --\x1b[31m",
        "flowlua: unknown option '--\\x1b[31m' of run (flowlua help run lists them; a "
@@ -130,6 +131,36 @@ static void wrong_lines_are_explained(void **state) {
     fl_cli cli;
     assert_false(parse(&cli, rows[i][0]));
     assert_string_equal(said, rows[i][1]);
+    fl_cli_deinit(&cli);
+  }
+}
+
+static void options_have_letters(void **state) {
+  static const char *const lines[] = {"a.lua -j8 -pn=1 -s dir", "-j 8 -p n=1 -sdir a.lua"};
+  (void)state;
+  for (size_t i = 0; i < 2; i++) {
+    fl_cli cli;
+    assert_true(parse(&cli, lines[i]));
+    assert_string_equal(fl_cli_get(&cli, "jobs"), "8");
+    assert_string_equal(fl_cli_get(&cli, "param"), "n=1");
+    assert_string_equal(fl_cli_get(&cli, "state"), "dir");
+    assert_int_equal(cli.word_count, 1);
+    fl_cli_deinit(&cli);
+  }
+  for (const char *p = "jnqpfsh"; *p; p++)
+    assert_int_equal(fl_cli_name_letter(fl_cli_letter_name(*p)), *p);
+}
+
+static void the_first_word_that_must_be_there_is_named(void **state) {
+  static const char *const rows[][2] = {{"[RUN] NODE", "flowlua: NODE is missing"},
+                                        {"FILE|RUN", "flowlua: FILE|RUN is missing"}};
+  (void)state;
+  for (size_t i = 0; i < 2; i++) {
+    fl_cli_verb v = verb;
+    fl_cli cli = {.verb = &v};
+    v.words = rows[i][0];
+    assert_false(parse_with(&cli, &v, ""));
+    assert_memory_equal(said, rows[i][1], strlen(rows[i][1]));
     fl_cli_deinit(&cli);
   }
 }
@@ -151,6 +182,8 @@ int main(void) {
       cmocka_unit_test(values_are_found),
       cmocka_unit_test(an_empty_value_and_a_single_dash_are_values),
       cmocka_unit_test(wrong_lines_are_explained),
+      cmocka_unit_test(options_have_letters),
+      cmocka_unit_test(the_first_word_that_must_be_there_is_named),
       cmocka_unit_test(help_needs_no_words),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

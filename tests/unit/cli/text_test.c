@@ -106,6 +106,55 @@ static void words_are_quoted_for_a_shell(void **state) {
   }
 }
 
+static void long_lines_break_at_words(void **state) {
+  (void)state;
+  static const struct {
+    const char *text, *wrapped;
+  } rows[] = {
+      {"short enough", "short enough"},
+      {"a sentence that is longer than a line\n", "a sentence that is longer\n    than a line\n"},
+      {"  set in and longer than one line is", "  set in and longer than\n      one line is"},
+      {"name   what it is about goes on below", "name   what it is about\n       goes on below"},
+      {"  --jobs N  how many at once, at most",
+       "  --jobs N  how many at\n            once, at most"},
+      {"a_word_that_is_longer_than_any_line_is", "a_word_that_is_longer_tha\n    n_any_line_is"},
+      {"数据库数据库 数据库数据库数据库", "数据库数据库\n    数据库数据库数据库"},
+      {"\x1b[31mred words that\x1b[0m are many more",
+       "\x1b[31mred words that\x1b[0m are many\n    more"},
+      {"resume: flowlua resume 20260131T235959 --state /a b",
+       "resume: flowlua resume 20260131T235959 --state /a b"},
+      {"    | what a program printed is as it was", "    | what a program printed is as it was"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    fl_cli_text t = {0};
+    fl_cli_text_wrap(&t, rows[i].text, strlen(rows[i].text), 25);
+    assert_string_equal(fl_cli_text_cstr(&t), rows[i].wrapped);
+    fl_cli_text_deinit(&t);
+  }
+}
+
+static void a_folded_text_is_no_wider_than_asked(void **state) {
+  (void)state;
+  static const char text[] = "some words 数据库 of\x1b[1m any\x1b[0m length: internationalisation";
+  for (size_t columns = 4; columns < 60; columns++) {
+    fl_cli_text t = {0}, joined = {0};
+    fl_cli_text_fold(&t, text, strlen(text), columns);
+    for (const char *p = fl_cli_text_cstr(&t); *p; p += *p == '\n') {
+      size_t n = strcspn(p, "\n");
+      for (size_t i = 0; i < n; i++)
+        if (!style_size(p + i, n - i))
+          fl_cli_text_add(&joined, p + i, 1);
+        else
+          i += style_size(p + i, n - i) - 1;
+      assert_true(fl_cli_text_width(joined.data, joined.size) <= columns);
+      joined.size = 0;
+      p += n;
+    }
+    fl_cli_text_deinit(&t);
+    fl_cli_text_deinit(&joined);
+  }
+}
+
 static void sizes_are_readable(void **state) {
   (void)state;
   static const struct {
@@ -129,6 +178,8 @@ int main(void) {
       cmocka_unit_test(json_strings_are_valid),
       cmocka_unit_test(json_strings_cannot_move_the_cursor),
       cmocka_unit_test(words_are_quoted_for_a_shell),
+      cmocka_unit_test(long_lines_break_at_words),
+      cmocka_unit_test(a_folded_text_is_no_wider_than_asked),
       cmocka_unit_test(sizes_are_readable),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

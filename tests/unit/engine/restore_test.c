@@ -15,7 +15,7 @@ static void a_process_that_never_started_waits_for_a_parent_that_runs_again(void
   open_behind(&f, FL_KIND_PROCESS, &fake_hooks);
   assert_string_equal(f.started, "a b ");
   fake_crash(&f);
-  resume_with(&f, FL_FATE_IS_NOT_STARTED, (fl_resume_spec){.rerun = rerun_a});
+  resume_with(&f, FL_FATE_NOT_STARTED, (fl_resume_spec){.rerun = rerun_a});
   assert_string_equal(f.started, "a ");
   fake_end(&f, "a", FL_ATTEMPT_SUCCEEDED);
   assert_string_equal(f.started, "a b ");
@@ -39,7 +39,7 @@ static void a_map_goes_on_behind_a_parent_that_runs_again(void **state) {
   open_map_behind(&f);
   fl_node_options *inner = (fl_node_options *)fl_graph_get_inner(f.graph, 1);
   inner->kind = FL_KIND_PROCESS; // found running, and adopted
-  resume_with(&f, FL_FATE_IS_RUNNING, (fl_resume_spec){.rerun = rerun_a});
+  resume_with(&f, FL_FATE_RUNNING, (fl_resume_spec){.rerun = rerun_a});
   assert_string_equal(f.started, "a ");
   end_with(&f, "b[2]", "\"y\"", NULL);
   assert_null(strstr(f.told, "b:succeeded"));
@@ -57,8 +57,7 @@ static void an_item_waits_for_a_parent_of_its_map_that_runs_again(void **state) 
     fl_node_options *inner = (fl_node_options *)fl_graph_get_inner(f.graph, 1);
     inner->lost_count_max = 1;
     if (adopted) inner->kind = FL_KIND_PROCESS;
-    resume_with(&f, adopted ? FL_FATE_IS_RUNNING : FL_FATE_IS_LOST,
-                (fl_resume_spec){.rerun = rerun_a});
+    resume_with(&f, adopted ? FL_FATE_RUNNING : FL_FATE_LOST, (fl_resume_spec){.rerun = rerun_a});
     if (adopted) fake_end(&f, "b[2]", FL_ATTEMPT_FAILED);
     assert_string_equal(f.started, "a ");
     fake_end(&f, "a", FL_ATTEMPT_SUCCEEDED);
@@ -75,7 +74,7 @@ static void items_of_a_map_that_cannot_go_on_are_cancelled(void **state) {
   open_map_behind(&f);
   fl_node_options *inner = (fl_node_options *)fl_graph_get_inner(f.graph, 1);
   inner->lost_count_max = 1;
-  fl_run *run = resume_with(&f, FL_FATE_IS_LOST, (fl_resume_spec){.rerun = rerun_a});
+  fl_run *run = resume_with(&f, FL_FATE_LOST, (fl_resume_spec){.rerun = rerun_a});
   fl_attempt *a = find_live(&f, "a");
   fake_take(&f, a);
   fl_attempt_end(a, &(fl_outcome){.state = FL_ATTEMPT_FAILED, .exit_code = 1});
@@ -85,7 +84,7 @@ static void items_of_a_map_that_cannot_go_on_are_cancelled(void **state) {
   fake_step(&f);
   assert_non_null(strstr(f.told, "run:failed"));
   fake_crash(&f);
-  resume(&f, FL_FATE_IS_LOST);
+  resume(&f, FL_FATE_LOST);
   fake_end(&f, "a", FL_ATTEMPT_SUCCEEDED);
   assert_string_equal(f.started, "a b[2] ");
   fake_close(&f);
@@ -114,7 +113,7 @@ static void what_still_runs_is_judged_by_what_its_parent_had_given(void **state)
   for (int crashes = 0; crashes < 2; crashes++) {
     fake_crash(&f);
     fl_resume_spec spec = {.rerun = crashes ? NULL : rerun_a};
-    fl_run *run = resume_with(&f, FL_FATE_IS_RUNNING, spec);
+    fl_run *run = resume_with(&f, FL_FATE_RUNNING, spec);
     assert_non_null(find_live(&f, "b")->command);
     assert_int_equal(run->nodes[0].outputs_id, 0);
   }
@@ -129,7 +128,7 @@ static void a_retry_waits_for_a_parent_that_runs_again(void **state) {
   fake_run(&f);
   fake_end(&f, "a", FL_ATTEMPT_SUCCEEDED);
   fake_crash(&f);
-  resume_with(&f, FL_FATE_IS_LOST, (fl_resume_spec){.rerun = rerun});
+  resume_with(&f, FL_FATE_LOST, (fl_resume_spec){.rerun = rerun});
   assert_string_equal(f.started, "a ");
   fake_end(&f, "a", FL_ATTEMPT_SUCCEEDED);
   assert_string_equal(f.started, "a b ");
@@ -155,7 +154,7 @@ static void a_branch_keeps_its_choice_when_another_parent_runs_again(void **stat
   for (int first = 0; first < 2; first++) {
     fake_engine f;
     open_branch(&f, first);
-    resume(&f, FL_FATE_IS_LOST);
+    resume(&f, FL_FATE_LOST);
     fake_end(&f, "b", FL_ATTEMPT_SUCCEEDED);
     assert_string_equal(f.started, "b c ");
     fake_end(&f, "c", FL_ATTEMPT_SUCCEEDED);
@@ -177,11 +176,11 @@ static void a_skip_by_hand_outlasts_a_branch_that_chose_others(void **state) {
   fl_scheduler_cancel_all(f.scheduler, false);
   fake_step(&f);
   fake_crash(&f);
-  resume_with(&f, FL_FATE_IS_LOST, (fl_resume_spec){.skip = skip_c});
+  resume_with(&f, FL_FATE_LOST, (fl_resume_spec){.skip = skip_c});
   end_with(&f, "a", "[\"b\"]", NULL);
   fake_end(&f, "b", FL_ATTEMPT_FAILED);
   fake_crash(&f);
-  fl_run *run = resume(&f, FL_FATE_IS_LOST);
+  fl_run *run = resume(&f, FL_FATE_LOST);
   assert_int_equal(fl_plan_get_state(run->plan, 2), FL_NODE_SKIPPED);
   assert_int_equal(fl_plan_get_state(run->plan, 3), FL_NODE_SKIPPED);
   fake_close(&f);
@@ -205,11 +204,11 @@ static void what_a_wish_makes_of_a_node_is_decided_anew_behind_it(void **state) 
     fake_run(&f);
     fake_end(&f, "a", FL_ATTEMPT_FAILED);
     fake_crash(&f);
-    resume_with(&f, FL_FATE_IS_LOST, rows[i].first);
+    resume_with(&f, FL_FATE_LOST, rows[i].first);
     while (f.live_count) fake_end(&f, fl_attempt_get_name(f.live[0]), FL_ATTEMPT_SUCCEEDED);
     assert_non_null(strstr(f.told, "run:succeeded"));
     fake_crash(&f);
-    resume_with(&f, FL_FATE_IS_LOST, rows[i].then);
+    resume_with(&f, FL_FATE_LOST, rows[i].then);
     while (f.live_count) fake_end(&f, fl_attempt_get_name(f.live[0]), FL_ATTEMPT_SUCCEEDED);
     assert_string_equal(f.started, rows[i].started);
     assert_non_null(strstr(f.told, "run:succeeded"));

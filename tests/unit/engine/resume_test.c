@@ -15,11 +15,11 @@ static void a_process_that_never_started_belongs_to_the_engine_that_starts_it(vo
   fake_run(&f);
   fake_crash(&f);
   f.supervisor = "second";
-  resume(&f, FL_FATE_IS_NOT_STARTED);
+  resume(&f, FL_FATE_NOT_STARTED);
   assert_string_equal(f.started, "a ");
   fake_crash(&f);
   f.asked[0] = 0;
-  resume(&f, FL_FATE_IS_RUNNING);
+  resume(&f, FL_FATE_RUNNING);
   assert_string_equal(f.asked, "second ");
   fake_close(&f);
 }
@@ -42,12 +42,12 @@ static void a_process_that_never_started_is_found_when_its_number_is_not_its_ind
   f.flow.graph = f.graph = mended;
   f.flow.definition_store_id = 0;
   f.supervisor = "second";
-  resume(&f, FL_FATE_IS_NOT_STARTED);
+  resume(&f, FL_FATE_NOT_STARTED);
   assert_non_null(find_live(&f, "b"));
   fake_end(&f, "a", FL_ATTEMPT_SUCCEEDED);
   fake_crash(&f);
   f.asked[0] = 0;
-  resume(&f, FL_FATE_IS_RUNNING);
+  resume(&f, FL_FATE_RUNNING);
   assert_string_equal(f.asked, "second ");
   fl_graph_free(before);
   fake_close(&f);
@@ -61,7 +61,7 @@ static void a_process_that_never_started_keeps_its_deadline(void **state) {
   fake_open(&f, 2, "a", o);
   fake_run(&f);
   fake_crash(&f);
-  resume(&f, FL_FATE_IS_NOT_STARTED);
+  resume(&f, FL_FATE_NOT_STARTED);
   assert_int_equal(f.live[0]->timeout_ms, 7000);
   assert_true(f.live[0]->timeout_is_deadline);
   fake_close(&f);
@@ -73,7 +73,7 @@ static void what_an_earlier_engine_had_begun_to_end_is_tried_again(void **state)
   fake_open(&f, 2, "a", process);
   fake_run(&f);
   fake_crash(&f);
-  resume(&f, FL_FATE_IS_RUNNING);
+  resume(&f, FL_FATE_RUNNING);
   fake_end(&f, "a", FL_ATTEMPT_CANCELLED);
   assert_string_equal(f.started, "a ");
   assert_int_equal(f.live[0]->number, 2);
@@ -89,7 +89,7 @@ static void vars_set_by_hand_are_seen_behind_what_still_ran(void **state) {
   fake_run(&f);
   fake_crash(&f);
   fl_value *vars = fl_value_new("{\"x\":1}", 7);
-  resume_with(&f, FL_FATE_IS_RUNNING, (fl_resume_spec){.vars = vars});
+  resume_with(&f, FL_FATE_RUNNING, (fl_resume_spec){.vars = vars});
   end_with(&f, "a", NULL, "{\"y\":2}");
   assert_string_equal(fl_attempt_get_vars(find_live(&f, "b"))->text, "{\"x\":1,\"y\":2}");
   fl_value_unref(vars);
@@ -106,12 +106,12 @@ static void vars_set_by_hand_are_seen_by_what_had_not_started(void **state) {
     fake_run(&f);
     fake_crash(&f);
     fl_value *vars = fl_value_new("{\"x\":1}", 7);
-    resume_with(&f, FL_FATE_IS_NOT_STARTED, (fl_resume_spec){.vars = vars});
+    resume_with(&f, FL_FATE_NOT_STARTED, (fl_resume_spec){.vars = vars});
     fl_value_unref(vars);
     assert_string_equal(fl_attempt_get_vars(find_live(&f, "a"))->text, "{\"x\":1}");
     if (crashes == 2) {
       fake_crash(&f);
-      resume(&f, FL_FATE_IS_RUNNING);
+      resume(&f, FL_FATE_RUNNING);
       assert_string_equal(fl_attempt_get_vars(find_live(&f, "a"))->text, "{\"x\":1}");
     }
     end_with(&f, "a", NULL, NULL);
@@ -130,8 +130,7 @@ static void vars_set_by_hand_twice_are_seen_behind_what_started_in_between(void 
   for (int i = 0; i < 2; i++) {
     fl_value *vars = fl_value_new(texts[i], 7);
     fake_crash(&f);
-    resume_with(&f, i ? FL_FATE_IS_RUNNING : FL_FATE_IS_NOT_STARTED,
-                (fl_resume_spec){.vars = vars});
+    resume_with(&f, i ? FL_FATE_RUNNING : FL_FATE_NOT_STARTED, (fl_resume_spec){.vars = vars});
     fl_value_unref(vars);
   }
   end_with(&f, "a", NULL, NULL);
@@ -156,7 +155,7 @@ static void an_interrupt_leaves_a_map_unfinished_whose_items_all_ran(void **stat
   fake_step(&f);
   assert_null(strstr(f.told, "a:succeeded"));
   fake_crash(&f);
-  resume(&f, FL_FATE_IS_LOST);
+  resume(&f, FL_FATE_LOST);
   assert_string_equal(f.started, "a[1] a[2] ");
   end_with(&f, "a[1]", "\"x\"", NULL);
   end_with(&f, "a[2]", "\"y\"", NULL);
@@ -192,10 +191,10 @@ static void a_map_that_was_asked_to_run_again_makes_its_list_anew_after_a_crash(
   end_with(&f, "a[1]", "\"x\"", NULL);
   end_with(&f, "a[2]", "\"y\"", NULL);
   fake_crash(&f);
-  resume_with(&f, FL_FATE_IS_LOST, (fl_resume_spec){.rerun = rerun});
+  resume_with(&f, FL_FATE_LOST, (fl_resume_spec){.rerun = rerun});
   assert_string_equal(f.started, "b ");
   fake_crash(&f);
-  resume(&f, FL_FATE_IS_LOST);
+  resume(&f, FL_FATE_LOST);
   end_with(&f, "b", NULL, NULL);
   assert_string_equal(f.started, "b a[1] ");
   assert_int_equal(expansions, 2);
@@ -212,8 +211,7 @@ static void an_item_that_is_named_runs_again_alone(void **state) {
   end_with(&f, "a[1]", "\"x\"", NULL);
   end_with(&f, "a[2]", "\"y\"", NULL);
   fake_crash(&f);
-  resume_with(&f, FL_FATE_IS_LOST,
-              (fl_resume_spec){.rerun = rerun, .items = items, .item_count = 1});
+  resume_with(&f, FL_FATE_LOST, (fl_resume_spec){.rerun = rerun, .items = items, .item_count = 1});
   assert_string_equal(f.started, "a[2] ");
   end_with(&f, "a[2]", "\"z\"", NULL);
   assert_non_null(strstr(f.told, "a:succeeded"));
@@ -233,7 +231,7 @@ static void an_item_is_skipped_or_given_outputs_by_hand(void **state) {
   fake_end(&f, "a[2]", FL_ATTEMPT_FAILED);
   fake_crash(&f);
   resume_with(
-      &f, FL_FATE_IS_LOST,
+      &f, FL_FATE_LOST,
       (fl_resume_spec){
           .skip = skip, .succeed = succeed, .outputs = outputs, .items = items, .item_count = 2});
   assert_string_equal(f.started, "");
@@ -254,7 +252,7 @@ static void a_claim_without_a_row_may_be_of_what_is_a_map_now(void **state) {
   regraph(&f, &o, 1, "");
   f.flow.hooks = &hooks;
   f.flow.definition_store_id = 0;
-  resume(&f, FL_FATE_IS_LOST);
+  resume(&f, FL_FATE_LOST);
   assert_string_equal(f.started, "a[1] a[2] ");
   fake_close(&f);
 }
@@ -275,7 +273,7 @@ static void an_item_that_was_allowed_to_fail_is_kept_with_its_map(void **state) 
   assert_string_equal(f.started, "a[1] a[2] b ");
   fake_end(&f, "b", FL_ATTEMPT_FAILED);
   fake_crash(&f);
-  fl_run *run = resume(&f, FL_FATE_IS_LOST);
+  fl_run *run = resume(&f, FL_FATE_LOST);
   assert_string_equal(f.started, "b ");
   assert_int_equal(fl_plan_get_state(run->plan, 2), FL_NODE_FAILED);
   fake_close(&f);
@@ -333,7 +331,7 @@ static void what_a_called_flow_holds_counts_before_anything_new_starts(void **st
   fake_end(&f, "c", FL_ATTEMPT_SUCCEEDED);
   assert_string_equal(f.started, "c s ");
   fake_crash(&f);
-  resume(&f, FL_FATE_IS_RUNNING);
+  resume(&f, FL_FATE_RUNNING);
   assert_string_equal(f.started, "");
   fake_end(&f, "s", FL_ATTEMPT_SUCCEEDED);
   assert_string_equal(f.started, "b ");
@@ -355,7 +353,7 @@ static void what_runs_in_a_called_flow_is_ended_with_a_run_that_stops_at_once(vo
   fake_run(&f);
   assert_string_equal(f.started, "b s ");
   fake_crash(&f);
-  resume(&f, FL_FATE_IS_RUNNING);
+  resume(&f, FL_FATE_RUNNING);
   assert_int_equal(f.live_count, 0);
   assert_non_null(strstr(f.told, "s:cancelled"));
   assert_non_null(strstr(f.told, "a:cancelled run:failed"));
@@ -370,7 +368,7 @@ static void a_call_waits_for_a_parent_that_runs_again(void **state) {
   open_behind(&f, FL_KIND_CALL, &call_hooks);
   assert_string_equal(f.started, "a s ");
   fake_crash(&f);
-  resume_with(&f, FL_FATE_IS_LOST, (fl_resume_spec){.rerun = rerun_a});
+  resume_with(&f, FL_FATE_LOST, (fl_resume_spec){.rerun = rerun_a});
   assert_string_equal(f.started, "a ");
   assert_int_equal(calls, 1); // what it is called with depends on a
   fake_end(&f, "a", FL_ATTEMPT_SUCCEEDED);

@@ -1,4 +1,4 @@
-// Tests what a graph keeps about the instances of its maps.
+// Tests what a graph keeps about the items of its maps.
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -21,7 +21,7 @@ static fl_graph *make_nodes(uint32_t count) {
   return g;
 }
 
-static void instances_have_options_of_their_own(void **state) {
+static void items_have_options_of_their_own(void **state) {
   (void)state;
   fl_graph *g = make_nodes(5);
   fl_node_options inner = plain;
@@ -56,7 +56,7 @@ static void the_last_word_counts(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(instances_have_options_of_their_own),
+      cmocka_unit_test(items_have_options_of_their_own),
       cmocka_unit_test(the_last_word_counts),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include "base/clock.h"
+#include "folder.h"
 #include "io/supervise.h"
 #include "io/tree.h"
 
@@ -38,6 +39,8 @@ typedef struct fixture {
   fl_child_id started[512];
   int started_pid[512];
   size_t started_count, alarm_count, gone_count;
+  fl_fate fates[8]; // what the last attach found
+  size_t attached_count, running_count;
   char alarm_text[512];
 } fixture;
 
@@ -82,6 +85,45 @@ static inline void keep_alarm(void *ud, const fl_child_id *id, const char *text)
   snprintf(f->alarm_text, sizeof f->alarm_text, "%s", text);
 }
 
+static inline void keep_fates(void *ud, fl_supervisor *s, const fl_child_id *ids,
+                              const fl_fate *fates, size_t count) {
+  fixture *f = ud;
+  (void)s, (void)ids;
+  assert_true(count <= 8);
+  f->attached_count++;
+  f->running_count = 0;
+  for (size_t i = 0; i < count; i++) {
+    f->fates[i] = fates[i];
+    f->running_count += fates[i] == FL_FATE_RUNNING;
+  }
+}
+
+static inline fl_supervisor_events events_of(fixture *f) {
+  return (fl_supervisor_events){.started = keep_started,
+                                .exited = keep_exit,
+                                .gone = keep_gone,
+                                .alarm = keep_alarm,
+                                .attached = keep_fates,
+                                .ud = f};
+}
+
+/// Attaches and waits for the answer; NULL when nothing runs there any more.
+static inline fl_supervisor *attach_to(fixture *f, const char *dir, const char *id,
+                                       const fl_child_id *ids, size_t count) {
+  fl_error err;
+  fl_supervisor *s;
+  size_t before = f->attached_count;
+  if (fl_supervisor_attach(f->loop, dir, id, "run1", &f->events, ids, count, &s, &err))
+    fail_msg("%s", err.message);
+  for (int64_t until = fl_monotonic_ms() + WAIT_MS;
+       f->attached_count == before && fl_monotonic_ms() < until;)
+    fl_loop_run(f->loop, 100);
+  assert_int_equal(f->attached_count, before + 1);
+  if (f->running_count) return s;
+  fl_supervisor_close(s, false);
+  return NULL;
+}
+
 static inline void forget_exits(fixture *f) {
   for (size_t i = 0; i < f->exit_count; i++) {
     fl_child_exit *k = &f->exits[i].e;
@@ -94,7 +136,7 @@ static inline void forget_exits(fixture *f) {
 
 static inline void start_supervisor(fixture *f) {
   fl_error err;
-  f->events = (fl_supervisor_events){keep_started, keep_exit, keep_gone, keep_alarm, f};
+  f->events = events_of(f);
   if (fl_supervisor_start(f->loop, f->dir, "/proc/self/exe", &f->events, &f->s, &err)) {
     fail_msg("%s", err.message);
   }
@@ -105,8 +147,7 @@ static inline void start_supervisor(fixture *f) {
 static inline int setup(void **state) {
   fl_error err;
   fixture *f = calloc(1, sizeof *f);
-  snprintf(f->dir, sizeof f->dir, "/tmp/flowlua-io-XXXXXX");
-  if (!mkdtemp(f->dir) || fl_loop_open(&f->loop, &err)) return -1;
+  if (!make_test_folder("io", f->dir, sizeof f->dir) || fl_loop_open(&f->loop, &err)) return -1;
   start_supervisor(f);
   *state = f;
   return 0;

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "folder.h"
 #include "io/journal.h"
 
 #define CHILDREN 6
@@ -23,8 +24,7 @@ typedef struct fixture {
 static int setup(void **state) {
   fixture *f = calloc(1, sizeof *f);
   char path[96];
-  snprintf(f->dir, sizeof f->dir, "/tmp/flowlua-journal-XXXXXX");
-  if (!mkdtemp(f->dir)) return -1;
+  if (!make_test_folder("journal", f->dir, sizeof f->dir)) return -1;
   snprintf(path, sizeof path, "%s/sup", f->dir);
   mkdir(path, 0700);
   f->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -111,6 +111,35 @@ static void what_was_written_is_read_back(void **state) {
   fl_child_id other = id_of(CHILDREN + 1);
   assert_null(fl_journal_find(&view, &other));
   fl_journal_unload(&view);
+}
+
+// As one of version 1 begins, which did not tell it, and as one of a later version may.
+static void a_journal_tells_its_version(void **state) {
+  fixture *f = *state;
+  fl_journal_view view;
+  fl_error err;
+  assert_int_equal(fl_journal_load(f->dir, "abc", &view, &err), FL_OK);
+  assert_int_equal(view.version, FL_WIRE_VERSION);
+  fl_journal_unload(&view);
+  for (uint32_t version = 1; version <= FL_WIRE_VERSION + 1; version += FL_WIRE_VERSION) {
+    fl_buf b;
+    fl_buf_init(&b, 4096);
+    fl_journal_record_begin(&b);
+    size_t begin = fl_wire_begin(&b, FL_WIRE_HEADER);
+    fl_wire_put_text(&b, "boot");
+    fl_wire_put_i32(&b, 7);
+    fl_wire_put_u64(&b, 8);
+    fl_wire_put_i64(&b, 9);
+    if (version > 1) fl_wire_put_u32(&b, version), fl_wire_put_text(&b, "more");
+    fl_wire_end(&b, begin);
+    fl_journal_record_end(&b);
+    assert_int_equal(pwrite(f->journal.fd, b.data, b.size, 0), b.size);
+    assert_int_equal(fl_journal_load(f->dir, "abc", &view, &err), FL_OK);
+    assert_int_equal(view.version, version);
+    assert_int_equal(view.pid, 7);
+    fl_journal_unload(&view);
+    fl_buf_deinit(&b);
+  }
 }
 
 static void any_length_of_it_is_a_prefix(void **state) {
@@ -225,6 +254,7 @@ static void a_missing_journal_is_not_found(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(what_was_written_is_read_back, setup, teardown),
+      cmocka_unit_test_setup_teardown(a_journal_tells_its_version, setup, teardown),
       cmocka_unit_test_setup_teardown(any_length_of_it_is_a_prefix, setup, teardown),
       cmocka_unit_test_setup_teardown(a_damaged_byte_ends_it_there, setup, teardown),
       cmocka_unit_test_setup_teardown(a_record_that_was_cut_short_is_written_over, setup, teardown),

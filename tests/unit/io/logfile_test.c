@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include "base/limits.h"
+#include "folder.h"
 #include "io/logfile.h"
 
 typedef struct fixture {
@@ -23,8 +24,7 @@ typedef struct fixture {
 
 static int setup(void **state) {
   fixture *f = calloc(1, sizeof *f);
-  snprintf(f->dir, sizeof f->dir, "/tmp/flowlua-log-XXXXXX");
-  if (!mkdtemp(f->dir)) return -1;
+  if (!make_test_folder("log", f->dir, sizeof f->dir)) return -1;
   f->w = fl_log_writer_open(f->dir, "run1", "w1");
   *state = f;
   return 0;
@@ -219,6 +219,23 @@ static void another_writer_goes_on_where_the_first_died(void **state) {
   }
 }
 
+static void pieces_are_taken_by_their_place_once_and_without_gaps(void **state) {
+  fixture *f = *state;
+  static const struct {
+    int64_t position;
+    const char *text;
+    int64_t have;
+  } rows[] = {{0, "abc", 3}, {0, "abc", 3},   {1, "b", 3},  {1, "bcde", 5}, {6, "g", 5},
+              {5, "", 5},    {-1, "xabc", 5}, {5, "fg", 7}, {7, "", 7},     {0, "abcdefgh", 8}};
+  fl_log_sink *s = fl_log_sink_open(f->w, "a", 1, 0);
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+    assert_int_equal(fl_log_sink_write_at(s, rows[i].position, rows[i].text, strlen(rows[i].text)),
+                     rows[i].have);
+  assert_true(finish(f, s));
+  expect(f, "abcdefgh");
+  fl_log_sink_close(s);
+}
+
 static void reopening_what_was_never_written_begins_anew(void **state) {
   fixture *f = *state;
   fl_log_sink *s = fl_log_sink_reopen(f->w, "a", 1, 0);
@@ -265,6 +282,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(reading_from_within_the_gap_tells_the_rest_of_it, setup,
                                       teardown),
       cmocka_unit_test_setup_teardown(another_writer_goes_on_where_the_first_died, setup, teardown),
+      cmocka_unit_test_setup_teardown(pieces_are_taken_by_their_place_once_and_without_gaps, setup,
+                                      teardown),
       cmocka_unit_test_setup_teardown(reopening_what_was_never_written_begins_anew, setup,
                                       teardown),
       cmocka_unit_test_setup_teardown(a_disk_error_is_remembered_and_harmless, setup, teardown),

@@ -68,13 +68,10 @@ static fl_child_id id_of(uint32_t node) {
   return id;
 }
 
-static fl_supervisor *attach(fixture *f, const char *id, const fl_child_id *ids,
-                             fl_child_fate *fates, size_t count) {
-  fl_error err;
-  fl_supervisor *s;
-  if (fl_supervisor_attach(f->loop, f->dir, id, "run1", &f->events, ids, fates, count, &s, &err)) {
-    fail_msg("%s", err.message);
-  }
+static fl_supervisor *attach(fixture *f, const char *id, const fl_child_id *ids, fl_fate *fates,
+                             size_t count) {
+  fl_supervisor *s = attach_to(f, f->dir, id, ids, count);
+  memcpy(fates, f->fates, count * sizeof *fates);
   return s;
 }
 
@@ -112,7 +109,7 @@ static void wait_for_file(fixture *f, const char *name) {
 static void a_killed_engines_children_are_adopted_and_harvested(void **state) {
   fixture *f = *state;
   const fl_child_id ids[] = {id_of(0), id_of(1), id_of(2), id_of(3)};
-  fl_child_fate fates[4];
+  fl_fate fates[4];
   victim v = start_victim(f, ask_several, 2);
   crash(f, &v);
   wait_for_file(f, "ended");
@@ -149,10 +146,40 @@ static void a_killed_engines_children_are_adopted_and_harvested(void **state) {
   assert_int_equal(f->gone_count, 0);
 }
 
+// Its answer is waited for by whoever has something else to do meanwhile.
+static void a_supervisor_that_does_not_answer_keeps_nobody(void **state) {
+  fixture *f = *state;
+  const fl_child_id ids[] = {id_of(0), id_of(1)};
+  fl_error err;
+  fl_supervisor *s;
+  victim v = start_victim(f, ask_several, 2);
+  kill(identity_pid(v.identity), SIGSTOP);
+  kill(v.pid, SIGKILL);
+  waitpid(v.pid, NULL, 0);
+  int64_t began = fl_monotonic_ms();
+  assert_int_equal(
+      fl_supervisor_attach(f->loop, f->dir, v.id, "run1", &f->events, ids, 2, &s, &err), FL_OK);
+  for (int i = 0; i < 10; i++) fl_loop_run(f->loop, 5);
+  fl_supervisor_kill(s, &ids[0], 0); // it hears of it after the question
+  fl_supervisor_flush(s);
+  assert_true(fl_monotonic_ms() - began < 5000); // and not 30 s
+  assert_int_equal(f->attached_count, 0);
+  kill(identity_pid(v.identity), SIGCONT);
+  for (int i = 0; i < WAIT_MS / 20 && !f->attached_count; i++) fl_loop_run(f->loop, 20);
+  assert_int_equal(f->fates[0], FL_FATE_RUNNING);
+  assert_int_equal(f->fates[1], FL_FATE_RUNNING);
+  assert_true(wait_exits(f, 1));
+  assert_int_equal(get_exit(f, 0)->signal, SIGKILL);
+  touch(f, "crashed");
+  assert_true(wait_exits(f, 2));
+  fl_supervisor_close(s, false);
+  assert_true(wait_dead(v.identity));
+}
+
 static void a_supervisor_without_engine_ends_itself_and_its_journal_tells(void **state) {
   fixture *f = *state;
   const fl_child_id ids[] = {id_of(0), id_of(1), id_of(2)};
-  fl_child_fate fates[3];
+  fl_fate fates[3];
   victim v = start_victim(f, ask_several, 2);
   crash(f, &v);
   touch(f, "go");
@@ -191,7 +218,7 @@ static void ask_large(fixture *f) {
 static void large_results_are_harvested_too(void **state) {
   fixture *f = *state;
   const fl_child_id id = id_of(0);
-  fl_child_fate fate;
+  fl_fate fate;
   victim v = start_victim(f, ask_large, 1);
   crash(f, &v);
   assert_true(wait_dead(v.identity));
@@ -220,7 +247,7 @@ static void ask_dependent(fixture *f) {
 static void what_depends_on_the_engine_is_gone_before_its_run_goes_on(void **state) {
   fixture *f = *state;
   const fl_child_id id = id_of(1);
-  fl_child_fate fate;
+  fl_fate fate;
   victim v = start_victim(f, ask_dependent, 3);
   crash(f, &v);
   fl_supervisor *s = attach(f, v.id, &id, &fate, 1);
@@ -308,7 +335,7 @@ static void an_exit_that_was_written_but_not_told_is_told(void **state) {
 static void when_both_die_nothing_is_left_and_nothing_is_guessed(void **state) {
   fixture *f = *state;
   const fl_child_id ids[] = {id_of(0), id_of(1), id_of(2), id_of(3)};
-  fl_child_fate fates[4];
+  fl_fate fates[4];
   victim v = start_victim(f, ask_hiding, 2);
   int hidden = read_number(f, "h.pid");
   crash(f, &v);
@@ -364,7 +391,7 @@ static void write_journal_of_another_boot(fixture *f, bool with_exit) {
 static void after_a_power_cut_only_what_is_written_counts(void **state) {
   fixture *f = *state;
   fl_child_id id = id_of(0);
-  fl_child_fate fate;
+  fl_fate fate;
   run_shell(f, "true"); // makes the folder
   forget_exits(f);
   write_journal_of_another_boot(f, true);
@@ -387,18 +414,14 @@ static void ask_one(fixture *f) {
 static void an_engine_that_was_taken_over_loses_only_its_claim(void **state) {
   fixture *f = *state;
   const fl_child_id id = id_of(0);
-  fl_child_fate fate;
-  fixture other = {.loop = f->loop};
-  fl_supervisor *s;
-  fl_error err;
+  static fixture other;
+  other = (fixture){.loop = f->loop};
   ask_one(f);
   assert_true(wait_started(f, 1));
   // Its engine lives, but somebody else holds the lease now.
-  other.events = (fl_supervisor_events){keep_started, keep_exit, keep_gone, keep_alarm, &other};
-  assert_int_equal(
-      fl_supervisor_attach(f->loop, f->dir, f->id, "run1", &other.events, &id, &fate, 1, &s, &err),
-      FL_OK);
-  assert_int_equal(fate, FL_FATE_RUNNING);
+  other.events = events_of(&other);
+  fl_supervisor *s = attach_to(&other, f->dir, f->id, &id, 1);
+  assert_int_equal(other.fates[0], FL_FATE_RUNNING);
   assert_true(wait_exits(f, 1));
   assert_int_equal(f->exits[0].e.end, FL_CHILD_LOST);
   assert_int_equal(f->gone_count, 0);
@@ -418,7 +441,7 @@ static void an_engine_that_was_taken_over_loses_only_its_claim(void **state) {
 static void letting_go_lets_children_finish(void **state) {
   fixture *f = *state;
   const fl_child_id ids[] = {id_of(0), id_of(1)};
-  fl_child_fate fates[2];
+  fl_fate fates[2];
   char id[40], identity[96];
   ask_one(f);
   const char *argv[] = {"/bin/true", NULL};
@@ -462,10 +485,9 @@ static void a_path_longer_than_an_address_will_do(void **state) {
     assert_int_equal(mkdir(dir, 0700), 0);
   }
   fl_error err;
-  fl_supervisor *mine = f->s, *s;
+  fl_supervisor *mine = f->s;
   const char *argv[] = {"/bin/sh", "-c", "sleep 0.03; exit 3", NULL};
   fl_child_id id = id_of(1);
-  fl_child_fate fate;
   assert_int_equal(fl_supervisor_start(f->loop, dir, "/proc/self/exe", &f->events, &f->s, &err),
                    FL_OK);
   fl_spawn spawn = spawn_of(1, argv);
@@ -476,11 +498,8 @@ static void a_path_longer_than_an_address_will_do(void **state) {
   snprintf(other_id, sizeof other_id, "%s", fl_supervisor_get_id(f->s));
   fl_process_identity(fl_supervisor_get_pid(f->s), identity);
   fl_supervisor_close(f->s, false);
-  assert_int_equal(
-      fl_supervisor_attach(f->loop, dir, other_id, "run1", &f->events, &id, &fate, 1, &s, &err),
-      FL_OK);
-  f->s = s;
-  if (fate == FL_FATE_RUNNING) assert_true(wait_exits(f, 1));
+  fl_supervisor *s = f->s = attach_to(f, dir, other_id, &id, 1);
+  if (s) assert_true(wait_exits(f, 1));
   assert_int_equal(f->exits[0].e.exit_code, 3);
   fl_supervisor_close(s, false);
   assert_true(wait_dead(identity));
@@ -512,6 +531,7 @@ int main(int argc, char **argv) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
       TEST(a_killed_engines_children_are_adopted_and_harvested),
+      TEST(a_supervisor_that_does_not_answer_keeps_nobody),
       TEST(a_supervisor_without_engine_ends_itself_and_its_journal_tells),
       TEST(large_results_are_harvested_too),
       TEST(what_depends_on_the_engine_is_gone_before_its_run_goes_on),

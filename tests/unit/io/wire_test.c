@@ -147,7 +147,12 @@ static void no_cut_of_a_message_is_taken_for_one(void **state) {
       fl_wire_exit e;
       fl_spawn s;
       char **vectors = NULL;
-      assert_false(which ? fl_wire_get_exit(&frame, &e) : fl_wire_get_spawn(&frame, &s, &vectors));
+      bool got = which ? fl_wire_get_exit(&frame, &e) : fl_wire_get_spawn(&frame, &s, &vectors);
+      if (got && which && cut + sizeof(int64_t) == b.size) { // as version 1 wrote it
+        assert_int_equal(e.exit.duration_ms, -1);
+        got = false;
+      }
+      assert_false(got);
       assert_null(vectors);
       free(fields);
     }

@@ -11,6 +11,8 @@
 
 // "a b:a c:a,b" with one-letter names; a capital letter after ':' sets the trigger:
 // D all_done, F one_failed, N none_failed; '+n' sets the priority.
+static const uint32_t local[FL_KIND_COUNT]; // all run in one place
+
 static fl_graph *graph_of(const char *text) {
   fl_graph *g = fl_graph_new();
   fl_error err;
@@ -44,13 +46,19 @@ static fl_graph *graph_of(const char *text) {
   return g;
 }
 
+static bool head_goes_before(const fl_plan *p, uint32_t a, uint32_t b) {
+  int32_t pa = fl_plan_get_head_priority(p, a), pb = fl_plan_get_head_priority(p, b);
+  return pa != pb ? pa > pb : fl_plan_get_head_order(p, a) < fl_plan_get_head_order(p, b);
+}
+
 // Names of what is ready now, in order; everything popped is claimed.
 static void take_ready(fl_plan *p, const fl_graph *g, char *out) {
   for (;;) {
     uint32_t best = UINT32_MAX, head;
     for (uint32_t q = 0; q < fl_plan_get_queue_count(p); q++) {
       fl_plan_get_queue(p, q, &head);
-      if (head != FL_NODE_NONE && (best == UINT32_MAX || fl_plan_goes_before(p, q, best))) best = q;
+      if (head == FL_NODE_NONE) continue;
+      if (best == UINT32_MAX || head_goes_before(p, q, best)) best = q;
     }
     if (best == UINT32_MAX) break;
     uint32_t node = fl_plan_pop(p, best);
@@ -81,7 +89,7 @@ static const story stories[] = {
 
 static void play(const story *s) {
   fl_graph *g = graph_of(s->graph);
-  fl_plan *p = fl_plan_new(g);
+  fl_plan *p = fl_plan_new(g, local);
   char seen[256] = "", ends[256] = "", ready[64];
   fl_decision d;
   fl_plan_begin(p);
@@ -121,7 +129,7 @@ static void runs_play_out_as_their_stories_say(void **state) {
 static void a_restored_plan_goes_on_where_it_was(void **state) {
   (void)state;
   fl_graph *g = graph_of("a b:a c:b d:c");
-  fl_plan *p = fl_plan_new(g);
+  fl_plan *p = fl_plan_new(g, local);
   char ready[16];
   fl_plan_restore(p, 0, FL_NODE_SUCCEEDED);
   fl_plan_restore(p, 1, FL_NODE_SUCCEEDED);
@@ -136,12 +144,44 @@ static void a_restored_plan_goes_on_where_it_was(void **state) {
 static void what_was_not_selected_counts_as_satisfied(void **state) {
   (void)state;
   fl_graph *g = graph_of("a b:a c:b");
-  fl_plan *p = fl_plan_new(g);
+  fl_plan *p = fl_plan_new(g, local);
   char ready[16];
   fl_plan_ignore(p, 0);
   fl_plan_begin(p);
   take_ready(p, g, ready);
   assert_string_equal(ready, "b");
+  fl_plan_free(p);
+  fl_graph_free(g);
+}
+
+static void many_children_see_an_end_in_portions(void **state) {
+  (void)state;
+  fl_graph *g = fl_graph_new();
+  fl_error err;
+  fl_node_options o = {.type = "t", .kind = FL_KIND_INLINE};
+  enum { COUNT = 5000 };
+  for (uint32_t i = 0; i < COUNT; i++) {
+    char name[16];
+    uint32_t index;
+    int size = snprintf(name, sizeof name, "n%u", i);
+    assert_int_equal(fl_graph_add(g, name, (size_t)size, &o, &index, &err), FL_OK);
+  }
+  for (uint32_t i = 1; i < COUNT; i++) fl_graph_after(g, i, 0);
+  assert_int_equal(fl_graph_freeze(g, &err), FL_OK);
+  fl_plan *p = fl_plan_new(g, local);
+  fl_plan_begin(p);
+  assert_int_equal(fl_plan_pop(p, 0), 0);
+  fl_plan_apply(p, 0, FL_NODE_CLAIM);
+  fl_plan_apply(p, 0, FL_NODE_SUCCEED);
+  uint32_t ready = fl_plan_get_ready_count(p);
+  assert_in_range(ready, 100, COUNT / 2);
+  for (int portions = 0; !fl_plan_settle_some(p, 100); portions++) {
+    assert_int_equal(fl_plan_get_ready_count(p), ready + 100);
+    ready += 100;
+    assert_in_range(portions, 0, COUNT / 100);
+  }
+  assert_int_equal(fl_plan_get_ready_count(p), COUNT - 1);
+  assert_true(fl_plan_settle_some(p, 1));
   fl_plan_free(p);
   fl_graph_free(g);
 }
@@ -160,11 +200,12 @@ static void a_chain_of_many_fails_without_recursion(void **state) {
   }
   for (uint32_t i = 1; i < COUNT; i++) fl_graph_after(g, i, i - 1);
   assert_int_equal(fl_graph_freeze(g, &err), FL_OK);
-  fl_plan *p = fl_plan_new(g);
+  fl_plan *p = fl_plan_new(g, local);
   fl_plan_begin(p);
   assert_int_equal(fl_plan_pop(p, 0), 0);
   fl_plan_apply(p, 0, FL_NODE_CLAIM);
   fl_plan_apply(p, 0, FL_NODE_FAIL);
+  while (!fl_plan_settle_some(p, COUNT)) continue;
   assert_int_equal(fl_plan_count_state(p, FL_NODE_UPSTREAM_FAILED), COUNT - 1);
   fl_plan_free(p);
   fl_graph_free(g);
@@ -175,6 +216,7 @@ int main(void) {
       cmocka_unit_test(runs_play_out_as_their_stories_say),
       cmocka_unit_test(a_restored_plan_goes_on_where_it_was),
       cmocka_unit_test(what_was_not_selected_counts_as_satisfied),
+      cmocka_unit_test(many_children_see_an_end_in_portions),
       cmocka_unit_test(a_chain_of_many_fails_without_recursion),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

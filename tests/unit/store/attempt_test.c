@@ -118,6 +118,38 @@ static void an_attempt_is_claimed_started_and_ended(void **state) {
   remove_dir(dir);
 }
 
+static void a_duration_is_as_measured_or_by_the_clock_and_never_negative(void **state) {
+  static const struct {
+    bool measured;
+    int64_t measured_ms, by_clock_ms, expected_ms;
+  } cases[] = {{true, 7, 9, 7},
+               {true, 0, 9, 0},
+               {true, 7, -3600000, 7},
+               {false, 0, 9, 9},
+               {false, 0, -3600000, 0}};
+  char *dir = make_dir();
+  fl_run_row run;
+  (void)state;
+  fl_store *s = open_store(dir);
+  add_run(s, "r1", &run);
+  for (uint32_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    attempts seen = {.limit = 8};
+    fl_attempt_row a = ended_row(&run);
+    a.node = i;
+    a.ended_ms = a.started_ms + cases[i].by_clock_ms;
+    a.measured = cases[i].measured;
+    a.duration_ms = cases[i].measured_ms;
+    ok(fl_store_add_attempt(s, &a, &err));
+    ok(fl_store_commit(s, &err));
+    ok(fl_store_each_attempt(s, run.row, note_attempt, &seen, &err));
+    assert_int_equal(seen.rows[i].duration_ms, cases[i].expected_ms);
+    assert_int_equal(seen.rows[i].measured, cases[i].measured);
+  }
+  assert_rows(s, "SELECT group_concat(duration_ms) FROM v_attempt", "7,0,7,9,0");
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
 static void an_ended_attempt_may_be_added_whole(void **state) {
   char *dir = make_dir();
   fl_run_row run;
@@ -228,6 +260,7 @@ static void decisions_are_walked_in_the_order_they_were_made(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(an_attempt_is_claimed_started_and_ended),
+      cmocka_unit_test(a_duration_is_as_measured_or_by_the_clock_and_never_negative),
       cmocka_unit_test(an_ended_attempt_may_be_added_whole),
       cmocka_unit_test(attempts_are_walked_by_node_then_number),
       cmocka_unit_test(an_unknown_attempt_cannot_be_ended),

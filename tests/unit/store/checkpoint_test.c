@@ -1,4 +1,4 @@
-// Checkpoints, steps, progress, and the instances of maps.
+// Checkpoints, steps, progress, and the items of maps.
 #include "store_helper.h"
 
 static void the_newest_checkpoint_comes_back(void **state) {
@@ -81,7 +81,7 @@ static void a_checkpoint_that_was_changed_is_found(void **state) {
   add_run(s, "r1", &run);
   ok(fl_store_put_checkpoint(s, run.row, 1, 1, T0, v, &err));
   ok(fl_store_commit(s, &err));
-  sqlite3_exec(fl_store_get_db(s), "UPDATE checkpoint SET text='{\"at\":2}'", NULL, NULL, NULL);
+  sqlite3_exec(s->db, "UPDATE checkpoint SET text='{\"at\":2}'", NULL, NULL, NULL);
   fails(fl_store_get_checkpoint(s, run.row, 1, &read, &err), FL_E_CORRUPT, "a checkpoint is not");
   assert_null(read);
   fl_value_unref(v);
@@ -138,14 +138,14 @@ static void progress_is_the_last_one(void **state) {
   remove_dir(dir);
 }
 
-static bool note_instance(void *ud, const fl_instance_row *row) {
+static bool note_item(void *ud, const fl_item_row *row) {
   fl_buf *out = ud;
   fl_buf_addf(out, "%u %s of %u at %u %s; ", row->node, row->name, row->map_node, row->position,
               row->type ? row->type : "-");
   return row->node < 6;
 }
 
-static void instances_are_walked_by_node_and_dropped_by_map(void **state) {
+static void items_are_walked_by_node(void **state) {
   char *dir = make_dir();
   fl_run_row run;
   fl_buf out;
@@ -153,16 +153,14 @@ static void instances_are_walked_by_node_and_dropped_by_map(void **state) {
   fl_buf_init(&out, 1000);
   fl_store *s = open_store(dir);
   add_run(s, "r1", &run);
-  fl_instance_row rows[] = {{run.row, 5, 1, 2, "clean[2]", 1, "shell"},
-                            {run.row, 4, 1, 1, "clean[1]", 1, "shell"},
-                            {run.row, 6, 2, 1, "load[1]", 0, NULL},
-                            {run.row, 7, 2, 2, "load[2]", 0, NULL}};
-  for (int i = 0; i < 4; i++) ok(fl_store_add_instance(s, &rows[i], &err));
-  ok(fl_store_each_instance(s, run.row, note_instance, &out, &err));
+  fl_item_row rows[] = {{run.row, 5, 1, 2, "clean[2]", 1, "shell"},
+                        {run.row, 4, 1, 1, "clean[1]", 1, "shell"},
+                        {run.row, 6, 2, 1, "load[1]", 0, NULL},
+                        {run.row, 7, 2, 2, "load[2]", 0, NULL}};
+  for (int i = 0; i < 4; i++) ok(fl_store_add_item(s, &rows[i], &err));
+  ok(fl_store_each_item(s, run.row, note_item, &out, &err));
   assert_string_equal(fl_buf_cstr(&out), "4 clean[1] of 1 at 1 shell; 5 clean[2] of 1 at 2 shell; "
                                          "6 load[1] of 2 at 1 -; ");
-  ok(fl_store_drop_instances(s, run.row, 1, &err));
-  assert_rows(s, "SELECT node FROM instance ORDER BY node", "6\n7");
   fl_buf_deinit(&out);
   fl_store_close(s);
   remove_dir(dir);
@@ -176,7 +174,7 @@ int main(void) {
       cmocka_unit_test(a_checkpoint_that_was_changed_is_found),
       cmocka_unit_test(steps_are_remembered_by_name),
       cmocka_unit_test(progress_is_the_last_one),
-      cmocka_unit_test(instances_are_walked_by_node_and_dropped_by_map),
+      cmocka_unit_test(items_are_walked_by_node),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
 // Definitions: kept once by digest; those of mended runs name nodes by number and by position.
+#include "read/read.h"
 #include "store_helper.h"
 
 static void a_definition_is_kept_once(void **state) {
@@ -14,6 +15,19 @@ static void a_definition_is_kept_once(void **state) {
   ok(fl_store_add_definition_node(
       s, one, &(fl_definition_node_row){.name = "a", .type = "lua", .parents = "[]"}, &err));
   ok(fl_store_commit(s, &err));
+  // Whoever finds it before it is whole adds what is missing; what is there stays.
+  ok(fl_store_put_definition(s, &row, &two, &existed, &err));
+  assert_false(existed);
+  assert_int_equal(one, two);
+  for (uint32_t i = 0; i < 2; i++)
+    ok(fl_store_add_definition_node(
+        s, two,
+        &(fl_definition_node_row){
+            .node = i, .name = i ? "b" : "a", .type = "lua", .parents = "[]", .position = i},
+        &err));
+  ok(fl_store_end_definition(s, two, 2, &err));
+  ok(fl_store_commit(s, &err));
+  assert_int_equal(number_of(s, "SELECT count(*) FROM definition_node"), 2);
   ok(fl_store_put_definition(s, &row, &two, &existed, &err));
   assert_true(existed);
   assert_int_equal(one, two);
@@ -54,6 +68,7 @@ static void mend(fl_store *s, fl_run_row *run) {
   ok(fl_store_put_definition(s, &row, &run->definition, &existed, &err));
   for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++)
     ok(fl_store_add_definition_node(s, run->definition, &nodes[i], &err));
+  ok(fl_store_end_definition(s, run->definition, 3, &err));
   ok(fl_store_set_run_inputs(s, run->row, run->definition, run->script, run->params, run->vars,
                              &err));
 }
@@ -66,10 +81,10 @@ static void nodes_of_a_mended_run_are_shown_in_the_order_of_its_script(void **st
   add_run(s, "r1", &run);
   add_ended(s, &run, 0, 1, 1, FL_ATTEMPT_SUCCEEDED, "{\"a\":1}");
   add_ended(s, &run, 1, 1, 3, FL_ATTEMPT_SUCCEEDED, "{\"b\":2}");
-  fl_instance_row gone = {run.row, 4, 3, 1, "report[1]", put_text(s, "7"), "shell"};
-  fl_instance_row kept = {run.row, 5, 2, 1, "load[1]", put_text(s, "8"), "shell"};
-  ok(fl_store_add_instance(s, &gone, &err));
-  ok(fl_store_add_instance(s, &kept, &err));
+  fl_item_row gone = {run.row, 4, 3, 1, "report[1]", put_text(s, "7"), "shell"};
+  fl_item_row kept = {run.row, 5, 2, 1, "load[1]", put_text(s, "8"), "shell"};
+  ok(fl_store_add_item(s, &gone, &err));
+  ok(fl_store_add_item(s, &kept, &err));
   mend(s, &run);
   ok(fl_store_commit(s, &err));
   ok(fl_store_each_definition_node(s, run.definition, list_node, list, &err));

@@ -143,7 +143,7 @@ static void a_newer_store_is_refused_and_left_alone(void **state) {
   assert_int_equal(sqlite3_open(file, &db), 0);
   assert_int_equal(sqlite3_exec(db, "PRAGMA user_version=7", NULL, NULL, NULL), 0);
   sqlite3_close(db);
-  refused(dir, FL_E_NEWER, "written by a newer FlowLua (schema 7, this one knows 3): upgrade");
+  refused(dir, FL_E_NEWER, "written by a newer FlowLua (schema 7, this one knows 5): upgrade");
   free(file), remove_dir(dir);
 }
 
@@ -290,11 +290,40 @@ static void a_store_of_schema_1_is_brought_up_to_date(void **state) {
   free(file), remove_dir(dir);
 }
 
+// An engine of an older version goes on with the tables it knows.
+static void a_store_that_an_older_version_writes_to_is_left_to_it(void **state) {
+  char *dir = make_dir(), *file = join(dir, "flowlua.db");
+  sqlite3 *db = NULL;
+  fl_store *s;
+  (void)state;
+  assert_int_equal(sqlite3_open(file, &db), 0);
+  assert_int_equal(sqlite3_exec(db, "PRAGMA application_id=0x464c7561; PRAGMA journal_mode=WAL",
+                                NULL, NULL, NULL),
+                   SQLITE_OK);
+  assert_int_equal(fl_store_migrate(db, fl_store_steps, 3), SQLITE_OK);
+  assert_int_equal(fl_store_put_words(db), SQLITE_OK);
+  const char *const runs =
+      "INSERT INTO run(id,flow,definition,script,state,time_ms,\"trigger\",created_ms,resumes,"
+      "epoch,owner,lease_ms,cancel) VALUES('r1','f',1,1,1,0,'manual',0,0,1,'boot/1/2#0123456789ab',"
+      "5,0),('r2','f',1,1,1,0,'manual',0,0,1,'boot/1/2#ba9876543210',0,0)";
+  assert_int_equal(sqlite3_exec(db, runs, NULL, NULL, NULL), SQLITE_OK);
+  sqlite3_close(db);
+  fl_store_options options = {.owner_lives = owner_is, .owner_ud = "boot/1/2#0123456789ab"};
+  fails(fl_store_open(dir, &options, &s, &err), FL_E_BUSY, "run r1 is being executed by an older");
+  options.read_only = true;
+  fails(fl_store_open(dir, &options, &s, &err), FL_E_BUSY, "brought up to date: run r1");
+  options = (fl_store_options){.owner_lives = owner_is, .owner_ud = "boot/1/2#ba9876543210"};
+  ok(fl_store_open(dir, &options, &s, &err)); // it gave r2 up; who had r1 is dead
+  assert_rows(s, "SELECT id,owner FROM run", "r1|boot/1/2#0123456789ab\nr2|");
+  fl_store_close(s);
+  free(file), remove_dir(dir);
+}
+
 static void words_of_this_version_are_added_to_an_older_store(void **state) {
   char *dir = make_dir();
   (void)state;
   fl_store *s = open_store(dir);
-  sqlite3_exec(fl_store_get_db(s), "DELETE FROM reason WHERE id>3", NULL, NULL, NULL);
+  sqlite3_exec(s->db, "DELETE FROM reason WHERE id>3", NULL, NULL, NULL);
   fl_store_close(s);
   s = open_store(dir);
   assert_int_equal(number_of(s, "SELECT count(*) FROM reason"), FL_REASON_COUNT);
@@ -376,6 +405,7 @@ int main(void) {
       cmocka_unit_test(an_older_schema_is_migrated_whole_or_not_at_all),
       cmocka_unit_test(a_reader_brings_an_older_store_up_to_date),
       cmocka_unit_test(a_store_of_schema_1_is_brought_up_to_date),
+      cmocka_unit_test(a_store_that_an_older_version_writes_to_is_left_to_it),
       cmocka_unit_test(words_of_this_version_are_added_to_an_older_store),
       cmocka_unit_test(left_overs_of_a_killed_creation_do_not_matter),
       cmocka_unit_test(a_read_only_place_is_named),

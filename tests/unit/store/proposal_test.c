@@ -1,5 +1,5 @@
 // Proposals: numbered within a run, kept with their patches, and what became of those applied.
-#include "store/read.h"
+#include "read/read.h"
 #include "store_helper.h"
 
 static uint32_t propose(fl_store *s, const fl_run_row *run, const char *patch, bool automatic) {
@@ -64,7 +64,7 @@ static void the_outcome_is_that_of_the_epoch_that_it_began(void **state) {
   ok(fl_store_set_run_state(s, run.row, FL_RUN_FAILED, 0, T0, "x", &err));
   ok(fl_store_commit(s, &err));
   outcome_is(s, &run, NULL);
-  ok(fl_store_take_run(s, run.row, "me", 0, true, true, T0, &epoch, &err));
+  ok(fl_store_take_run(s, run.row, "me", 0, true, &epoch, &err));
   ok(fl_store_apply_proposal(s, run.row, 1, epoch, &err));
   ok(fl_store_set_run_state(s, run.row, FL_RUN_RUNNING, 0, -1, "", &err));
   ok(fl_store_commit(s, &err));
@@ -72,7 +72,7 @@ static void the_outcome_is_that_of_the_epoch_that_it_began(void **state) {
   ok(fl_store_set_run_state(s, run.row, FL_RUN_SUCCEEDED, 0, T0, "", &err));
   ok(fl_store_commit(s, &err));
   outcome_is(s, &run, "succeeded");
-  ok(fl_store_take_run(s, run.row, "me", 0, true, true, T0, &epoch, &err));
+  ok(fl_store_take_run(s, run.row, "me", 0, true, &epoch, &err));
   outcome_is(s, &run, "interrupted");
   fl_breakpoint_row broke = {.run = run.row, .seq = 9, .epoch = epoch - 1, .node = 0, .number = 1};
   ok(fl_store_add_breakpoint(s, &broke, &err));

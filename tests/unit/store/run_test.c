@@ -8,7 +8,6 @@ static void a_run_comes_back_as_it_was_written(void **state) {
   fl_store *s = open_store(dir);
   add_run(s, "20260101T000000-aaaaaaaa", &a);
   assert_int_equal(a.epoch, 1);
-  assert_int_equal(a.lease_ms, T0 + FL_LEASE_MS);
   b = a;
   snprintf(b.id, sizeof b.id, "20260101T000001-bbbbbbbb");
   b.trigger = (char *)"flow";
@@ -23,7 +22,7 @@ static void a_run_comes_back_as_it_was_written(void **state) {
   b.interval_to_ms = T0;
   b.ended_ms = T0 + 100;
   b.resumes = 2;
-  ok(fl_store_add_run(s, &b, T0, &err));
+  ok(fl_store_add_run(s, &b, &err));
   ok(fl_store_commit(s, &err));
   ok(fl_store_get_run(s, b.row, &read, &err));
   assert_string_equal(read.id, b.id);
@@ -47,7 +46,6 @@ static void a_run_comes_back_as_it_was_written(void **state) {
                               {read.ended_ms, b.ended_ms},
                               {read.resumes, b.resumes},
                               {read.epoch, 1},
-                              {read.lease_ms, T0 + FL_LEASE_MS},
                               {read.cancel, 0},
                               {read.interval_from_ms, b.interval_from_ms},
                               {read.interval_to_ms, b.interval_to_ms}};
@@ -74,15 +72,15 @@ static void a_run_without_its_definition_is_refused(void **state) {
   b = a;
   b.definition = 99;
   snprintf(b.id, sizeof b.id, "r2");
-  fails(fl_store_add_run(s, &b, T0, &err), FL_E_STATE, "definition");
+  fails(fl_store_add_run(s, &b, &err), FL_E_STATE, "definition");
   b = a;
-  fails(fl_store_add_run(s, &b, T0, &err), FL_E_STORE, "UNIQUE"); // the same id twice
+  fails(fl_store_add_run(s, &b, &err), FL_E_STORE, "UNIQUE"); // the same id twice
   assert_false(fl_store_is_open(s));
   fl_store_close(s);
   remove_dir(dir);
 }
 
-static void runs_are_found_by_id_prefix_and_word(void **state) {
+static void runs_are_found_by_a_part_of_their_id_and_by_word(void **state) {
   static const struct {
     const char *id;
     fl_run_state state;
@@ -101,6 +99,13 @@ static void runs_are_found_by_id_prefix_and_word(void **state) {
       {"20260101T000000-aaaa0", FL_E_USAGE, "20260101T000000-aaaa0001, 20260101T000000-aaaa0002"},
       {"20260102T000000-b", FL_OK, "20260102T000000-bbbb0001"},
       {"20260102T000000-c", FL_OK, "20260102T000000-cccc0001"},
+      {"b0001", FL_OK, "20260102T000000-bbbb0001"},
+      {"c0001", FL_OK, "20260102T000000-cccc0001"},
+      {"0001", FL_E_USAGE, "the beginning or the end of more than one run"},
+      {"last-0", FL_OK, "20260102T000000-bbbb0001"},
+      {"last-1", FL_OK, "20260101T000000-aaaa0002"},
+      {"last-9", FL_E_NOT_FOUND, "it has fewer"},
+      {"last-x", FL_E_NOT_FOUND, "no run 'last-x'"},
       {"short", FL_OK, "short"},
       {"s", FL_OK, "short"},
       {"last", FL_OK, "20260102T000000-bbbb0001"},
@@ -125,7 +130,7 @@ static void runs_are_found_by_id_prefix_and_word(void **state) {
     snprintf(row.id, sizeof row.id, "%s", runs[i].id);
     row.state = runs[i].state;
     row.parent_run = runs[i].called ? first : 0;
-    ok(fl_store_add_run(s, &row, T0, &err));
+    ok(fl_store_add_run(s, &row, &err));
     ok(fl_store_commit(s, &err));
     if (!first) first = row.row;
   }
@@ -146,14 +151,14 @@ static void states_and_times_change_as_told(void **state) {
   static const struct {
     fl_run_state to;
     int64_t started_ms, ended_ms;
-    const char *error, *expected; // state, started, ended, error, lease held, owner
+    const char *error, *expected; // state, started, ended, error, owner
   } steps[] = {
-      {FL_RUN_QUEUED, -1, 0, NULL, "0|-|-|-|1|engine-1"},
-      {FL_RUN_RUNNING, T0 + 7, 0, NULL, "1|1700000000007|-|-|1|engine-1"},
-      {FL_RUN_WAITING, 0, 0, NULL, "2|1700000000007|-|-|1|engine-1"},
-      {FL_RUN_FAILED, 0, T0 + 9, "it broke", "4|1700000000007|1700000000009|it broke|0|"},
-      {FL_RUN_RUNNING, 0, -1, "", "1|1700000000007|-|-|0|"},
-      {FL_RUN_CANCELLED, 0, T0 + 12, NULL, "5|1700000000007|1700000000012|-|0|"},
+      {FL_RUN_QUEUED, -1, 0, NULL, "0|-|-|-|engine-1"},
+      {FL_RUN_RUNNING, T0 + 7, 0, NULL, "1|1700000000007|-|-|engine-1"},
+      {FL_RUN_WAITING, 0, 0, NULL, "2|1700000000007|-|-|engine-1"},
+      {FL_RUN_FAILED, 0, T0 + 9, "it broke", "4|1700000000007|1700000000009|it broke|"},
+      {FL_RUN_RUNNING, 0, -1, "", "1|1700000000007|-|-|"},
+      {FL_RUN_CANCELLED, 0, T0 + 12, NULL, "5|1700000000007|1700000000012|-|"},
   };
   char *dir = make_dir();
   fl_run_row run;
@@ -164,8 +169,7 @@ static void states_and_times_change_as_told(void **state) {
     ok(fl_store_set_run_state(s, run.row, steps[i].to, steps[i].started_ms, steps[i].ended_ms,
                               steps[i].error, &err));
     ok(fl_store_commit(s, &err));
-    assert_rows(s, "SELECT state,started_ms,ended_ms,error,lease_ms>0,owner FROM run",
-                steps[i].expected);
+    assert_rows(s, "SELECT state,started_ms,ended_ms,error,owner FROM run", steps[i].expected);
   }
   fl_store_close(s);
   remove_dir(dir);
@@ -179,7 +183,7 @@ static void changed_inputs_keep_their_history(void **state) {
   fl_store *s = open_store(dir);
   add_run(s, "r1", &run);
   ok(fl_store_commit(s, &err));
-  ok(fl_store_take_run(s, run.row, "engine-2", 0, true, true, T0, &epoch, &err));
+  ok(fl_store_take_run(s, run.row, "engine-2", 0, true, &epoch, &err));
   int64_t params = put_text(s, "{\"n\":2}"), script = put_script(s, "mended");
   int64_t definition = put_definition(s, script);
   ok(fl_store_set_run_inputs(s, run.row, definition, script, params, 0, &err));
@@ -203,7 +207,7 @@ static bool note_run(void *ud, const fl_run_row *row) {
   seen *n = ud;
   strncat(n->ids, row->id, sizeof n->ids - strlen(n->ids) - 1);
   // May write: rows were read before the first call.
-  ok(fl_store_renew_lease(n->store, row->row, T0 + 1, &err));
+  ok(fl_store_release_run(n->store, row->row, &err));
   return --n->limit > 0;
 }
 
@@ -235,7 +239,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_run_comes_back_as_it_was_written),
       cmocka_unit_test(a_run_without_its_definition_is_refused),
-      cmocka_unit_test(runs_are_found_by_id_prefix_and_word),
+      cmocka_unit_test(runs_are_found_by_a_part_of_their_id_and_by_word),
       cmocka_unit_test(states_and_times_change_as_told),
       cmocka_unit_test(changed_inputs_keep_their_history),
       cmocka_unit_test(live_runs_are_listed_newest_first),

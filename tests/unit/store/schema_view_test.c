@@ -11,12 +11,12 @@ static void views_join_all_into_names(void **state) {
   add_ended(s, &run, 0, 1, 1, FL_ATTEMPT_SUCCEEDED, "{\"a\":1}");
   add_ended(s, &run, 1, 1, 3, FL_ATTEMPT_FAILED, NULL);
   decide(s, &run, 2, 5, FL_NODE_UPSTREAM_FAILED, FL_REASON_UPSTREAM_FAILED, "clean");
-  fl_instance_row instance = {run.row, 4, 3, 1, "report[1]", put_text(s, "7"), "shell"};
-  ok(fl_store_add_instance(s, &instance, &err));
+  fl_item_row item = {run.row, 4, 3, 1, "report[1]", put_text(s, "7"), "shell"};
+  ok(fl_store_add_item(s, &item, &err));
   fl_epoch_row e = {.epoch = 1, .owner = (char *)"me", .at_ms = T0, .patch = 1};
   ok(fl_store_put_epoch(s, run.row, &e, &err));
   ok(fl_store_set_run_state(s, run.row, FL_RUN_FAILED, 0, T0 + 300, "clean failed", &err));
-  ok(fl_store_take_run(s, run.row, "other", 0, true, true, T0, &epoch, &err));
+  ok(fl_store_take_run(s, run.row, "other", 0, true, &epoch, &err));
 
   assert_rows(s,
               "SELECT id,flow,status,time,trigger,params,started_at,ended_at,duration_ms,resumes,"
@@ -128,12 +128,39 @@ static void another_tool_reads_while_a_transaction_is_open(void **state) {
   free(file), remove_dir(dir);
 }
 
+// What base/state.h says of states, its statements say as well.
+static void statements_and_code_mean_the_same_by_a_state(void **state) {
+  char *dir = make_dir(), sql[1024];
+  (void)state;
+  fl_store *s = open_store(dir);
+  for (int a = 0; a < FL_ATTEMPT_STATE_COUNT; a++)
+    for (int retries = 0; retries < 2; retries++) {
+      snprintf(sql, sizeof sql,
+               "SELECT " FL_SQL_NODE_OF("x", "y") " FROM (SELECT %d AS x, %d AS y)", a, retries);
+      assert_rows(s, sql, fl_node_state_text(fl_node_state_of((fl_attempt_state)a, retries)));
+    }
+  for (int r = 0; r < FL_RUN_STATE_COUNT; r++) {
+    bool final = fl_run_state_is_final((fl_run_state)r);
+    snprintf(sql, sizeof sql, "SELECT %d" FL_SQL_RUN_IS_FINAL("") ", %d" FL_SQL_RUN_IS_OPEN(""), r,
+             r);
+    assert_rows(s, sql, final ? "1|0" : "0|1");
+  }
+  assert_rows(s, "SELECT 99" FL_SQL_RUN_IS_FINAL(""), "0");
+  snprintf(sql, sizeof sql, "%d|%d|%d", FL_ATTEMPT_SUCCEEDED, FL_RUN_FAILED, FL_NODE_PENDING);
+  assert_rows(
+      s, "SELECT " FL_SQL_SUCCEEDED "," FL_SQL_RUN_STATE("failed") "," FL_SQL_NODE_STATE("pending"),
+      sql);
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(views_join_all_into_names),
       cmocka_unit_test(the_columns_of_the_views_stay),
       cmocka_unit_test(views_of_one_run_go_by_index),
       cmocka_unit_test(another_tool_reads_while_a_transaction_is_open),
+      cmocka_unit_test(statements_and_code_mean_the_same_by_a_state),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,6 +24,29 @@ static void the_digest_is_over_names_and_contents_not_over_the_folder(void **sta
   fl_snapshot_deinit(&a), fl_snapshot_deinit(&b), fl_snapshot_deinit(&c);
 }
 
+static void the_digest_tells_by_which_rules_a_script_is_read(void **state) {
+  char *dir = make_dir();
+  (void)state;
+  fl_store *s = open_store(dir);
+  fl_snapshot before = make_snapshot("/a", "x"), now = make_snapshot("/a", "x"), out;
+  now.language = FL_LANGUAGE;
+  fl_snapshot_digest(&now);
+  ok(fl_store_put_script(s, &before, &err));
+  ok(fl_store_put_script(s, &now, &err));
+  assert_int_not_equal(before.store_id, now.store_id);
+  ok(fl_store_commit(s, &err));
+  ok(fl_store_get_script(s, before.store_id, &out, &err));
+  assert_int_equal(out.language, 0);
+  fl_snapshot_deinit(&out);
+  ok(fl_store_get_script(s, now.store_id, &out, &err));
+  assert_int_equal(out.language, FL_LANGUAGE);
+  out.sources[1].data[0] = 'y';
+  assert_false(fl_snapshot_identify(&out, now.digest));
+  fl_snapshot_deinit(&out), fl_snapshot_deinit(&before), fl_snapshot_deinit(&now);
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
 static void a_script_is_kept_once_and_comes_back_whole(void **state) {
   char *dir = make_dir();
   (void)state;
@@ -64,6 +87,7 @@ static void a_script_is_kept_once_and_comes_back_whole(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_digest_is_over_names_and_contents_not_over_the_folder),
+      cmocka_unit_test(the_digest_tells_by_which_rules_a_script_is_read),
       cmocka_unit_test(a_script_is_kept_once_and_comes_back_whole),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,8 @@
 // Transactions: grouping, durability, failures of the disk, a log that was cut.
+#include "read/read.h"
 #include "store_helper.h"
 #include <errno.h>
+#include <sys/wait.h>
 
 static void the_first_write_begins_and_commit_ends(void **state) {
   char *dir = make_dir();
@@ -37,6 +39,40 @@ static void full_leaves_nothing_to_sync(void **state) {
   remove_dir(dir);
 }
 
+static int64_t database_size(fl_store *s) {
+  struct stat st;
+  if (stat(s->path, &st)) fail();
+  return st.st_size;
+}
+
+static void who_has_little_time_copies_the_log_while_it_is_short(void **state) {
+  char *dir = make_dir(), text[8192];
+  (void)state;
+  fl_store *s = open_store(dir);
+  int64_t size = database_size(s);
+  memset(text, 'a', sizeof text);
+  for (int i = 0; i < 200; i++) {
+    snprintf(text, 16, "[%d,\"", i);
+    text[strlen(text)] = 'a';
+    memcpy(text + sizeof text - 3, "\"]", 3);
+    put_text(s, text);
+    ok(fl_store_commit(s, &err));
+  }
+  fl_store_tend_log(s, 50000); // there is time for what a commit would find
+  assert_int_equal(database_size(s), size);
+  fl_store_tend_log(s, 1000);
+  assert_true(database_size(s) > size + 200 * 8192);
+  int at = s->copied_at;
+  put_text(s, "[1]");
+  fl_store_tend_log(s, 1000); // within a transaction: not now
+  ok(fl_store_commit(s, &err));
+  fl_store_tend_log(s, 1000); // little has come since
+  assert_true(at > 400 && s->copied_at == 0 && s->wal_pages < 10);
+  fl_store_tend_log(NULL, 1000);
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
 static void group_leaves_a_sync_due_within_100_ms(void **state) {
   char *dir = make_dir();
   (void)state;
@@ -49,10 +85,43 @@ static void group_leaves_a_sync_due_within_100_ms(void **state) {
   ok(fl_store_commit(s, &err));
   assert_int_equal(fl_store_sync_due_ms(s, s->synced_ms + 30), 70);
   assert_int_equal(fl_store_sync_due_ms(s, s->synced_ms + 500), 0);
+  s->sync_ms = 20; // fl_config.sync_ms
+  assert_int_equal(fl_store_sync_due_ms(s, s->synced_ms + 15), 5);
   ok(fl_store_sync(s, &err));
   assert_int_equal(fl_store_sync_due_ms(s, fl_monotonic_ms()), -1);
   fl_store_close(s);
   remove_dir(dir);
+}
+
+static int64_t log_size_after(int64_t room, int commits, int *pages) {
+  char *dir = make_dir(), *log = join(dir, "flowlua.db-wal"), text[16];
+  fl_store_options options = {.durability = FL_DURABILITY_FULL, .log_room = room};
+  fl_store *s;
+  size_t size;
+  ok(fl_store_open(dir, &options, &s, &err));
+  for (int i = 0; i < commits; i++) {
+    snprintf(text, sizeof text, "[%d]", i);
+    put_text(s, text);
+    ok(fl_store_commit(s, &err));
+  }
+  *pages = s->wal_pages;
+  free(read_all(log, &size));
+  fl_store_close(s);
+  free(log), remove_dir(dir);
+  return (int64_t)size;
+}
+
+static void zeros_are_written_ahead_of_the_log_as_many_as_asked_for(void **state) {
+  int pages = 0;
+  (void)state;
+  int64_t size = log_size_after(0, 10, &pages); // a short run
+  assert_int_equal(size, 32 + pages * 4120);
+  size = log_size_after(0, 40, &pages);
+  assert_in_range(size, 512 << 10, 800 << 10);
+  size = log_size_after(100000, 40, &pages);
+  assert_in_range(size, 32 + pages * 4120 + 1, 32 + pages * 4120 + 120000);
+  size = log_size_after(-1, 40, &pages);
+  assert_int_equal(size, 32 + pages * 4120);
 }
 
 static void a_failed_sync_ends_all_writing(void **state) {
@@ -119,7 +188,7 @@ static void a_rollback_takes_back_the_ids_of_values(void **state) {
   fl_store_rollback(s);
   assert_int_equal(a->store_id, 0);
   assert_int_equal(same->store_id, 0);
-  assert_int_equal(a->refs, 1);
+  assert_int_equal(a->refs, 2); // ours, and that of the short values that were put last
   ok(fl_store_put_value(s, same, &err));
   ok(fl_store_commit(s, &err));
   assert_int_not_equal(same->store_id, 0);
@@ -137,16 +206,16 @@ static void a_reader_sees_the_last_commit_and_never_waits(void **state) {
   fl_run_row run;
   fl_buf_init(&out, 1 << 20);
   add_run(s, "r1", &run);
-  ok(fl_read_store_runs(r, 0, &out, &err));
+  ok(fl_read_store_runs(r, &(fl_run_query){.limit = 0}, &out, &err));
   assert_string_equal(fl_buf_cstr(&out), "[]");
   ok(fl_store_commit(s, &err));
   ok(fl_store_set_run_state(s, run.row, FL_RUN_FAILED, 0, T0 + 9, "boom", &err));
   fl_buf_reset(&out);
-  ok(fl_read_store_runs(r, 0, &out, &err));
+  ok(fl_read_store_runs(r, &(fl_run_query){.limit = 0}, &out, &err));
   assert_non_null(strstr(fl_buf_cstr(&out), "\"status\":\"running\""));
   ok(fl_store_commit(s, &err));
   fl_buf_reset(&out);
-  ok(fl_read_store_runs(r, 0, &out, &err));
+  ok(fl_read_store_runs(r, &(fl_run_query){.limit = 0}, &out, &err));
   assert_non_null(strstr(fl_buf_cstr(&out), "\"status\":\"failed\""));
   fl_buf_deinit(&out);
   fl_store_close(r);
@@ -288,11 +357,133 @@ static void after_a_failed_sync_the_next_opening_empties_the_log(void **state) {
   remove_dir(dir);
 }
 
+// ------------------------------------------------------------------------------------- the log
+
+static void write_some(fl_store *s, int commits) {
+  static int number;
+  for (int i = 0; i < commits; i++) {
+    char text[256];
+    snprintf(text, sizeof text, "[%0200d]", ++number);
+    put_text(s, text);
+    ok(fl_store_commit_as(s, FL_DURABILITY_GROUP, &err));
+  }
+}
+
+static const sqlite3_io_methods *log_methods;
+static sqlite3_io_methods log_methods_with_rival;
+static fl_store *rival;
+
+// SQLite's first step of a checkpoint, when it has looked up to where it will copy.
+static int sync_while_another_writes(sqlite3_file *file, int flags) {
+  if (rival && !fl_store_begin(rival, &err)) write_some(rival, 3);
+  file->pMethods = log_methods;
+  int rc = file->pMethods->xSync(file, flags);
+  file->pMethods = &log_methods_with_rival;
+  return rc;
+}
+
+static void a_log_that_others_write_to_is_begun_anew(void **state) {
+  (void)state;
+  char *dir = make_dir();
+  fl_store *s = open_store(dir);
+  fl_store_options options = {.durability = FL_DURABILITY_GROUP, .gives_way = true};
+  sqlite3_file *file = NULL;
+  ok(fl_store_open(dir, &options, &rival, &err));
+  write_some(rival, 1);
+  write_some(s, 40);
+  sqlite3_file_control(s->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file);
+  log_methods = file->pMethods;
+  log_methods_with_rival = *log_methods;
+  log_methods_with_rival.xSync = sync_while_another_writes;
+  file->pMethods = &log_methods_with_rival;
+  // What is copied while the other writes is not all of it.
+  fl_store_checkpoint(s);
+  write_some(s, 1);
+  assert_true(s->wal_pages > 40);
+  fl_store_restart_log(s, 50);
+  write_some(s, 1);
+  assert_true(s->wal_pages < 10);
+  file->pMethods = log_methods;
+  assert_rows(s, "SELECT count(*) FROM value WHERE id>2", "49");
+  assert_rows(s, "PRAGMA integrity_check", "ok");
+  fl_store_close(rival);
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
+static void a_reader_keeps_the_log_and_nobody_waits_for_it(void **state) {
+  (void)state;
+  char *dir = make_dir();
+  fl_store *s = open_store(dir), *reader = open_reader(dir);
+  write_some(s, 20);
+  ok(fl_store_read_begin(reader, &err));
+  assert_rows(reader, "SELECT count(*) FROM value WHERE id>2", "20");
+  write_some(s, 20);
+  fl_store_restart_log(s, 1);
+  write_some(s, 1);
+  assert_true(s->wal_pages > 40 && !s->failed);
+  assert_rows(reader, "SELECT count(*) FROM value WHERE id>2", "20");
+  fl_store_read_end(reader);
+  fl_store_restart_log(s, 1);
+  write_some(s, 1);
+  assert_true(s->wal_pages < 10);
+  assert_rows(reader, "SELECT count(*) FROM value WHERE id>2", "42");
+  fl_store_close(reader);
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
+static void who_keeps_a_large_log_is_told_once(void **state) {
+  (void)state;
+  char *dir = make_dir(), byte;
+  int told[2], end[2], pid;
+  int64_t bytes;
+  fl_store *s = open_store(dir);
+  write_some(s, 1);
+  assert_true(!pipe(told) && !pipe(end));
+  pid_t child = fork();
+  if (child == 0) {
+    sqlite3 *db;
+    char *path = join(dir, "flowlua.db");
+    close(end[1]);
+    bool reads = !sqlite3_open(path, &db) &&
+                 !sqlite3_exec(db, "BEGIN; SELECT count(*) FROM value", NULL, NULL, NULL);
+    if (reads && write(told[1], "x", 1) == 1) (void)!read(end[0], &byte, 1);
+    _exit(0);
+  }
+  close(end[0]);
+  assert_int_equal(read(told[0], &byte, 1), 1);
+  s->log_alarm = 30;
+  write_some(s, 10);
+  assert_false(fl_store_take_log_alarm(s, &bytes, &pid));
+  write_some(s, 20);
+  assert_true(fl_store_take_log_alarm(s, &bytes, &pid));
+  assert_int_equal(pid, child);
+  assert_true(bytes > 30 * 4096);
+  write_some(s, 5);
+  assert_false(fl_store_take_log_alarm(s, &bytes, &pid));
+  write_some(s, 60);
+  assert_true(fl_store_take_log_alarm(s, &bytes, &pid));
+  close(end[1]);
+  assert_int_equal(waitpid(child, NULL, 0), child);
+  fl_store_restart_log(s, 10);
+  write_some(s, 40);
+  assert_false(fl_store_take_log_alarm(s, &bytes, &pid));
+  close(told[0]), close(told[1]);
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_first_write_begins_and_commit_ends),
+      cmocka_unit_test(a_log_that_others_write_to_is_begun_anew),
+      cmocka_unit_test(a_reader_keeps_the_log_and_nobody_waits_for_it),
+      cmocka_unit_test(who_keeps_a_large_log_is_told_once),
       cmocka_unit_test(full_leaves_nothing_to_sync),
+      cmocka_unit_test(who_has_little_time_copies_the_log_while_it_is_short),
       cmocka_unit_test(group_leaves_a_sync_due_within_100_ms),
+      cmocka_unit_test(zeros_are_written_ahead_of_the_log_as_many_as_asked_for),
       cmocka_unit_test(a_failed_sync_ends_all_writing),
       cmocka_unit_test(after_a_failed_sync_the_next_opening_empties_the_log),
       cmocka_unit_test(a_full_disk_rolls_back_and_is_known),

@@ -31,6 +31,47 @@ static void equal_values_share_a_row(void **state) {
   remove_dir(dir);
 }
 
+static int64_t put_long(fl_store *s, char fill) {
+  char text[200];
+  memset(text, fill, sizeof text);
+  text[0] = text[sizeof text - 2] = '"';
+  text[sizeof text - 1] = 0;
+  return put_text(s, text);
+}
+
+// Nobody looks for a short value, but among those that were put last.
+static void a_short_value_may_have_several_rows_and_a_longer_one_has_one(void **state) {
+  char *dir = make_dir(), text[32];
+  (void)state;
+  fl_store *s = open_store(dir);
+  int64_t a = put_text(s, "[\"short\"]"), one = put_long(s, 'x'), two = put_long(s, 'y');
+  assert_int_equal(put_text(s, "[\"short\"]"), a);
+  for (int i = 0; i < 1000; i++) {
+    snprintf(text, sizeof text, "%d", i);
+    put_text(s, text);
+  }
+  int64_t b = put_text(s, "[\"short\"]"), c = put_text(s, "[\"other\"]");
+  assert_int_not_equal(a, b);
+  assert_int_equal(put_long(s, 'x'), one);
+  ok(fl_store_commit(s, &err));
+  assert_true(fl_store_is_same_value(s, a, a));
+  assert_true(fl_store_is_same_value(s, a, b));
+  assert_false(fl_store_is_same_value(s, b, c));
+  assert_false(fl_store_is_same_value(s, one, two));
+  assert_false(fl_store_is_same_value(s, a, one));
+  assert_false(fl_store_is_same_value(s, a, 0));
+  assert_false(fl_store_is_same_value(s, a, 99999)); // there is none
+  assert_true(fl_store_is_same_value(s, 0, 0));
+  fl_store_close(s);
+  // Nor does who opens the store again.
+  s = open_store(dir);
+  assert_int_not_equal(put_text(s, "[\"short\"]"), a);
+  assert_int_equal(put_long(s, 'y'), two);
+  ok(fl_store_commit(s, &err));
+  fl_store_close(s);
+  remove_dir(dir);
+}
+
 static void a_flipped_bit_is_found(void **state) {
   char *dir = make_dir(), *file = join(dir, "flowlua.db");
   size_t size;
@@ -136,7 +177,9 @@ static void a_remembered_id_is_looked_up_again_after_a_sweep(void **state) {
   ok(fl_store_put_value(s, v, &err)); // remembered
   assert_int_equal(v->store_id, id);
   ok(fl_store_commit(s, &err));
-  ok(fl_store_prune(other, -1, -1, false, &ids, &bytes, &err));
+  ok(fl_store_prune(other,
+                    &(fl_prune_wish){.older_than_ms = FL_PRUNE_ANY_AGE, .size_max_bytes = -1}, &ids,
+                    &bytes, &err));
   assert_int_equal(number_of(other, "SELECT count(*) FROM value"), 2);
   put_text(other, "[\"takes the id\"]");
   ok(fl_store_commit(other, &err));
@@ -147,7 +190,8 @@ static void a_remembered_id_is_looked_up_again_after_a_sweep(void **state) {
   assert_string_equal(read->text, "[\"kept\"]");
   // The same with a sweep of this very handle.
   fl_buf_reset(&ids);
-  ok(fl_store_prune(s, -1, -1, false, &ids, &bytes, &err));
+  ok(fl_store_prune(s, &(fl_prune_wish){.older_than_ms = FL_PRUNE_ANY_AGE, .size_max_bytes = -1},
+                    &ids, &bytes, &err));
   ok(fl_store_put_value(s, v, &err));
   ok(fl_store_commit(s, &err));
   fl_value_unref(read);
@@ -183,8 +227,7 @@ static void a_walk_finds_values_in_any_order(void **state) {
   fails(fl_store_walk_append(s, &walk, ids[9] + 1, &out, &err), FL_E_CORRUPT, "is missing");
   ok(fl_store_walk_append(s, &walk, ids[4], &out, &err));
   fails(fl_store_walk_append(s, &walk, ids[9] + 100, &out, &err), FL_E_CORRUPT, "is missing");
-  sqlite3_exec(fl_store_get_db(s), "UPDATE value SET text='[6]' WHERE text='[5]'", NULL, NULL,
-               NULL);
+  sqlite3_exec(s->db, "UPDATE value SET text='[6]' WHERE text='[5]'", NULL, NULL, NULL);
   fails(fl_store_walk_append(s, &walk, ids[5], &out, &err), FL_E_CORRUPT, "its digest differs");
   fl_store_walk_end(&walk);
   fl_buf_deinit(&out);
@@ -196,6 +239,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_walk_finds_values_in_any_order),
       cmocka_unit_test(equal_values_share_a_row),
+      cmocka_unit_test(a_short_value_may_have_several_rows_and_a_longer_one_has_one),
       cmocka_unit_test(a_flipped_bit_is_found),
       cmocka_unit_test(a_large_value_is_a_file),
       cmocka_unit_test(a_blob_that_cannot_be_written_rolls_back),
