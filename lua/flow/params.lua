@@ -34,7 +34,7 @@ end
 
 -- { type = "integer", default = 3 } would be a map that is a default: a spec begins with its type.
 local function is_misspelt_spec(raw)
-  if getmetatable(raw) ~= nil or raw[1] ~= nil then return false end
+  if getmetatable(raw) ~= nil or raw[1] ~= nil or looks_like_spec(raw) then return false end
   local fields, others = 0, 0
   for key in next, raw do
     if spec_keys[key] then fields = fields + 1 elseif key ~= "type" then others = others + 1 end

@@ -226,6 +226,11 @@ describe("a param of a flow", function()
       "{ params = { p = { type = 'x', default = 3 }, q = { type = 'integer' }, r = { default = 1 },"
         .. " s = { type = 'integer', default = 3, other = 1 } } }"))
   end)
+
+  it("may begin with its words, without a type", function()
+    assert.equal("ok", said('f.a = flow.shell "echo {{params.p}}"',
+      "{ params = { p = { enum = { 'fast', 'safe' }, default = 'safe' } } }"))
+  end)
 end)
 
 describe("what loading can only doubt", function()
