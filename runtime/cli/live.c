@@ -16,6 +16,11 @@ static void free_node(fl_cli_live_node *node) {
   free(node);
 }
 
+static void free_map(fl_cli_live_map *map) {
+  free(map->name);
+  free(map);
+}
+
 static void remove_map(fl_cli_live *live, fl_cli_live_map *map) {
   for (fl_cli_live_map **at = &live->maps; *at; at = &(*at)->next) {
     if (*at != map) continue;
@@ -26,8 +31,7 @@ static void remove_map(fl_cli_live *live, fl_cli_live_map *map) {
     if (n->of == map) n->of = NULL;
     if (n->map == map) n->map = NULL;
   }
-  free(map->name);
-  free(map);
+  free_map(map);
 }
 
 static void remove_node(fl_cli_live *live, fl_cli_live_node *node) {
@@ -40,8 +44,14 @@ static void remove_node(fl_cli_live *live, fl_cli_live_node *node) {
 }
 
 void fl_cli_live_deinit(fl_cli_live *live) {
-  while (live->first) remove_node(live, live->first);
-  while (live->maps) remove_map(live, live->maps);
+  for (fl_cli_live_node *n = live->first, *next; n; n = next) {
+    next = n->next;
+    free_node(n);
+  }
+  for (fl_cli_live_map *map = live->maps, *next; map; map = next) {
+    next = map->next;
+    free_map(map);
+  }
   free(live->by_index);
   for (uint32_t i = 0; i < live->line_count; i++) free(live->lines[i].text);
   free(live->lines);

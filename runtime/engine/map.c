@@ -218,10 +218,10 @@ static bool list_one(fl_attempt *a) {
   fl_map_list *l = a->list;
   uint32_t i = l->scan == FL_NODE_NONE ? FL_NODE_NONE : next_item(a->run, a->node, l->scan);
   l->scan = i == FL_NODE_NONE ? FL_NODE_NONE : i + 1;
-  if (i == FL_NODE_NONE && l->at == l->count) return false;
-  uint32_t position = i == FL_NODE_NONE || l->at < l->count ? (uint32_t)l->at + 1 : 0;
-  fl_value *value = position ? l->values[l->at++] : NULL;
-  if (i == FL_NODE_NONE) return add_item(a, position, value);
+  bool given = l->at < l->count;
+  uint32_t position = given ? (uint32_t)l->at + 1 : 0;
+  fl_value *value = given ? l->values[l->at++] : NULL;
+  if (i == FL_NODE_NONE) return value && add_item(a, position, value);
   return l->fit ? fit_item(a, i, position, value) : reuse_item(a, i, position, value);
 }
 

@@ -296,7 +296,7 @@ bool fl_plan_settle_some(fl_plan *p, uint32_t count) {
     uint32_t node = p->ended[p->ended_at], child_count = 0;
     const uint32_t *children = NULL;
     if (node < p->graph_count) children = fl_graph_get_children(p->graph, node, &child_count);
-    if (p->child_at == child_count) {
+    if (!children || p->child_at == child_count) {
       p->child_at = 0;
       p->ended_at++;
       continue;
