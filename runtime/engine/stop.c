@@ -31,11 +31,12 @@ void fl_scheduler_cancel_all(fl_scheduler *s, bool kill) {
   for (size_t i = 0; i < s->run_count; i++) fl_scheduler_cancel_run(s, s->runs[i], kill, true);
 }
 
-// What has not started is cancelled one by one, so that the record says so. Their children are
-// decided about by the plan. False: time is over.
+// What has not started is cancelled one by one, so that the record says so: children before their
+// parents, as those of a cancelled parent count as behind a failure. False: time is over.
 static bool cancel_waiting(fl_run *run) {
   while (run->stop_at < fl_plan_get_count(run->plan)) {
     uint32_t i = run->stop_at++;
+    if (i < run->graph_count) i = fl_graph_get_order(run->flow->graph)[run->graph_count - 1 - i];
     fl_node_state st = fl_plan_get_state(run->plan, i);
     if (i < run->graph_count && fl_graph_get_options(run->flow->graph, i)->hook) continue;
     if (st != FL_NODE_PENDING && st != FL_NODE_RETRYING) continue;

@@ -272,6 +272,28 @@ static void push_ended(fl_plan *p, uint32_t node) {
   p->ended[p->ended_count++] = node;
 }
 
+// What a parent was like for `reason` to be given; of all others whoever ended last brought it
+// about.
+static unsigned seen_for(fl_reason reason) {
+  switch (reason) {
+  case FL_REASON_UPSTREAM_FAILED: return FL_SEEN_FAILURE;
+  case FL_REASON_UPSTREAM_SKIPPED: return FL_SEEN_SKIPPED;
+  case FL_REASON_UPSTREAM_OMITTED: return FL_SEEN_OMITTED;
+  default: return FL_SEEN_NONE;
+  }
+}
+
+// The parent to blame: `cause`, or, where that is not like that, the first one that is.
+static uint32_t find_cause(const fl_plan *p, uint32_t node, fl_reason reason, uint32_t cause) {
+  unsigned wanted = seen_for(reason);
+  if (!wanted || (cause != FL_NODE_NONE && (seen_of(p, cause) & wanted))) return cause;
+  uint32_t count;
+  const uint32_t *parents = fl_graph_get_parents(p->graph, node, &count);
+  for (uint32_t i = 0; i < count; i++)
+    if (!p->nodes[parents[i]].ignored && (seen_of(p, parents[i]) & wanted)) return parents[i];
+  return cause;
+}
+
 static void decide(fl_plan *p, uint32_t node, uint32_t cause) {
   plan_node *n = &p->nodes[node];
   const fl_node_options *o = fl_graph_get_options(p->graph, node);
@@ -286,6 +308,7 @@ static void decide(fl_plan *p, uint32_t node, uint32_t cause) {
   default: to = FL_NODE_UPSTREAM_FAILED; break;
   }
   set_state(p, node, to);
+  cause = find_cause(p, node, reason, cause);
   add_decision(p, (fl_decision){.node = node, .state = to, .reason = reason, .cause = cause});
   push_ended(p, node);
 }

@@ -326,6 +326,24 @@ static void what_was_given_back_is_cancelled_with_its_run(void **state) {
   fake_close(&f);
 }
 
+static void what_stands_behind_a_cancelled_node_is_cancelled_too(void **state) {
+  (void)state;
+  fake_engine f;
+  fl_node_options o = process;
+  o.retry_count_max = 2;
+  o.retry_delay_ms = 1000;
+  fake_open(&f, 2, "a b:a c:b", o);
+  fl_run *run = fake_run(&f);
+  fake_end(&f, "a", FL_ATTEMPT_FAILED); // it waits for its next try
+  fl_scheduler_cancel_run(f.scheduler, run, false, false);
+  fake_step(&f);
+  assert_int_equal(state_of(&f), FL_RUN_CANCELLED);
+  assert_non_null(strstr(f.told, "a:cancelled"));
+  assert_non_null(strstr(f.told, "b:cancelled"));
+  assert_non_null(strstr(f.told, "c:cancelled"));
+  fake_close(&f);
+}
+
 // ------------------------------------------------------------------------------------- reports
 
 static fl_report report(fake_engine *f, const char *run, uint32_t number, fl_attempt_state state) {
@@ -556,6 +574,7 @@ int main(void) {
       cmocka_unit_test(its_keeper_is_known_before_it_starts_with_another_one),
       cmocka_unit_test(an_engine_that_dies_before_it_claims_again_leaves_the_attempt_to_the_next),
       cmocka_unit_test(what_was_given_back_is_cancelled_with_its_run),
+      cmocka_unit_test(what_stands_behind_a_cancelled_node_is_cancelled_too),
       cmocka_unit_test(an_end_that_is_reported_by_name_counts_once_and_the_first_holds),
       cmocka_unit_test(an_engine_whose_run_was_taken_over_writes_nothing_more),
       cmocka_unit_test(an_interrupt_ends_the_run_so_that_it_can_be_resumed),

@@ -10,7 +10,7 @@
 #include "plan/plan.h"
 
 // "a b:a c:a,b" with one-letter names; a capital letter after ':' sets the trigger:
-// D all_done, F one_failed, N none_failed; '+n' sets the priority.
+// D all_done, F one_failed, N none_failed, O one_success; '+n' sets the priority.
 static const uint32_t local[FL_KIND_COUNT]; // all run in one place
 
 static fl_graph *graph_of(const char *text) {
@@ -31,6 +31,8 @@ static fl_graph *graph_of(const char *text) {
           o.trigger = FL_TRIGGER_ONE_FAILED, p++;
         else if (*p == 'N')
           o.trigger = FL_TRIGGER_NONE_FAILED, p++;
+        else if (*p == 'O')
+          o.trigger = FL_TRIGGER_ONE_SUCCESS, p++;
         after = p;
       }
       uint32_t made;
@@ -126,6 +128,37 @@ static void runs_play_out_as_their_stories_say(void **state) {
   for (size_t i = 0; i < sizeof stories / sizeof *stories; i++) play(&stories[i]);
 }
 
+// Of `child`, behind "a" and "b" that end as `steps` say.
+static const char *blame(const char *graph, const char *steps) {
+  static char name[2];
+  fl_graph *g = graph_of(graph);
+  fl_plan *p = fl_plan_new(g, local);
+  char ready[16];
+  fl_decision d;
+  name[0] = '-';
+  fl_plan_begin(p);
+  take_ready(p, g, ready);
+  for (const char *step = steps; *step; step += 2)
+    fl_plan_apply(p, fl_graph_find(g, step, 1),
+                  step[1] == '+'   ? FL_NODE_SUCCEED
+                  : step[1] == '-' ? FL_NODE_FAIL
+                                   : FL_NODE_SKIP);
+  while (fl_plan_take_decision(p, &d))
+    if (d.cause != FL_NODE_NONE) name[0] = fl_graph_get_name(g, d.cause)[0];
+  fl_plan_free(p);
+  fl_graph_free(g);
+  return name;
+}
+
+static void whoever_ended_last_is_not_blamed_for_what_another_did(void **state) {
+  (void)state;
+  assert_string_equal(blame("a b c:a,b", "a~b+"), "a");
+  assert_string_equal(blame("a b c:Na,b", "a~b-"), "b");
+  assert_string_equal(blame("a b c:Oa,b", "a-b~"), "a");
+  assert_string_equal(blame("a b c:Oa,b", "a~b-"), "b");
+  assert_string_equal(blame("a b c:Fa,b", "a+b~"), "b"); // neither has failed
+}
+
 static void a_restored_plan_goes_on_where_it_was(void **state) {
   (void)state;
   fl_graph *g = graph_of("a b:a c:b d:c");
@@ -214,6 +247,7 @@ static void a_chain_of_many_fails_without_recursion(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(runs_play_out_as_their_stories_say),
+      cmocka_unit_test(whoever_ended_last_is_not_blamed_for_what_another_did),
       cmocka_unit_test(a_restored_plan_goes_on_where_it_was),
       cmocka_unit_test(what_was_not_selected_counts_as_satisfied),
       cmocka_unit_test(many_children_see_an_end_in_portions),
