@@ -31,11 +31,20 @@ static uint32_t next_item(const fl_run *run, uint32_t map, uint32_t from) {
   return FL_NODE_NONE;
 }
 
+// What was saved is that of another entry of the list.
+static bool forget_saved(fl_attempt *a, uint32_t node) {
+  fl_store *store = a->scheduler->store;
+  int64_t run = a->run->row.row;
+  uint32_t number = fl_run_get_number(a->run, node);
+  fl_error err;
+  if (fl_store_drop_steps(store, run, number, &err) ||
+      fl_store_put_checkpoint(store, run, number, 0, 0, NULL, &err))
+    return fl_scheduler_break(a->scheduler, &err);
+  return true;
+}
+
 static bool reset_item(fl_attempt *a, uint32_t node) {
   fl_run *run = a->run;
-  fl_store *store = a->scheduler->store;
-  uint32_t number = fl_run_get_number(run, node);
-  fl_error err;
   fl_node_run *n = fl_run_get_node(run, node);
   n->child_run = 0;
   n->outputs_id = 0;
@@ -44,16 +53,15 @@ static bool reset_item(fl_attempt *a, uint32_t node) {
   n->vars = NULL;
   fl_run_decide(run, node, FL_NODE_RESET, FL_REASON_ITEM_CHANGED, NULL);
   n->next_reason = FL_REASON_ITEM_CHANGED;
-  if (fl_store_drop_steps(store, run->row.row, number, &err) ||
-      fl_store_put_checkpoint(store, run->row.row, number, 0, 0, NULL, &err))
-    return fl_scheduler_break(a->scheduler, &err);
-  return true;
+  return forget_saved(a, node);
 }
 
 // The item of an earlier list at the place of `value`; NULL: the new list is shorter. The map runs
 // again from the start: what is there is used again, its numbers go on counting.
 static bool reuse_item(fl_attempt *a, uint32_t i, uint32_t position, fl_value *value) {
   if (!value) return fl_run_decide(a->run, i, FL_NODE_OMIT, FL_REASON_TRIGGER_NOT_MET, NULL), true;
+  fl_value *before = fl_run_get_item_value(a->run, i);
+  if (before && !fl_value_equal(before, value) && !forget_saved(a, i)) return false;
   fl_run_set_item_value(a->run, i, value);
   return record_item(a, i, position, value);
 }

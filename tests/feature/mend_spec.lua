@@ -435,6 +435,24 @@ describe("a resume", function()
     assert.equal("hello\n", box:run({ "logs", "last", "a" }).out)
   end)
 
+  it("gives no item the checkpoint of another", function()
+    local text = ([[
+      local flow = require "flow"
+      local f = flow.dag("f", { params = { l = { "a", "b" } } })
+      f.m = flow.map { over = "{{params.l}}", run = function(ctx, x)
+        local before = ctx:restored()
+        ctx:checkpoint(x)
+        ctx:step("once", function() return x end)
+        if x == "b" and not before then error "not yet" end
+        return { x, before or "nothing", (ctx:step("once", function() return x .. " again" end)) }
+      end }
+      return f
+    ]])
+    assert.equal(1, run(text).code)
+    assert.equal(0, resume("--param", 'l=["z","b"]', "--rerun", "m", "--keep-checkpoint").code)
+    assert.same({ { "z", "nothing", "z" }, { "b", "b", "b" } }, outputs("m"))
+  end)
+
   it("gives a failed node its checkpoint, and a rerun only when asked", function()
     local text = script([[
       f.a = flow.lua { run = function(ctx)
