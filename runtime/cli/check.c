@@ -37,7 +37,7 @@ static int check_run(const fl_cli *cli) {
   size_t nodes = 0;
   int code = fl_cli_engine_open(cli, FL_CLI_SCRIPT, NULL, &engine);
   if (code != FL_EXIT_OK) return code;
-  if (fl_script_load(engine.engine, cli->words[0], &script, &err) != FL_OK) goto fail;
+  if (fl_cli_load_script(engine.engine, cli->words[0], &script, &err) != FL_OK) goto fail;
   size_t flows = fl_script_get_flow_count(script);
   for (size_t i = 0; i < flows; i++) {
     char *graph = NULL;

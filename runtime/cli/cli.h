@@ -152,6 +152,12 @@ typedef struct fl_cli_engine {
   char *scratch; // directory to remove, or NULL
 } fl_cli_engine;
 
+/// Whether `word` means what comes on stdin.
+bool fl_cli_is_stdin(const char *word);
+/// As fl_script_load(), of a file, of "-" (stdin) or of what can be read only once (a pipe): then
+/// its modules and nodes are in the folder where the program was started.
+FL_MUST fl_code fl_cli_load_script(fl_engine *engine, const char *word, fl_script **out,
+                                   fl_error *err);
 /// The state directory by --state, $FLOWLUA_STATE, the nearest .flowlua here or above.
 const char *fl_cli_state_dir(const fl_cli *cli);
 /// Whether there is a store in it.
@@ -191,6 +197,8 @@ typedef struct fl_cli_text {
 } fl_cli_text;
 
 void fl_cli_text_deinit(fl_cli_text *t);
+/// A whole file, with a NUL behind it. Returns 0 or an errno.
+FL_MUST int fl_cli_read_whole(const char *path, fl_cli_text *out);
 /// A whole file that an option names, with a NUL behind it. False: a message was printed.
 FL_MUST bool fl_cli_read_file(const char *option, const char *path, fl_cli_text *out);
 void fl_cli_text_add(fl_cli_text *t, const char *data, size_t size);

@@ -35,13 +35,11 @@ static char **make_argv(const fl_cli *cli) {
   return argv;
 }
 
-// A patch may come from stdin: then it is read before the terminal is left.
+// A patch or a script may come from stdin: then it is read before the terminal is left.
 static bool reads_stdin(const fl_cli *cli) {
-  static const char *const names[] = {"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"};
   const char *patch = fl_cli_get(cli, "patch");
-  for (size_t i = 0; patch && i < sizeof names / sizeof *names; i++)
-    if (!strcmp(patch, names[i])) return true;
-  return false;
+  return (patch && fl_cli_is_stdin(patch)) ||
+         (cli->verb == &fl_cli_verb_run && cli->word_count > 0 && fl_cli_is_stdin(cli->words[0]));
 }
 
 // Returns an errno; `*told` is where its word comes.

@@ -177,17 +177,22 @@ const char *fl_cli_run_letters(const char *id) {
   return size > SHOWN ? id + size - SHOWN : id;
 }
 
-bool fl_cli_read_file(const char *option, const char *path, fl_cli_text *out) {
+int fl_cli_read_whole(const char *path, fl_cli_text *out) {
   char part[8192];
   size_t n;
   errno = 0;
   FILE *file = fopen(path, "rbe");
   while (file && (n = fread(part, 1, sizeof part, file)) > 0) fl_cli_text_add(out, part, n);
-  bool good = file && !ferror(file);
-  if (!good) fl_cli_usage("--%s: cannot read '%s': %s", option, path, strerror(errno));
+  int error = file && !ferror(file) ? 0 : errno ? errno : EIO;
   if (file) fclose(file);
   fl_cli_text_cstr(out);
-  return good;
+  return error;
+}
+
+bool fl_cli_read_file(const char *option, const char *path, fl_cli_text *out) {
+  int error = fl_cli_read_whole(path, out);
+  if (error) fl_cli_usage("--%s: cannot read '%s': %s", option, path, strerror(error));
+  return !error;
 }
 
 // "NAME=value", all behind "=" is the value; blank lines and such that begin with "#" say nothing.

@@ -22,7 +22,7 @@ static int graph_run(const fl_cli *cli) {
   if (code != FL_EXIT_OK) return code;
   fl_code result;
   if (file) {
-    result = fl_script_load(engine.engine, word, &script, &err);
+    result = fl_cli_load_script(engine.engine, word, &script, &err);
     if (result == FL_OK)
       result = fl_script_graph(script, fl_cli_get(cli, "flow"), format, &text, &err);
   } else {

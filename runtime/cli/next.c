@@ -62,7 +62,7 @@ static int ask_script(const fl_cli *cli, uint32_t count, char **json) {
   fl_error err = {0};
   int code = fl_cli_engine_open(cli, FL_CLI_SCRIPT, NULL, &engine);
   if (code != FL_EXIT_OK) return code;
-  if (fl_script_load(engine.engine, cli->words[0], &script, &err) != FL_OK ||
+  if (fl_cli_load_script(engine.engine, cli->words[0], &script, &err) != FL_OK ||
       fl_script_next(script, fl_cli_get(cli, "flow"), fl_cli_get(cli, "from"), count, json, &err) !=
           FL_OK)
     code = fl_cli_fail(&err);

@@ -41,8 +41,6 @@ static int fail_moment(const json_t *moment, const char *at) {
   if (fl_cli_verb_find("backfill"))
     fl_cli_note("or, with others: flowlua backfill %s --from %s --to %s", fl_cli_text_cstr(&script),
                 at, at);
-  else
-    fl_cli_note("(a backfill does the same for every time of an interval)");
   fl_cli_text_deinit(&script);
   fl_cli_text_deinit(&flow);
   return FL_EXIT_USAGE;

@@ -79,7 +79,7 @@ static void request_deinit(run_request *r) {
 
 // In the words of the command line, before anything is opened.
 static bool check_file(const char *path) {
-  if (access(path, R_OK) == 0) return true;
+  if (fl_cli_is_stdin(path) || access(path, R_OK) == 0) return true;
   fl_cli_usage("cannot open script '%s': %s", path, strerror(errno));
   return false;
 }
@@ -90,7 +90,7 @@ static int load(const fl_cli *cli, fl_engine *engine, fl_script **script) {
   fl_error err = {0};
   *script = NULL;
   fl_engine_set_args(engine, (int)cli->word_count - 1, (char *const *)(cli->words + 1));
-  if (fl_script_load(engine, cli->words[0], script, &err) != FL_OK) return fl_cli_fail(&err);
+  if (fl_cli_load_script(engine, cli->words[0], script, &err) != FL_OK) return fl_cli_fail(&err);
   fl_cli_notices(*script);
   if (fl_script_get_flow_count(*script) == 0) {
     *script = NULL;

@@ -65,6 +65,6 @@ int fl_cli_first_word(int argc, char *const argv[]) {
 
 bool fl_cli_is_file_word(const char *word) {
   size_t size = strlen(word);
-  return strchr(word, '/') || (size > 4 && strcmp(word + size - 4, ".lua") == 0) ||
-         access(word, F_OK) == 0;
+  return strchr(word, '/') || strcmp(word, "-") == 0 ||
+         (size > 4 && strcmp(word + size - 4, ".lua") == 0) || access(word, F_OK) == 0;
 }

@@ -147,3 +147,30 @@ describe("what a run is given", function()
     assert.matches('--only: expected names of nodes, got ""', done.err, 1, true)
   end)
 end)
+
+describe("a script that can be read only once", function()
+  each_test()
+
+  it("is run, checked and drawn, with what lies beside where one stands", function()
+    box:write("words.lua", "return { greeting = 'hello' }")
+    local text = [[
+local flow, words = require "flow", require "words"
+local f = flow.dag "piped"
+f.mark = flow.shell("echo " .. words.greeting)
+return f
+]]
+    for _, name in ipairs { "-", "/dev/stdin" } do
+      local done = box:run({ name, "-q" }, { stdin = text })
+      assert.same({ 0, "" }, { done.code, done.err })
+      assert.equal("hello\n", box:run({ "logs", "last", "mark" }).out)
+      assert.matches("^%S+: ok: 1 flow, 1 node\n$", box:run({ "check", name },
+        { stdin = text }).out)
+      assert.matches("mark", box:run({ "graph", name }, { stdin = text }).out, 1, true)
+    end
+    box:write("piped.lua", text)
+    assert.equal(0, box:sh("cat piped.lua | " .. support.binary .. " - --detach").code)
+    assert.matches("hello", box:run({ "logs", "last", "--follow" }).out, 1, true)
+    local done = box:run({ "-" }, { stdin = "local flow = require 'flow'\nerror 'boom'" })
+    assert.same({ 2, "flowlua: stdin.lua:2: boom\n" }, { done.code, done.err })
+  end)
+end)
