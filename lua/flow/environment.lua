@@ -36,6 +36,31 @@ function environment.new(args)
   return env
 end
 
+-- Names that scripts use for what is their own, too.
+local free = { arg = true }
+
+--- Of a script that is loaded: from here on a name of Lua's that is assigned to is a `local` that
+--- was forgotten. As it would change what all other nodes call by that name, it raises; what the
+--- script itself has put in such a place before is left to it.
+---@param env table from environment.new
+function environment.seal(env)
+  local meta = getmetatable(env)
+  if type(meta) ~= "table" or meta.__index ~= _G or meta.__newindex then return end -- the user's
+  local standard = {}
+  for name in next, _G do
+    if not free[name] then standard[name] = env[name] end
+  end
+  for name in next, standard do env[name] = nil end
+  setmetatable(standard, { __index = _G })
+  meta.__index = standard
+  function meta.__newindex(_, name, v)
+    if rawget(standard, name) ~= nil then
+      error(("%s is Lua's own, and other nodes need it: write local %s"):format(name, name), 2)
+    end
+    rawset(env, name, v)
+  end
+end
+
 --- Puts ours in the place of what writes to stdout, ends the process, or yields.
 ---@return function undo
 function environment.install()

@@ -50,6 +50,7 @@ local function connect_modules()
 end
 
 local undo -- what unload() has to put back
+local globals -- of the script that was loaded last
 
 local function install(options, sources)
   local templates = search.templates
@@ -60,7 +61,8 @@ local function install(options, sources)
   connect_modules()
   local args = { [0] = options.path }
   for i, text in ipairs(options.args or {}) do args[i] = text end
-  local undo_search = search.install(sources, environment.new(args))
+  globals = environment.new(args)
+  local undo_search = search.install(sources, globals)
   local undo_environment = environment.install()
   local quiet, is_program = context.quiet, context.is_program
   context.quiet = options.worker or false
@@ -314,6 +316,7 @@ function loader.load(options)
     flow.own_modules, flow.siblings = own, script.flows
   end
   script.shareable = sources.shareable -- node types are found while flows are compiled
+  if states[1].language >= 2 then environment.seal(globals) end
   return script
 end
 

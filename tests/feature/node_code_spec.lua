@@ -81,14 +81,19 @@ return f
   it("that sets a global by accident harms no other node", function()
     for _, inline in ipairs { "true", "false" } do
       box:write("flow.lua", HEAD .. ([[
-f.accident = flow.lua { inline = %s, run = function() type = "csv" table = { 1, 2 } next = 5 end }
-f.lua = flow.lua { after = "accident", inline = %s, run = function(ctx) return ctx.run.date end }
+f.accident = flow.lua { allow_failure = true, inline = %s, run = function()
+  type = "csv" table = { 1, 2 } next = 5
+end }
+f.lua = flow.lua { after = "accident", inline = %s,
+  run = function(ctx) return type(ctx.run.date) .. #table.concat { next { "a" } } end }
 f.sql = flow.sql { after = "accident", db = ":memory:", "select {{run.date}} as d" }
 f.shell = flow.shell { after = "accident", "echo {{run.date}} {{ 1 + 1 }}" }
 return f
 ]]):format(inline, inline))
       local done = box:run { "run", "flow.lua", "--no-progress", "--jobs", "1" }
       assert.equal(0, done.code, done.out .. done.err)
+      assert.matches("flow.lua:8: type is Lua's own, and other nodes need it: write local type",
+        done.out, 1, true)
       assert.matches("notice: flow.lua:7: f.accident.run: assigns to the global type and the "
         .. "global table and the global next", done.out .. done.err, 1, true)
     end

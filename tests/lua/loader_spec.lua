@@ -176,6 +176,15 @@ f.a = flow.lua { run = function() return { one, two, three, _G._G == _G } end }]
     assert.is_nil(_G.three)
   end)
 
+  it("are not lost where their names are Lua's", function()
+    local body = [[
+tostring = function(v) return "<" .. v .. ">" end
+f.a = flow.lua { run = function() arg = 1 mine = 2 return { tostring(arg), mine, %s } end }]]
+    assert.equal('["<1>",2,3]', given(body:format "#'abc'"))
+    assert.matches("^pipeline.lua:5: select is Lua's own, and other nodes need it: write local "
+      .. "select", given(body:format "(function() select = 1 end)()"))
+  end)
+
   it("may be made strict", function()
     assert.equal("pipeline.lua:5: no x\n  at pipeline.lua:4 in __index\n  at pipeline.lua:5 in run",
       given([[
