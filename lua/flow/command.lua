@@ -352,7 +352,7 @@ end
 
 local function split_lines(text)
   local lines = {}
-  for line in text:gmatch "([^\n]*)\n?" do lines[#lines + 1] = line end
+  for line in text:gmatch "([^\n]*)\n?" do lines[#lines + 1] = line:gsub("\r$", "") end
   lines[#lines] = nil -- the empty match at the end
   return value.list(lines)
 end

@@ -43,8 +43,9 @@ local function is_misspelt_spec(raw)
   return schema.is_type(raw.type) and fields > 0 or raw.default ~= nil and fields > 1
 end
 
-local allowed = { string = true, number = true, integer = true, boolean = true, list = true,
-  map = true, any = true, enum = true }
+local allowed_names = { "string", "number", "integer", "boolean", "list", "map", "any", "enum" }
+local allowed = {}
+for _, name in ipairs(allowed_names) do allowed[name] = true end
 
 local function declare_one(name, raw, strict)
   if strict and type(raw) == "table" and raw ~= value.null and is_misspelt_spec(raw) then
@@ -56,7 +57,8 @@ local function declare_one(name, raw, strict)
     if not spec then return nil, problem, field and "." .. field or "" end
     for _, kind in ipairs(spec.types) do
       if not allowed[kind] then
-        return nil, ('a parameter of a flow cannot be of type "%s"'):format(kind), ""
+        return nil, ('a parameter of a flow cannot be of type "%s", only of: %s'):format(kind,
+          table.concat(allowed_names, ", ")), ""
       end
     end
     spec.name = name
@@ -128,7 +130,13 @@ local function parse_text(spec, text, path)
     if kind == "string" or kind == "enum" then return text end
   end
   local result, problem = value.parse(text)
-  if not problem then return result end
+  -- In Lua an empty list is an empty map: in JSON it is not.
+  local empty = not problem and type(result) == "table" and next(result) == nil
+    and (text:match "^%s*(.)" == "{" and "map" or "list")
+  if not problem and not empty then return result end
+  for _, kind in ipairs(spec.types) do
+    if empty and (kind == empty or kind == "any") then return result end
+  end
   error(("%s: expected %s as JSON, got %s"):format(path, schema.expected(spec),
     fault.describe(text)), 0)
 end

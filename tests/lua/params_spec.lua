@@ -21,6 +21,9 @@ describe("a parameter", function()
     assert.equal("parameter b: expected true or false, got 1", failure(raw, { "b=1" }))
     assert.equal("parameter l: expected a list, got a map with the key a",
       failure(raw, { 'l={"a":1}' }))
+    assert.same({}, resolve(raw, { "l=[]", "m= {}", "z={}" }).l)
+    assert.equal('parameter l: expected a list as JSON, got "{}"', failure(raw, { "l={}" }))
+    assert.equal('parameter m: expected a map as JSON, got " []"', failure(raw, { "m= []" }))
   end)
 
   it("may be described", function()

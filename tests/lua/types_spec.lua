@@ -45,6 +45,9 @@ describe("flow.map", function()
   it("refuses what is no list", function()
     assert.equal("pipeline.lua:3: f.m.over: expected a list to go over, got 5",
       expand("f.m = flow.map { over = function() return 5 end, run = print }").error)
+    assert.equal("pipeline.lua:3: f.m.over: expected a list to go over, got one with a hole: [2] "
+      .. "is nil (flow.null keeps its place)",
+      expand("f.m = flow.map { over = function() return { 1, nil, 3 } end, run = print }").error)
     assert.equal('pipeline.lua:3: f.m.over: expected a list, a function or a string, got a table',
       expand('f.m = flow.map { over = "{{params}}", run = print }', { params = { a = 1 } }).error)
     assert.equal("pipeline.lua:3: f.m.over: item 2: a function cannot be stored",

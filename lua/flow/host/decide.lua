@@ -86,11 +86,25 @@ end
 
 -- ------------------------------------------------------------------------------------ maps, calls
 
+-- The first place of a list that has none, though a later one has something.
+local function find_hole(list)
+  local last = 0
+  for key in next, list do
+    if type(key) ~= "number" or key < 1 or key % 1 ~= 0 then return nil end
+    last = math.max(last, key)
+  end
+  for i = 1, last do
+    if list[i] == nil then return i end
+  end
+end
+
 local function expand(ctx, ty, options)
   local list = ty.hooks.expand(ctx, render.params(ty, options, ctx))
   if type(list) ~= "table" or list == value.null or next(list) ~= nil
     and not value.is_list(list) then
-    error(fault.expected("a list to go over", list), 0)
+    local hole = type(list) == "table" and find_hole(list)
+    error(hole and ("expected a list to go over, got one with a hole: [%d] is nil (flow.null keeps "
+      .. "its place)"):format(hole) or fault.expected("a list to go over", list), 0)
   end
   local chunk = options.chunk
   local items = {}
