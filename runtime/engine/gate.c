@@ -42,14 +42,32 @@ static void let_next_in(fl_gate *g) {
 typedef struct counting {
   const fl_run *run;
   uint32_t older;
+  char one[FL_RUN_ID_SIZE]; // of them
 } counting;
 
 static bool count_older(void *ud, const fl_run_row *row) {
   counting *c = ud;
   const fl_scheduler *s = c->run->scheduler;
-  bool older = row->row < c->run->row.row && !row->parent_run;
-  c->older += older && strcmp(row->owner, s->owner) && fl_store_owner_lives(s->store, row->owner);
+  bool older = row->row < c->run->row.row && !row->parent_run && strcmp(row->owner, s->owner) &&
+               fl_store_owner_lives(s->store, row->owner);
+  if (older && !c->older++) snprintf(c->one, sizeof c->one, "%s", row->id);
   return true;
+}
+
+// Once, so that whoever started it knows why nothing happens.
+static void tell_wait(fl_run *run, const char *other) {
+  if (run->gate_told) return;
+  run->gate_told = true;
+  fl_run_notice(run, "run %s is queued: flow %s has max_runs %u, and run %s is at work",
+                run->row.id, run->flow->key, run->flow->run_count_max, other);
+}
+
+// The oldest run of this engine that was let in.
+static const char *find_entered(const fl_run *run) {
+  const fl_scheduler *s = run->scheduler;
+  for (size_t i = 0; i < s->run_count; i++)
+    if (s->runs[i]->gate == run->gate && !s->runs[i]->gate_waits) return s->runs[i]->row.id;
+  return "another";
 }
 
 // True when those of this engine and the older ones elsewhere leave room for one more.
@@ -57,12 +75,16 @@ static bool has_room(fl_run *run, const fl_gate *g, bool *elsewhere) {
   fl_scheduler *s = run->scheduler;
   uint32_t max = run->flow->run_count_max;
   *elsewhere = false;
-  if (g->entered >= max) return false;
+  if (g->entered >= max) {
+    if (!run->gate_told) tell_wait(run, find_entered(run));
+    return false;
+  }
   counting c = {.run = run};
   fl_error err;
   if (fl_store_each_live_run(s->store, run->flow->key, count_older, &c, &err))
     return fl_scheduler_break(s, &err);
   *elsewhere = g->entered + c.older >= max;
+  if (*elsewhere) tell_wait(run, c.one);
   return !*elsewhere;
 }
 

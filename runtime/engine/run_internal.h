@@ -123,7 +123,7 @@ struct fl_run {
   uint32_t party_count;
   fl_gate *gate; // max_runs (gate.c), NULL: none
   fl_run *gate_next;
-  bool gate_waits;
+  bool gate_waits, gate_told;
   bool awake; // stands in the list of those to be looked at
   bool going; // has ended, and is to be advised or swept away
   void *log;  // the host's (fl_run_set_log)

@@ -468,6 +468,32 @@ describe("pools", function()
   end)
 end)
 
+describe("max_runs", function()
+  each_test()
+
+  it("says of a run that it waits, and for which", function()
+    box:write("flow.lua", script('f.a = flow.shell { "touch begun; until test -e go; do '
+      .. 'sleep 0.05; done" }', "{ max_runs = 1 }"))
+    local first = box:start { "flow.lua", "--no-progress" }
+    support.wait_until("the node", function() return box:exists("begun") end)
+    local id = box:run({ "show", "last" }).out:match "run%s+(%S+)"
+    local second = box:start { "flow.lua", "--no-progress" }
+    support.wait_until("the line", function()
+      return second:out():find("is queued: flow f has max_runs 1, and run " .. id .. " is at work",
+        1, true)
+    end)
+    local third = box:start { "flow.lua", "--json" }
+    support.wait_until("the line on stderr", function()
+      return third:err():find(" is queued: flow f has max_runs 1, and run ", 1, true)
+    end)
+    box:write("go", "")
+    for _, process in ipairs { first, second, third } do
+      assert.equal(0, process:wait().code)
+    end
+    assert.equal(1, select(2, second:out():gsub("is queued", "")))
+  end)
+end)
+
 describe("an interrupt", function()
   each_test()
 
