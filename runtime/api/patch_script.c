@@ -1,5 +1,6 @@
 // Loads the scripts of runs: as they were, with the options that patches gave their nodes, and as a
 // patch lets them go on.
+#include <unistd.h>
 #include "api/patch.h"
 
 // ------------------------------------------------------------------------------------- options
@@ -67,6 +68,13 @@ static char *make_overrides(const char *flow, json_t *inherited, json_t *options
 
 // ------------------------------------------------------------------------------------- scripts
 
+// As whoever stands here would type it, so that the errors of a run and of its resume are the same.
+static const char *shorten(const char *path) {
+  char cwd[PATH_MAX];
+  size_t size = getcwd(cwd, sizeof cwd) ? strlen(cwd) : 0;
+  return size > 1 && !strncmp(path, cwd, size) && path[size] == '/' ? path + size + 1 : path;
+}
+
 static fl_code load_stored(fl_engine *e, const fl_run_row *row, const char *overrides,
                            fl_script **out, fl_error *err) {
   fl_snapshot snapshot = {0};
@@ -79,7 +87,7 @@ static fl_code load_stored(fl_engine *e, const fl_run_row *row, const char *over
     fl_buf path;
     fl_buf_init(&path, 8192);
     fl_buf_addf(&path, "%s/%s", snapshot.dir, snapshot.sources[0].path);
-    rc = fl_scripts_take(e->scripts, fl_buf_cstr(&path), &snapshot, overrides, out, err);
+    rc = fl_scripts_take(e->scripts, shorten(fl_buf_cstr(&path)), &snapshot, overrides, out, err);
     fl_buf_deinit(&path);
   }
   fl_snapshot_deinit(&snapshot);

@@ -435,6 +435,16 @@ describe("a resume", function()
     assert.equal("hello\n", box:run({ "logs", "last", "a" }).out)
   end)
 
+  it("names the script as the run did", function()
+    local text = script('f.a = flow.lua { run = function() error "boom" end }')
+    box:write("flow.lua", text)
+    local at = "failed [^:]*: (%S+:%d+: boom)"
+    local before = box:run { "flow.lua", "--no-progress" }
+    local after = box:run { "resume", "--no-progress" }
+    assert.equal("flow.lua:3: boom", before.out:match(at))
+    assert.equal("flow.lua:3: boom", after.out:match(at))
+  end)
+
   it("gives no item the checkpoint of another", function()
     local text = ([[
       local flow = require "flow"
