@@ -186,7 +186,7 @@ static fl_script *find(fl_scripts *lib, const char *path, const fl_snapshot *sna
       continue;
     bool same = snapshot ? !memcmp(has->digest, snapshot->digest, sizeof has->digest) &&
                                !strcmp(has->dir, snapshot->dir)
-                         : is_on_disk(e->script, path);
+                         : has->language == FL_LANGUAGE && is_on_disk(e->script, path);
     if (same) return e->script;
   }
   return NULL;
