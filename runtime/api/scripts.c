@@ -184,7 +184,8 @@ static fl_script *find(fl_scripts *lib, const char *path, const fl_snapshot *sna
         e->native_count != fl_natives_count(lib->engine->natives) ||
         strcmp(fl_script_get_path(e->script), path) != 0 || !has_overrides(e->script, overrides))
       continue;
-    bool same = snapshot ? !memcmp(has->digest, snapshot->digest, sizeof has->digest) &&
+    bool same = snapshot ? has->language == snapshot->language &&
+                               !memcmp(has->digest, snapshot->digest, sizeof has->digest) &&
                                !strcmp(has->dir, snapshot->dir)
                          : has->language == FL_LANGUAGE && is_on_disk(e->script, path);
     if (same) return e->script;
