@@ -114,8 +114,9 @@ static fl_code resolve_outputs(fl_patching *p, fl_error *err) {
     uint32_t node = find(p, name);
     if ((rc = read_outputs(p, name, node, &base, err))) return rc;
     json_object_foreach(changes, key, value) set_output(base, key, value);
-    p->outputs[node] = fl_value_from_json(base);
+    rc = fl_value_from_json(base, "outputs are", &p->outputs[node], err);
     json_decref(base);
+    if (rc) return fl_wrap(err, "patch.outputs.%s", name), rc;
   }
   json_t *succeed = json_object_get(p->own, "succeed");
   if (!json_object_size(succeed)) return rc;
@@ -129,19 +130,24 @@ static fl_code resolve_outputs(fl_patching *p, fl_error *err) {
     if (o.state == FL_ATTEMPT_SUCCEEDED) continue;
     p->succeed[node] = 1;
     fl_value_unref(p->outputs[node]);
-    p->outputs[node] = fl_value_from_json(changes);
+    rc = fl_value_from_json(changes, "outputs are", &p->outputs[node], err);
+    if (rc) return fl_wrap(err, "patch.succeed.%s", name), rc;
   }
   return rc;
 }
 
-static void resolve_checkpoints(fl_patching *p) {
+static fl_code resolve_checkpoints(fl_patching *p, fl_error *err) {
   json_t *all = json_object_get(p->own, "checkpoints"), *value;
   const char *name;
-  if (!json_object_size(all)) return;
+  if (!json_object_size(all)) return FL_OK;
   p->checkpoints = fl_alloc_zero(json_object_size(all), sizeof *p->checkpoints);
-  json_object_foreach(all, name, value) p->checkpoints[p->spec.checkpoint_count++] =
-      (fl_checkpoint_change){.node = find(p, name),
-                             .value = json_is_null(value) ? NULL : fl_value_from_json(value)};
+  json_object_foreach(all, name, value) {
+    fl_checkpoint_change *c = &p->checkpoints[p->spec.checkpoint_count++];
+    c->node = find(p, name);
+    fl_code rc = json_is_null(value) ? FL_OK : fl_value_from_json(value, "is", &c->value, err);
+    if (rc) return fl_wrap(err, "patch.checkpoints.%s", name), rc;
+  }
+  return FL_OK;
 }
 
 static void resolve_renames(fl_patching *p) {
@@ -172,12 +178,13 @@ static fl_code ask_flow(fl_patching *p, fl_error *err) {
 }
 
 // What is kept of the patch: a script by its digest, the path for people.
-static void keep_patch(fl_patching *p) {
+static fl_code keep_patch(fl_patching *p, fl_error *err) {
   json_t *script = json_object_get(p->json, "script");
   if (script) json_object_set_new(p->json, "version", json_string(p->flow->version));
   p->spec.reason = json_string_value(json_object_get(p->json, "reason"));
   size_t count = json_object_size(p->json);
-  if (count > (p->spec.reason ? 1 : 0)) p->spec.patch = fl_value_from_json(p->json);
+  if (count <= (p->spec.reason ? 1 : 0)) return FL_OK;
+  return fl_value_from_json(p->json, "the patch is", &p->spec.patch, err);
 }
 
 static fl_code resolve_nodes(fl_patching *p, fl_error *err) {
@@ -199,8 +206,8 @@ static fl_code resolve_nodes(fl_patching *p, fl_error *err) {
   mark_keep(p);
   p->spec.keep = p->keep;
   rc = resolve_outputs(p, err);
+  if (!rc) rc = resolve_checkpoints(p, err);
   if (rc) return rc;
-  resolve_checkpoints(p);
   p->spec.succeed = p->succeed;
   p->spec.outputs = p->outputs;
   p->spec.checkpoints = p->checkpoints;
@@ -216,9 +223,10 @@ fl_code fl_patching_resolve(fl_patching *p, fl_error *err) {
   if (!rc) rc = resolve_nodes(p, err);
   if (rc) return rc;
   json_t *vars = json_object_get(p->own, "vars");
-  if (json_object_size(vars)) p->spec.vars = fl_value_from_json(vars);
+  if (json_object_size(vars))
+    rc = fl_value_from_json(vars, "the vars of the patch are", &p->spec.vars, err);
   p->spec.keep_checkpoint = json_is_true(json_object_get(p->own, "keep_checkpoint"));
-  keep_patch(p);
+  if (!rc) rc = keep_patch(p, err);
   for (size_t i = 0; i < p->part_count && !rc; i++) {
     rc = fl_patching_open_part(p, &p->parts[i], err);
     if (!rc) rc = fl_patching_resolve(&p->parts[i], err);

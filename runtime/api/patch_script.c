@@ -229,7 +229,7 @@ fl_code fl_engine_find_sub(fl_engine *e, const fl_run_row *row, const fl_flow *s
       flow->script_store_id = sub->script_store_id;
       *out = flow;
       json_t *kept = json_pack("{s:O}", "options", inherited);
-      *patch = fl_value_from_json(kept);
+      rc = fl_value_from_json(kept, "the options that patches gave are", patch, err);
       json_decref(kept);
     }
     if (script) fl_script_unref(script); // the run that is made of it now holds it

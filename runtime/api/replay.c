@@ -18,18 +18,19 @@ static fl_code load_current(fl_engine *e, const fl_run_row *row, const char *giv
 
 // The options that patches gave the nodes of then are the new run's from the start: a resume of it
 // finds them as those of a patch.
-static fl_value *inherit_options(const fl_script *script) {
+static fl_code inherit_options(const fl_script *script, fl_value **out, fl_error *err) {
   const char *text = fl_script_get_overrides(script);
   json_t *overrides = text ? json_loads(text, 0, NULL) : NULL;
   json_t *inherited = json_object_get(overrides, "inherited");
-  fl_value *patch = NULL;
+  fl_code rc = FL_OK;
+  *out = NULL;
   if (json_object_size(inherited)) {
     json_t *all = json_pack("{s:O}", "options", inherited);
-    patch = fl_value_from_json(all);
+    rc = fl_value_from_json(all, "the options that patches gave are", out, err);
     json_decref(all);
   }
   json_decref(overrides);
-  return patch;
+  return rc;
 }
 
 static fl_code start(fl_engine *e, fl_script *script, const fl_run_row *row,
@@ -47,8 +48,9 @@ static fl_code start(fl_engine *e, fl_script *script, const fl_run_row *row,
   else if (!rc)
     params = fl_value_ref(then);
   fl_value_unref(then);
-  if (rc) return rc;
-  fl_value *patch = inherit_options(script);
+  fl_value *patch = NULL;
+  if (!rc) rc = inherit_options(script, &patch, err);
+  if (rc) return fl_value_unref(params), rc;
   fl_run_spec spec = {.flow = flow,
                       .snapshot = fl_script_get_snapshot(script),
                       .params = params,

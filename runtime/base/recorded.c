@@ -67,7 +67,9 @@ fl_value *fl_recorded_get_rest(const fl_recorded *r) {
     if (kind < FL_RECORDED_KINDS && i >= r->at[kind])
       json_array_append(rest, json_array_get(r->list, i));
   }
-  fl_value *v = json_array_size(rest) ? fl_value_from_json(rest) : NULL;
+  fl_value *v = NULL;
+  fl_error err; // a part of what was a value fits
+  if (json_array_size(rest)) (void)!fl_value_from_json(rest, "is", &v, &err);
   json_decref(rest);
   return v;
 }

@@ -46,21 +46,23 @@ fl_code fl_value_parse(const char *text, size_t size, fl_value **out, fl_error *
   json_t *json = NULL;
   fl_code code = fl_json_parse(text, size, &json, err);
   if (code != FL_OK) return code;
-  *out = fl_value_from_json(json);
+  code = fl_value_from_json(json, "is", out, err);
   json_decref(json);
-  if (*out) return FL_OK;
+  return code;
 too_large:
   return fl_fail(err, FL_E_LIMIT, "is larger than %u MiB (the limit of a value)",
                  FL_VALUE_SIZE_MAX >> 20);
 }
 
-fl_value *fl_value_from_json(const json_t *json) {
+fl_code fl_value_from_json(const json_t *json, const char *what, fl_value **out, fl_error *err) {
   fl_buf text;
   fl_buf_init(&text, FL_VALUE_SIZE_MAX);
   fl_json_write(&text, json);
-  fl_value *v = text.failed ? NULL : fl_value_new(text.data, text.size);
+  *out = text.failed ? NULL : fl_value_new(text.data, text.size);
   fl_buf_deinit(&text);
-  return v;
+  if (*out) return FL_OK;
+  return fl_fail(err, FL_E_LIMIT, "%s larger than %u MiB (the limit of a value), or too deep", what,
+                 FL_VALUE_SIZE_MAX >> 20);
 }
 
 fl_value *fl_value_ref(fl_value *v) {

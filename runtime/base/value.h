@@ -24,8 +24,10 @@ typedef struct fl_value {
 fl_value *fl_value_new(const char *text, size_t size);
 /// From any JSON text; FL_E_LIMIT past FL_VALUE_SIZE_MAX.
 FL_MUST fl_code fl_value_parse(const char *text, size_t size, fl_value **out, fl_error *err);
-/// NULL when it is larger than FL_VALUE_SIZE_MAX or deeper than a document may be.
-fl_value *fl_value_from_json(const json_t *json);
+/// From a tree. FL_E_LIMIT when it is larger than FL_VALUE_SIZE_MAX or deeper than a document may
+/// be; then `what` begins the message: "the vars of its parents are".
+FL_MUST fl_code fl_value_from_json(const json_t *json, const char *what, fl_value **out,
+                                   fl_error *err);
 /// NULL-safe, both.
 fl_value *fl_value_ref(fl_value *v);
 void fl_value_unref(fl_value *v);

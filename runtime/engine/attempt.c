@@ -86,7 +86,31 @@ static fl_reason found_by(const fl_attempt *a, const fl_outcome *o) {
   return a->unknown ? FL_REASON_HARVESTED : FL_REASON_ADOPTED;
 }
 
-static bool record_end(fl_attempt *a, const fl_outcome *o, int64_t retry_at_ms) {
+// What a success leaves: for the record, and for those that come after it.
+typedef struct leaving {
+  fl_vars *own, *seen;
+} leaving;
+
+static void leaving_deinit(leaving *l) {
+  fl_vars_unref(l->own);
+  fl_vars_unref(l->seen);
+}
+
+static fl_code leave(const fl_attempt *a, const fl_outcome *o, leaving *out, fl_error *err) {
+  const char *name = fl_run_get_name(a->run, a->node);
+  *out = (leaving){0};
+  fl_code rc = FL_OK;
+  if (o->vars)
+    rc = fl_vars_change(a->vars_in, o->vars, name, &out->own, err);
+  else
+    out->own = fl_vars_ref(a->vars_in);
+  if (rc) return rc;
+  if (!a->patched) return out->seen = fl_vars_ref(out->own), FL_OK;
+  return fl_vars_overlay(out->own, a->patched, &out->seen, err); // though it could not see them
+}
+
+static bool record_end(fl_attempt *a, const fl_outcome *o, const leaving *left,
+                       int64_t retry_at_ms) {
   fl_scheduler *s = a->scheduler;
   fl_run *run = a->run;
   fl_node_run *n = fl_run_get_node(run, a->node);
@@ -114,18 +138,12 @@ static bool record_end(fl_attempt *a, const fl_outcome *o, int64_t retry_at_ms) 
   if (o->state == FL_ATTEMPT_SUCCEEDED) {
     if (fl_store_put_value(s->store, o->outputs, &err)) return fl_scheduler_break(s, &err);
     row.outputs = o->outputs ? o->outputs->store_id : 0;
-    fl_vars *left = o->vars ? fl_vars_change(a->vars_in, o->vars, fl_run_get_name(run, a->node))
-                            : fl_vars_ref(a->vars_in);
     fl_vars_unref(n->vars);
-    n->vars = left;
-    if (!put_vars(a, left, &row)) return false;
-    if (a->patched) { // what comes after it sees them, though it could not
-      n->vars = fl_vars_overlay(left, a->patched);
-      fl_vars_unref(left);
-    }
+    n->vars = fl_vars_ref(left->seen);
+    if (!put_vars(a, left->own, &row)) return false;
     fl_run_set_outputs(run, a->node, o->outputs);
   } else if (FL_BUG(failed_vars_kept) && o->vars) {
-    n->vars = fl_vars_change(a->vars_in, o->vars, fl_run_get_name(run, a->node));
+    (void)!fl_vars_change(a->vars_in, o->vars, fl_run_get_name(run, a->node), &n->vars, &err);
   } else if (!n->vars) {
     n->vars = fl_vars_ref(a->vars_in);
   }
@@ -297,8 +315,9 @@ static void end_settled(fl_attempt *a, fl_outcome o) {
   fl_run *run = a->run;
   fl_error err;
   const fl_kind_ops *kind = fl_run_get_kind(run, a->node);
-  if (o.state == FL_ATTEMPT_SUCCEEDED && kind->check &&
-      kind->check(run, a->node, o.outputs, &err)) {
+  leaving left = {0};
+  if (o.state == FL_ATTEMPT_SUCCEEDED &&
+      ((kind->check && kind->check(run, a->node, o.outputs, &err)) || leave(a, &o, &left, &err))) {
     o.state = FL_ATTEMPT_FAILED;
     o.error = err.message;
     o.outputs = o.vars = NULL;
@@ -308,7 +327,9 @@ static void end_settled(fl_attempt *a, fl_outcome o) {
       o.state == FL_ATTEMPT_FAILED || o.state == FL_ATTEMPT_TIMED_OUT || o.state == FL_ATTEMPT_LOST;
   bool retry = failed && may_retry(a, &o, n);
   int64_t delay = retry && o.state != FL_ATTEMPT_LOST ? retry_delay_ms(a, n->failures) : 0;
-  if (!record_end(a, &o, retry ? fl_now(s) + delay : 0)) {
+  bool recorded = record_end(a, &o, &left, retry ? fl_now(s) + delay : 0);
+  leaving_deinit(&left);
+  if (!recorded) {
     fl_attempt_detach(a);
     fl_attempt_free(a);
     return;

@@ -13,7 +13,7 @@ fl_attempt *fl_attempt_new(fl_run *run, uint32_t node, uint32_t number) {
   FL_ASSERT(a->executor && a->executor < run->scheduler->site_count);
   a->timeout_ms = a->options->timeout_ms;
   if (node >= run->graph_count) a->item = fl_value_ref(run->items[node - run->graph_count].value);
-  fl_buf_init(&a->record, FL_VALUE_SIZE_MAX);
+  fl_buf_init(&a->record, FL_VALUE_SIZE_MAX - 2); // kept as a list
   return a;
 }
 

@@ -8,30 +8,36 @@ static void fail(fl_attempt *a, const char *message) {
 }
 
 // Outputs of a call: those of the sub-flow's last nodes, by name.
-static fl_value *collect(fl_run *child) {
-  fl_buf text;
-  fl_error err;
-  fl_buf_init(&text, FL_VALUE_SIZE_MAX);
+static fl_code collect(fl_run *child, fl_value **out, fl_error *err) {
   json_t *map = json_object();
+  fl_error load = {0};
   for (uint32_t i = 0; i < child->graph_count; i++) {
     uint32_t children;
     fl_graph_get_children(child->flow->graph, i, &children);
     if (children || fl_graph_get_options(child->flow->graph, i)->hook) continue;
-    fl_value *v = fl_run_get_outputs(child, i, &err);
+    fl_value *v = fl_run_get_outputs(child, i, &load);
     if (v) json_object_set_new(map, fl_run_get_name(child, i), fl_value_to_json(v));
     fl_value_unref(v);
   }
-  fl_value *v = fl_value_from_json(map);
+  fl_code rc = load.code;
+  if (rc)
+    *err = load, *out = NULL;
+  else
+    rc = fl_value_from_json(map, "the outputs of its last nodes are, together,", out, err);
   json_decref(map);
-  fl_buf_deinit(&text);
-  return v;
+  return rc;
 }
 
 void fl_call_ended(fl_attempt *a, fl_run *child) {
   child->parent = NULL;
   a->child = NULL;
   if (child->row.state == FL_RUN_SUCCEEDED) {
-    fl_value *outputs = collect(child);
+    fl_value *outputs;
+    fl_error err;
+    if (collect(child, &outputs, &err)) {
+      fail(a, err.message);
+      return;
+    }
     fl_attempt_end(
         a, &(fl_outcome){.state = FL_ATTEMPT_SUCCEEDED, .exit_code = -1, .outputs = outputs});
     fl_value_unref(outputs);

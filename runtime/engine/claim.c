@@ -87,13 +87,16 @@ static void prepare(fl_attempt *a) {
 }
 
 // Vars that were set by hand since its claim: it starts after that, and sees them.
-static void see_patched(fl_attempt *a) {
-  if (!a->patched) return;
-  fl_vars *vars = fl_vars_overlay(a->vars_in, a->patched);
-  fl_vars_unref(a->vars_in);
+static fl_code see_patched(fl_attempt *a, fl_error *err) {
+  fl_vars *vars;
+  if (!a->patched) return FL_OK;
+  fl_code rc = fl_vars_overlay(a->vars_in, a->patched, &vars, err);
   fl_value_unref(a->patched);
-  a->vars_in = vars;
   a->patched = NULL;
+  if (rc) return rc;
+  fl_vars_unref(a->vars_in);
+  a->vars_in = vars;
+  return FL_OK;
 }
 
 void fl_attempt_hand_over(fl_attempt *a) {
@@ -101,7 +104,10 @@ void fl_attempt_hand_over(fl_attempt *a) {
   fl_run *run = a->run;
   fl_error err;
   (void)within_deadline(a, fl_run_get_node(run, a->node)); // counted from now on
-  see_patched(a);
+  if (see_patched(a, &err)) {
+    end_unstarted(a, &err);
+    return;
+  }
   fl_command_free(a->command);
   a->command = NULL;
   fl_code rc = fl_store_put_value(s->store, a->vars_in->map, &err);

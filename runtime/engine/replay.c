@@ -101,7 +101,9 @@ static fl_value *setters_before(fl_run *run, uint32_t node, const fl_value *left
   json_object_foreach_safe(by, next, key, setter) {
     if (!strcmp(json_string_value(setter), name)) json_object_del(by, key);
   }
-  fl_value *v = fl_value_from_json(by);
+  fl_value *v;
+  fl_error err; // a part of what was a value fits
+  (void)!fl_value_from_json(by, "is", &v, &err);
   json_decref(by);
   return v;
 }

@@ -23,11 +23,20 @@ void fl_vars_unref(fl_vars *v) {
   free(v);
 }
 
-static fl_vars *vars_from_json(json_t *map, json_t *by) {
-  fl_vars *v = fl_vars_new(fl_value_from_json(map), fl_value_from_json(by));
+// Takes both trees.
+static fl_code vars_from_json(json_t *map, json_t *by, const char *what, fl_vars **out,
+                              fl_error *err) {
+  fl_value *all = NULL, *setters = NULL;
+  *out = NULL;
+  fl_code rc = fl_value_from_json(map, what, &all, err);
+  if (!rc) rc = fl_value_from_json(by, "the names of who set its vars are", &setters, err);
+  if (rc)
+    fl_value_unref(all);
+  else
+    *out = fl_vars_new(all, setters);
   json_decref(map);
   json_decref(by);
-  return v;
+  return rc;
 }
 
 // A merge under way: what is taken so far, and for which keys parents disagree.
@@ -157,7 +166,9 @@ fl_code fl_vars_merge(const fl_flow *flow, uint32_t node, fl_merge how,
   fl_code rc = FL_OK;
   for (size_t i = 0; i < count && !rc; i++) rc = merge_source(&m, &sources[i], err);
   if (!rc) rc = settle_disputes(&m, err);
-  if (!rc) *out = vars_from_json(json_incref(m.map), json_incref(m.by));
+  if (!rc)
+    rc = vars_from_json(json_incref(m.map), json_incref(m.by),
+                        "the vars that it inherits are, together,", out, err);
   json_decref(m.map);
   json_decref(m.by);
   json_decref(m.taken_from);
@@ -165,7 +176,8 @@ fl_code fl_vars_merge(const fl_flow *flow, uint32_t node, fl_merge how,
   return rc;
 }
 
-fl_vars *fl_vars_change(fl_vars *before, const fl_value *after, const char *node_name) {
+fl_code fl_vars_change(fl_vars *before, const fl_value *after, const char *node_name, fl_vars **out,
+                       fl_error *err) {
   json_t *old = fl_value_to_json(before->map), *map = fl_value_to_json(after);
   json_t *by = fl_value_to_json(before->by);
   const char *key;
@@ -178,10 +190,10 @@ fl_vars *fl_vars_change(fl_vars *before, const fl_value *after, const char *node
     if (!was || !json_equal(was, value)) json_object_set_new(by, key, json_string(node_name));
   }
   json_decref(old);
-  return vars_from_json(map, by);
+  return vars_from_json(map, by, "the vars that it leaves are", out, err);
 }
 
-fl_vars *fl_vars_overlay(fl_vars *v, const fl_value *overlay) {
+fl_code fl_vars_overlay(fl_vars *v, const fl_value *overlay, fl_vars **out, fl_error *err) {
   json_t *map = fl_value_to_json(v->map), *by = fl_value_to_json(v->by);
   json_t *extra = fl_value_to_json(overlay);
   const char *key;
@@ -191,5 +203,5 @@ fl_vars *fl_vars_overlay(fl_vars *v, const fl_value *overlay) {
     json_object_del(by, key);
   }
   json_decref(extra);
-  return vars_from_json(map, by);
+  return vars_from_json(map, by, "its vars, with those that were set by hand, are", out, err);
 }

@@ -21,11 +21,13 @@ typedef struct fl_vars_source {
 
 /// Merges the parents' vars for `node`. Of two different values of a key, one that was set by a
 /// node that had seen the other wins; else `merge` says, and FL_MERGE_ERROR is an FL_E_SCRIPT that
-/// names both nodes and the key. One reference is yours.
+/// names both nodes and the key. One reference is yours. Here as below FL_E_LIMIT: together they
+/// are larger than a value may be.
 FL_MUST fl_code fl_vars_merge(const fl_flow *flow, uint32_t node, fl_merge merge,
                               const fl_vars_source *sources, size_t count, fl_vars **out,
                               fl_error *err);
 /// What a node left: `after` against what it saw; its keys are marked as set by `node_name`.
-fl_vars *fl_vars_change(fl_vars *before, const fl_value *after, const char *node_name);
+FL_MUST fl_code fl_vars_change(fl_vars *before, const fl_value *after, const char *node_name,
+                               fl_vars **out, fl_error *err);
 /// `v` with the keys of `overlay` set by a patch.
-fl_vars *fl_vars_overlay(fl_vars *v, const fl_value *overlay);
+FL_MUST fl_code fl_vars_overlay(fl_vars *v, const fl_value *overlay, fl_vars **out, fl_error *err);

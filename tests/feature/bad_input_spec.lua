@@ -396,6 +396,37 @@ describe("a node", function()
     end)
   end
 
+  it("whose parents leave vars that are too large together fails, and is mended", function()
+    local done = box:script(script [[
+      for _, name in ipairs { "a", "b" } do
+        f[name] = flow.lua { run = function(ctx) ctx.vars[name] = ("v"):rep(9 * 2 ^ 20) end }
+      end
+      f.c = flow.lua { after = { "a", "b" }, run = function(ctx) return #ctx.vars.a end }
+    ]])
+    assert.equal(1, done.code, done.out .. done.err)
+    assert.matches("c failed: the vars that it inherits are, together, larger than 16 MiB",
+      done.out, 1, true)
+    assert.equal(1, box:run({ "resume" }).code)
+    assert.equal(0, box:run({ "resume", "--skip", "c" }).code)
+    assert.equal(0, box:run({ "prune", "--keep", "0s", "--all" }).code)
+    assert.equal(0, runs())
+  end)
+
+  it("that calls a flow whose outputs are too large together fails", function()
+    local done = box:script(script [[
+      local sub = flow.dag "sub"
+      for i = 1, 2 do
+        sub["leaf" .. i] = flow.lua { run = function() return ("v"):rep(9 * 2 ^ 20) end }
+      end
+      f.call = flow.call { flow = sub }
+      f.behind = flow.lua { after = "call", run = function(ctx) return ctx.inputs.call == nil end }
+    ]])
+    assert.equal(1, done.code, done.out .. done.err)
+    assert.matches("call failed [^:]*: the outputs of its last nodes are, together, larger than 16 "
+      .. "MiB", done.out)
+    assert.equal("upstream_failed", box:states().behind)
+  end)
+
   it("that prints bytes which are no UTF-8 keeps them", function()
     local done = box:script(script [[
       f.bytes = flow.shell { "printf 'x\\377\\000y'", capture = "text" }

@@ -188,7 +188,7 @@ static fl_value *patch_value(const sim_patch *patch, fl_value *vars) {
   if (vars) json_object_set_new(json, "vars", fl_value_to_json(vars));
   if (patch->any_skip) json_object_set_new(json, "skip", json_true());
   if (patch->any_rerun) json_object_set_new(json, "rerun", json_true());
-  fl_value *v = json_object_size(json) ? fl_value_from_json(json) : NULL;
+  fl_value *v = json_object_size(json) ? sim_value(json) : NULL;
   json_decref(json);
   return v;
 }

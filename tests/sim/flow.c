@@ -50,7 +50,7 @@ static fl_value *chosen_children(fl_attempt *a, uint64_t hash) {
   for (uint32_t i = 0; i < count; i++)
     if (hash >> (i % 60) & 1)
       json_array_append_new(list, json_string(fl_graph_get_name(g, children[i])));
-  fl_value *v = fl_value_from_json(list);
+  fl_value *v = sim_value(list);
   json_decref(list);
   return v;
 }
@@ -74,14 +74,14 @@ void sim_flow_results(fl_attempt *a, fl_value **outputs, fl_value **vars) {
     json_object_set_new(map, "many", json_string(fl_buf_cstr(&many)));
     fl_buf_deinit(&many);
   }
-  *outputs = fl_value_from_json(map);
+  *outputs = sim_value(map);
   json_decref(map);
   if (!spec->sets_vars) return;
   char key[FL_ID_SIZE_MAX + 40];
   snprintf(key, sizeof key, "by_%s", fl_attempt_get_name(a));
   map = fl_value_to_json(fl_attempt_get_vars(a));
   json_object_set_new(map, key, json_string(text + 8));
-  *vars = fl_value_from_json(map);
+  *vars = sim_value(map);
   json_decref(map);
 }
 
@@ -136,7 +136,7 @@ static fl_code on_call(const fl_flow *flow, fl_attempt *a, const fl_flow **sub, 
   sim_flow_write_place(a, &place);
   json_t *map = json_object();
   json_object_set_new(map, "place", json_string(fl_buf_cstr(&place)));
-  *params = fl_value_from_json(map);
+  *params = sim_value(map);
   json_decref(map);
   fl_buf_deinit(&place);
   *sub = &of(flow)->sub->flow;

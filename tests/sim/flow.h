@@ -9,6 +9,14 @@
 #define SIM_FAILED    "left_by_a_failure" // a key of what failed attempts leave
 #define SIM_PATCHED   "patched"           // the key that a patch sets; no result looks at it
 
+/// Of what is small.
+static inline fl_value *sim_value(const json_t *json) {
+  fl_value *v;
+  fl_error err;
+  if (fl_value_from_json(json, "is", &v, &err)) fl_panic(__FILE__, __LINE__, err.message);
+  return v;
+}
+
 /// What a node does when it runs.
 typedef struct sim_spec {
   int64_t duration_ms;

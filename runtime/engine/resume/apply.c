@@ -145,8 +145,8 @@ static fl_attempt *revive(fl_restore *r, uint32_t node, fl_error *err) {
   a->recorded_row = !p->unrecorded;
   a->reason = fl_run_get_start_reason(run, node);
   a->child_run = fl_restore_starts_anew(r, node) ? 0 : p->child_run;
-  a->patched = fl_restore_get_patched(r, p->epoch);
-  if (fl_store_get_value(r->scheduler->store, p->vars_in, &map, err) || fl_replay_prepare(a, err))
+  if (fl_restore_get_patched(r, p->epoch, &a->patched, err) ||
+      fl_store_get_value(r->scheduler->store, p->vars_in, &map, err) || fl_replay_prepare(a, err))
     return fl_value_unref(map), fl_attempt_free(a), NULL;
   fl_recorded_pass_mark(&a->recorded); // its `when` was asked before it was claimed
   a->vars_in = fl_vars_new(map ? map : fl_value_empty_map(), fl_value_empty_map());

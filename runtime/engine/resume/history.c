@@ -111,11 +111,13 @@ static fl_code read_overlays(fl_restore *r, fl_error *err) {
     fl_code rc = fl_store_get_value(r->scheduler->store, r->epochs[i].patch, &patch, err);
     if (rc) return rc;
     json_t *json = fl_value_to_json(patch), *vars = json_object_get(json, "vars");
-    if (json_object_size(vars)) r->overlays[i] = fl_value_from_json(vars);
+    if (json_object_size(vars))
+      rc = fl_value_from_json(vars, "the vars of a patch are", &r->overlays[i], err);
     r->mends[i] = json_object_size(vars) || json_object_size(json_object_get(json, "options"));
     r->keeps[i] = json_is_true(json_object_get(json, "keep_checkpoint"));
     json_decref(json);
     fl_value_unref(patch);
+    if (rc) return rc;
   }
   return FL_OK;
 }

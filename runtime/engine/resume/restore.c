@@ -50,25 +50,30 @@ typedef struct vars_slot {
 } vars_slot;
 #define VARS_SLOTS 1024
 
-static fl_vars *apply_overlays(fl_restore *r, fl_vars *v, uint32_t after_epoch) {
-  for (size_t i = 0; i < r->epoch_count; i++) {
-    if (!r->overlays[i] || r->epochs[i].epoch <= after_epoch) continue;
-    fl_vars *next = fl_vars_overlay(v, r->overlays[i]);
-    fl_vars_unref(v);
-    v = next;
-  }
-  if (!r->spec->vars) return v;
-  fl_vars *next = fl_vars_overlay(v, r->spec->vars);
-  fl_vars_unref(v);
-  return next;
+static fl_code apply_overlay(fl_vars **v, const fl_value *overlay, fl_error *err) {
+  fl_vars *next;
+  fl_code rc = fl_vars_overlay(*v, overlay, &next, err);
+  if (rc) return rc;
+  fl_vars_unref(*v);
+  *v = next;
+  return FL_OK;
 }
 
-fl_value *fl_restore_get_patched(fl_restore *r, uint32_t epoch) {
+// Replaces `*v`.
+static fl_code apply_overlays(fl_restore *r, fl_vars **v, uint32_t after_epoch, fl_error *err) {
+  fl_code rc = FL_OK;
+  for (size_t i = 0; i < r->epoch_count && !rc; i++)
+    if (r->overlays[i] && r->epochs[i].epoch > after_epoch)
+      rc = apply_overlay(v, r->overlays[i], err);
+  return rc || !r->spec->vars ? rc : apply_overlay(v, r->spec->vars, err);
+}
+
+fl_code fl_restore_get_patched(fl_restore *r, uint32_t epoch, fl_value **out, fl_error *err) {
   fl_vars *v = fl_vars_new(fl_value_empty_map(), fl_value_empty_map());
-  v = apply_overlays(r, v, epoch);
-  fl_value *map = v->map == fl_value_empty_map() ? NULL : fl_value_ref(v->map);
+  fl_code rc = apply_overlays(r, &v, epoch, err);
+  *out = rc || v->map == fl_value_empty_map() ? NULL : fl_value_ref(v->map);
   fl_vars_unref(v);
-  return map;
+  return rc;
 }
 
 static fl_code load_vars(fl_restore *r, vars_slot *slots, int64_t map, int64_t by, uint32_t epoch,
@@ -81,7 +86,9 @@ static fl_code load_vars(fl_restore *r, vars_slot *slots, int64_t map, int64_t b
     if (rc) return fl_value_unref(m), rc;
     fl_vars *v = fl_vars_new(m ? m : fl_value_empty_map(), b ? b : fl_value_empty_map());
     fl_vars_unref(slot->vars);
-    *slot = (vars_slot){.map = map, .by = by, .epoch = epoch, .vars = apply_overlays(r, v, epoch)};
+    *slot = (vars_slot){.map = map, .by = by, .epoch = epoch};
+    if ((rc = apply_overlays(r, &v, epoch, err))) return fl_vars_unref(v), rc;
+    slot->vars = v;
   }
   *out = fl_vars_ref(slot->vars);
   return FL_OK;

@@ -60,7 +60,8 @@ static inline bool fl_past_is_live(const fl_node_past *p) {
 FL_MUST fl_code fl_restore_open(fl_restore *r, fl_scheduler *s, const fl_run_row *row,
                                 const fl_resume_spec *spec, fl_error *err);
 /// Vars that were set by hand after `epoch`; a reference, or NULL: none.
-fl_value *fl_restore_get_patched(fl_restore *r, uint32_t epoch);
+FL_MUST fl_code fl_restore_get_patched(fl_restore *r, uint32_t epoch, fl_value **out,
+                                       fl_error *err);
 // history.c
 FL_MUST fl_code fl_restore_read(fl_restore *r, fl_error *err);
 // decide.c

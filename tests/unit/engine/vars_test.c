@@ -81,7 +81,9 @@ static void a_change_names_its_node_and_marks_what_was_removed(void **state) {
   (void)state;
   fl_vars *before = vars_of("{\"gone\":1,\"kept\":2}", "{}");
   fl_value *after = fl_value_new("{\"kept\":2,\"new\":3}", 18);
-  fl_vars *left = fl_vars_change(before, after, "n");
+  fl_vars *left;
+  fl_error err;
+  assert_int_equal(fl_vars_change(before, after, "n", &left, &err), FL_OK);
   assert_string_equal(left->map->text, "{\"gone\":null,\"kept\":2,\"new\":3}");
   assert_string_equal(left->by->text, "{\"gone\":\"n\",\"new\":\"n\"}");
   fl_vars_unref(left);
@@ -89,10 +91,41 @@ static void a_change_names_its_node_and_marks_what_was_removed(void **state) {
   fl_value_unref(after);
 }
 
+// {"KEY":"vvv..."} of about `size` bytes.
+static fl_value *large(const char *key, size_t size) {
+  fl_buf text;
+  fl_buf_init(&text, size + 64);
+  fl_buf_addf(&text, "{\"%s\":\"", key);
+  for (size_t i = 0; i < size; i++) fl_buf_add_char(&text, 'v');
+  fl_buf_add_str(&text, "\"}");
+  fl_value *v = fl_value_new(text.data, text.size);
+  fl_buf_deinit(&text);
+  return v;
+}
+
+static void what_is_too_large_together_is_an_error(void **state) {
+  (void)state;
+  fl_graph *g = diamond();
+  fl_flow flow = {.key = "f", .graph = g};
+  fl_vars *a = fl_vars_new(large("a", 9 << 20), fl_value_new("{\"a\":\"a\"}", 9));
+  fl_vars *b = fl_vars_new(large("b", 9 << 20), fl_value_new("{\"b\":\"b\"}", 9)), *out;
+  fl_vars_source sources[] = {{"a", a}, {"b", b}};
+  fl_error err;
+  assert_int_equal(fl_vars_merge(&flow, 3, FL_MERGE_ERROR, sources, 2, &out, &err), FL_E_LIMIT);
+  assert_null(out);
+  assert_non_null(strstr(err.message, "vars that it inherits are, together, larger than 16 MiB"));
+  assert_int_equal(fl_vars_overlay(a, b->map, &out, &err), FL_E_LIMIT);
+  assert_null(out);
+  fl_vars_unref(a);
+  fl_vars_unref(b);
+  fl_graph_free(g);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(two_parents_merge_as_their_row_says),
       cmocka_unit_test(a_change_names_its_node_and_marks_what_was_removed),
+      cmocka_unit_test(what_is_too_large_together_is_an_error),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
