@@ -54,7 +54,8 @@ options.node = schema.options {
   { name = "timeout", "duration", doc = "Of one attempt. 0: none.", show = "none",
     row = "timeout_ms", per = "item", mends = true },
   { name = "deadline", "duration",
-    doc = "Of all attempts together, from the start of the first. 0: none.",
+    doc = "Of all attempts together, from the start of the first; a try that would begin behind "
+      .. "it is not waited for. 0: none.",
     show = "none",
     row = "deadline_ms", per = "item", mends = true },
   { name = "grace", "duration", default = "10s",

@@ -246,9 +246,7 @@ static fl_node_event event_of(fl_attempt_state state) {
 
 // Whatever code made of its end, the first that is said of it is why it was ended.
 static void time_out(const fl_attempt *a, fl_outcome *o, fl_buf *text) {
-  char span[FL_TIME_TEXT_SIZE];
-  fl_duration_format(a->timeout_ms, span);
-  fl_buf_addf(text, "timed out after %s", span);
+  fl_attempt_describe_timeout(a, text);
   if (o->error) fl_buf_add_str(text, ": ");
   if (o->error) fl_buf_add(text, o->error, strnlen(o->error, FL_ERROR_TEXT_MAX));
   o->error = fl_buf_cstr(text);
@@ -306,11 +304,26 @@ static void end_for_good(fl_attempt *a, const fl_outcome *o) {
   if (node >= run->graph_count && !undecided) fl_run_item_ended(run, node);
 }
 
+// Whether its deadline lets another try begin after `delay_ms`. If not, it is told now: no wait
+// could change it. `text` holds the error, or is empty.
+static bool fits_deadline(const fl_attempt *a, fl_outcome *o, int64_t delay_ms, fl_buf *text) {
+  char span[FL_TIME_TEXT_SIZE];
+  const fl_node_run *n = &a->run->nodes[a->node];
+  int64_t deadline = a->options->deadline_ms;
+  if (!deadline || fl_ticks(a->scheduler) + delay_ms < n->first_ms + deadline) return true;
+  fl_duration_format(deadline, span);
+  if (o->error && !text->size) fl_buf_add(text, o->error, strnlen(o->error, FL_ERROR_TEXT_MAX));
+  fl_buf_addf(text, "%sno further try fits its deadline of %s", o->error ? "; " : "", span);
+  o->error = fl_buf_cstr(text);
+  o->reason = FL_REASON_DEADLINE;
+  return false;
+}
+
 static uint32_t number_of(const fl_attempt *a) {
   return fl_run_get_number(a->run, a->node);
 }
 
-static void end_settled(fl_attempt *a, fl_outcome o) {
+static void end_settled(fl_attempt *a, fl_outcome o, fl_buf *text) {
   fl_scheduler *s = a->scheduler;
   fl_run *run = a->run;
   fl_error err;
@@ -327,6 +340,7 @@ static void end_settled(fl_attempt *a, fl_outcome o) {
       o.state == FL_ATTEMPT_FAILED || o.state == FL_ATTEMPT_TIMED_OUT || o.state == FL_ATTEMPT_LOST;
   bool retry = failed && may_retry(a, &o, n);
   int64_t delay = retry && o.state != FL_ATTEMPT_LOST ? retry_delay_ms(a, n->failures) : 0;
+  retry = retry && (FL_BUG(deadline_ignored) || fits_deadline(a, &o, delay, text));
   bool recorded = record_end(a, &o, &left, retry ? fl_now(s) + delay : 0);
   leaving_deinit(&left);
   if (!recorded) {
@@ -367,7 +381,7 @@ void fl_attempt_end(fl_attempt *a, const fl_outcome *outcome) {
   }
   fl_buf_init(&text, 2 * FL_ERROR_TEXT_MAX);
   settle_outcome(a, &o, &text);
-  end_settled(a, o);
+  end_settled(a, o, &text);
   fl_buf_deinit(&text);
 }
 

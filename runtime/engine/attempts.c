@@ -76,6 +76,13 @@ int64_t fl_attempt_get_timeout_ms(const fl_attempt *a) {
   return a->timeout_ms;
 }
 
+void fl_attempt_describe_timeout(const fl_attempt *a, fl_buf *text) {
+  char span[FL_TIME_TEXT_SIZE];
+  fl_duration_format(a->timeout_is_deadline ? a->options->deadline_ms : a->timeout_ms, span);
+  fl_buf_addf(text, a->timeout_is_deadline ? "ended by its deadline of %s" : "timed out after %s",
+              span);
+}
+
 void fl_attempt_time_out(fl_attempt *a) {
   a->timing_out = a->cancelling = true;
 }

@@ -215,7 +215,10 @@ void fl_run_claim(fl_run *run, uint32_t node) {
     return;
   }
   if (!within_deadline(a, n)) {
-    fl_run_decide(run, node, FL_NODE_FAIL, FL_REASON_DEADLINE, NULL);
+    char text[FL_TIME_TEXT_SIZE + 64], span[FL_TIME_TEXT_SIZE];
+    fl_duration_format(a->options->deadline_ms, span);
+    snprintf(text, sizeof text, "its deadline of %s was over before it could begin", span);
+    fl_run_decide(run, node, FL_NODE_FAIL, FL_REASON_DEADLINE, text);
     fl_attempt_free(a);
     return;
   }

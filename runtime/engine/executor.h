@@ -142,6 +142,8 @@ void fl_attempt_alarm(fl_attempt *a, const char *text);
 
 /// How long it may run, with what is left of its node's deadline; 0: as long as it likes.
 int64_t fl_attempt_get_timeout_ms(const fl_attempt *a);
+/// Adds the words for that: "timed out after 10s", or that its deadline ended it.
+void fl_attempt_describe_timeout(const fl_attempt *a, fl_buf *text);
 /// Has `cancel` called when that is over, from now on. For executors without a timeout of their
 /// own.
 void fl_attempt_arm_timeout(fl_attempt *a);

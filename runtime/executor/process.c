@@ -220,7 +220,8 @@ static void process_set_slots(void *ud, uint32_t slots) {
 
 // ------------------------------------------------------------------------------------- ends
 
-static void describe(const fl_child_exit *x, const fl_command *c, int64_t timeout_ms,
+// `a` NULL: of a child of a node's code, which has a timeout of its own.
+static void describe(const fl_child_exit *x, const fl_command *c, const fl_attempt *a,
                      fl_buf *text) {
   char span[FL_TIME_TEXT_SIZE];
   if (x->end == FL_CHILD_NOT_STARTED) {
@@ -233,8 +234,10 @@ static void describe(const fl_child_exit *x, const fl_command *c, int64_t timeou
     fl_buf_add_str(text, e.message);
   } else if (x->end == FL_CHILD_LOST) {
     fl_buf_add_str(text, "lost: its supervisor died, and nobody knows how it ended");
+  } else if (x->timed_out && a) {
+    fl_attempt_describe_timeout(a, text);
   } else if (x->timed_out) {
-    fl_duration_format(timeout_ms, span);
+    fl_duration_format(c->timeout_ms, span);
     fl_buf_addf(text, "timed out after %s", span);
   } else if (x->signal) {
     const char *name = sigabbrev_np(x->signal);
@@ -302,7 +305,7 @@ static void end_attempt(fl_processes *p, fl_attempt *a, const fl_child_exit *x) 
       fl_buf_add_str(&text, err.message);
     }
   } else if (o.state != FL_ATTEMPT_SUCCEEDED && o.state != FL_ATTEMPT_CANCELLED) {
-    describe(x, fl_attempt_get_command(a), fl_attempt_get_timeout_ms(a), &text);
+    describe(x, fl_attempt_get_command(a), a, &text);
   }
   o.outputs = outputs;
   if (text.size) o.error = fl_buf_cstr(&text);
@@ -328,7 +331,7 @@ static void end_child(fl_processes *p, exec_child *c, const fl_child_exit *x) {
   fl_attempt_state state = state_of(x, c->command);
   fl_buf text;
   fl_buf_init(&text, FL_ERROR_TEXT_MAX);
-  if (state != FL_ATTEMPT_SUCCEEDED) describe(x, c->command, c->command->timeout_ms, &text);
+  if (state != FL_ATTEMPT_SUCCEEDED) describe(x, c->command, NULL, &text);
   fl_child_result r = {.status = x->end == FL_CHILD_REVOKED ? "cancelled" : names[state],
                        .exit_code = x->exit_code,
                        .signal = x->signal,

@@ -95,7 +95,7 @@ describe("an attempt that timed out", function()
   for where, text in pairs(rows) do
     it(where .. " says so first, in whatever asks", function()
       for option, pattern in pairs { timeout = "timed out after 300ms",
-        deadline = "timed out after %d+ms" } do
+        deadline = "ended by its deadline of 300ms" } do
         local done = box:script(script(text:format(option .. ' = "300ms",')))
         assert.equal(1, done.code, done.out .. done.err)
         assert.matches("\n[%d:]+ n failed %S+ ?%S*: " .. pattern, "\n" .. done.out)

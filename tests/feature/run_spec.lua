@@ -386,6 +386,26 @@ describe("time limits", function()
     assert.is_true(n.node.a.attempts >= 1 and n.node.a.attempts <= 4, n.node.a.attempts)
   end)
 
+  it("deadline is what a node says that it ended", function()
+    local n = fails([[
+      f.p = flow.shell { "sleep 60", deadline = "300ms", timeout = "50s" }
+      f.w = flow.lua { deadline = "300ms", timeout = "50s", run = function() while true do end end }
+      f.i = flow.lua { inline = true, deadline = "300ms", timeout = "50s",
+        run = function(ctx) ctx:sleep "60s" end }
+    ]])
+    for _, name in ipairs { "p", "w", "i" } do
+      assert.matches("^ended by its deadline of 300ms", n.node[name].error)
+    end
+  end)
+
+  it("deadline ends a node that would have to wait for its next try beyond it", function()
+    local n = fails [[f.a = flow.shell { "exit 7", retries = 5, retry_delay = "1d",
+      deadline = "1h" }]]
+    assert.equal(1, n.node.a.attempts)
+    assert.equal("exited with code 7; no further try fits its deadline of 1h00m", n.node.a.error)
+    assert.equal("deadline", n.node.a.reason)
+  end)
+
   it("a run has its own", function()
     local _, done = fails([[f.a = flow.shell { "sleep 60" }]], [[{ timeout = "300ms" }]])
     assert.matches("timed? ?out", done.out)

@@ -36,7 +36,8 @@ local flow = {}
 ---@field max_lost? integer
 --- Of one attempt. 0: none. (default: none)
 ---@field timeout? flow.Duration
---- Of all attempts together, from the start of the first. 0: none. (default: none)
+--- Of all attempts together, from the start of the first; a try that would begin behind it is not
+--- waited for. 0: none. (default: none)
 ---@field deadline? flow.Duration
 --- Time between TERM and KILL when it is ended. (default: `"10s"`)
 ---@field grace? flow.Duration

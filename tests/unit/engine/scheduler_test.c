@@ -101,6 +101,25 @@ static void a_failed_node_is_tried_again_after_its_delay(void **state) {
   fake_close(&f);
 }
 
+static void no_try_begins_behind_the_deadline(void **state) {
+  (void)state;
+  fake_engine f;
+  fl_node_options o = process;
+  o.retry_count_max = 9;
+  o.retry_delay_ms = 1000;
+  o.deadline_ms = 2500;
+  fake_open(&f, 2, "a", o);
+  fake_run(&f);
+  fake_end(&f, "a", FL_ATTEMPT_FAILED);
+  f.now_ms += 1000, fake_step(&f);
+  fake_end(&f, "a", FL_ATTEMPT_FAILED);
+  f.now_ms += 1000, fake_step(&f);
+  assert_string_equal(f.started, "a a a ");
+  fake_end(&f, "a", FL_ATTEMPT_FAILED); // the next would be at 3000
+  assert_int_equal(state_of(&f), FL_RUN_FAILED);
+  fake_close(&f);
+}
+
 static void lost_attempts_count_apart_from_failures(void **state) {
   (void)state;
   fake_engine f;
@@ -564,6 +583,7 @@ int main(void) {
       cmocka_unit_test(no_more_start_than_there_are_slots),
       cmocka_unit_test(claims_ahead_go_as_far_as_the_executor_likes),
       cmocka_unit_test(a_failed_node_is_tried_again_after_its_delay),
+      cmocka_unit_test(no_try_begins_behind_the_deadline),
       cmocka_unit_test(lost_attempts_count_apart_from_failures),
       cmocka_unit_test(the_policy_stop_ends_the_run_at_the_first_failure),
       cmocka_unit_test(a_resume_keeps_what_succeeded_and_runs_the_rest),
