@@ -96,6 +96,7 @@ local function info_of(state, pools)
   local given = state.options
   return {
     timeout_ms = milliseconds(given.timeout), max_runs = given.max_runs,
+    max_depth = given.max_depth or 100,
     policy = given.on_failure_policy or "finish", pools = pools, durability = given.durability,
     vars_json = value.encode(given.vars or {}, state.key .. ".vars"), tz = given.tz,
     params_json = value.encode(params.defaults(state.params), state.key .. ".params"),

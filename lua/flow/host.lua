@@ -42,7 +42,8 @@ function host.draw(flow)
   return list
 end
 
---- What a flow is for and which params it takes, in order of name, as JSON: for people.
+--- What a flow is for, which params it takes and which pools its nodes take from, in order of name,
+--- as JSON: for people.
 function host.describe(flow)
   local list = {}
   for i, spec in ipairs(flow.params) do
@@ -50,7 +51,11 @@ function host.describe(flow)
       required = spec.required or false, doc = spec.doc, min = spec.min, max = spec.max,
       enum = spec.enum and value.list(spec.enum) }
   end
-  return value.encode({ flow = flow.key, doc = flow.info.doc, params = value.list(list) }, "flow")
+  local pools = {}
+  for i, pool in ipairs(flow.info.pools) do pools[i] = pool.name end
+  table.sort(pools)
+  return value.encode({ flow = flow.key, doc = flow.info.doc, params = value.list(list),
+    pools = value.list(pools) }, "flow")
 end
 
 --- Where a node is written, "file:line".

@@ -1,5 +1,6 @@
 -- Loads a script: runs it, checks the flows it returns, builds their graphs.
 local build = require "flow.build"
+local calls = require "flow.calls"
 local check = require "flow.check"
 local context = require "flow.context"
 local dag = require "flow.dag"
@@ -9,10 +10,7 @@ local known = require "flow.known"
 local patch = require "flow.patch"
 local place = require "flow.place"
 local registry = require "flow.registry"
-local render = require "flow.render"
-local schema = require "flow.schema"
 local search = require "flow.search"
-local suggest = require "flow.suggest"
 local template = require "flow.template"
 local trace = require "flow.trace"
 local value = require "flow.value"
@@ -152,101 +150,6 @@ local function key_fault(states)
   end
 end
 
--- Flows that the returned ones call as objects are flows of the script as well.
-local function add_called(states)
-  local is_there = {}
-  for _, state in ipairs(states) do is_there[state] = true end
-  local function look(options)
-    local ty = known.node_type(options)
-    for _, spec in ipairs(ty and ty.params or {}) do
-      local v = render.raw(spec, options)
-      if known.is_flow(v) and not is_there[known.flows[v]] then
-        is_there[known.flows[v]] = true
-        states[#states + 1] = known.flows[v]
-      elseif known.node_type(v) then
-        look(v)
-      end
-    end
-  end
-  local at = 1
-  while states[at] do
-    for _, options in ipairs(states[at].nodes) do
-      local ty = known.node_type(options)
-      if ty.kind == "call" or ty.node_param then look(options) end
-    end
-    for _, hook in ipairs(check.hook_names) do
-      if known.node_type(states[at].options[hook]) then look(states[at].options[hook]) end
-    end
-    at = at + 1
-  end
-end
-
--- What is wrong with the params that a call gives, as far as they stand there.
-local function check_call_params(called, given, tell)
-  local names = {}
-  for i, spec in ipairs(called.params) do names[i] = spec.name end
-  for _, name in ipairs(names) do
-    local spec = called.params[name]
-    if spec.required and spec.default == nil and (given == nil or given[name] == nil) then
-      tell("." .. name, ("expected %s, got nothing: flow %s requires it")
-        :format(schema.expected(spec), called.key))
-    end
-  end
-  for name, v in next, given or {} do
-    local spec = called.params[name]
-    if not spec then
-      local hint = suggest.hint(name, names)
-      if hint == "" then
-        hint = names[1] and "; it has " .. table.concat(names, ", ") or "; it has none"
-      end
-      tell("." .. tostring(name), ("flow %s has no such param%s"):format(called.key, hint))
-    elseif not value.text(v) or not template.is(value.text(v)) then
-      local ok, problem = schema.check(spec, v)
-      if not ok and type(v) ~= "table" then
-        tell("." .. name .. (problem.path or ""), schema.problem_text(problem))
-      end
-    end
-  end
-end
-
--- Calls of flows that the script does not have, or with params that those do not have.
-local function check_calls(states, faults)
-  local keys, by_key = {}, {}
-  for i, state in ipairs(states) do
-    keys[i] = state.key
-    by_key[state.key] = state
-  end
-  local function look(state, name, node, where)
-    local ty = known.node_type(node)
-    if ty.node_param and known.node_type(node[ty.node_param]) then
-      local inner = node[ty.node_param]
-      look(state, name .. "." .. ty.node_param, inner, registry.place_of(inner) or where)
-    end
-    local target = ty.kind == "call" and ty.checks.flow and render.raw(ty.checks.flow, node)
-    if known.is_flow(target) then target = known.flows[target].key end
-    if type(target) ~= "string" or template.is(target) then return end
-    local function tell(path, text)
-      faults[#faults + 1] = fault.new(where, ("%s.%s.%s"):format(state.key, name, path), text)
-    end
-    local called = by_key[target]
-    if not called then
-      return tell("flow", ("unknown flow %s%s"):format(fault.describe(target),
-        suggest.hint(target, keys)))
-    end
-    local given = node.params
-    if called.params and (given == nil or type(given) == "table") and state.language >= 2 then
-      check_call_params(called, given, function(path, text) tell("params" .. path, text) end)
-    end
-  end
-  for _, state in ipairs(states) do
-    for i, node in ipairs(state.nodes) do look(state, state.names[i], node, state.places[i]) end
-    for _, hook in ipairs(check.hook_names) do
-      local node = state.options[hook]
-      if known.node_type(node) then look(state, hook, node, registry.place_of(node)) end
-    end
-  end
-end
-
 -- Patches of a run give its nodes other options. The script is sound by then.
 local function apply_overrides(states, overrides)
   for _, state in ipairs(states) do
@@ -265,7 +168,7 @@ local function compile(states, options)
   for _, state in ipairs(states) do
     for _, one in ipairs(check.flow(state, true)) do faults[#faults + 1] = one end
   end
-  check_calls(states, faults)
+  calls.check(states, faults)
   if faults[1] then error(check.message(faults), 0) end
   if options.overrides then apply_overrides(states, value.decode(options.overrides)) end
   local flows = {}
@@ -302,7 +205,7 @@ function loader.load(options)
   end
   local states = returned_states(result, options.path)
   script.returned = #states
-  add_called(states)
+  calls.add_flows(states)
   script.flows = compile(states, options)
   for _, state in ipairs(states) do
     for _, notice in ipairs(state.notices) do script.notices[#script.notices + 1] = notice end

@@ -151,6 +151,9 @@ options.flow = schema.options {
   { name = "timeout", "duration", doc = "Of a run.", show = "none" },
   { name = "max_runs", "integer", min = 1, max = 1000000,
     doc = "Runs of the flow at once; more are queued.", show = "no limit" },
+  { name = "max_depth", "integer", min = 1, max = 10000, default = 100,
+    doc = "How deep calls may be nested for this flow still to be called: one that would be deeper "
+      .. "fails, so that flows which call each other end." },
   { name = "durability", enum = { "full", "group" },
     doc = "How hard its records are written, unless the command line says.",
     show = "the engine's" },

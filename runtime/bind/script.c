@@ -80,6 +80,7 @@ static void read_flow(lua_State *L, fl_script *script, fl_flow *flow, int index)
   flow->zone = field_text(L, "tz", "UTC");
   flow->timeout_ms = field_int(L, "timeout_ms");
   flow->run_count_max = (uint32_t)field_int(L, "max_runs");
+  flow->depth_max = (uint32_t)field_int(L, "max_depth");
   flow->has_adviser = field_int(L, "has_adviser") != 0;
   char *policy = field_text(L, "policy", "finish");
   flow->policy = strcmp(policy, "stop") ? FL_POLICY_FINISH : FL_POLICY_STOP;

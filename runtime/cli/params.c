@@ -156,3 +156,32 @@ bool fl_cli_params_ask(fl_script *script, const fl_run_options *options, const c
   json_decref(flow);
   return good;
 }
+
+bool fl_cli_params_check_pools(fl_script *script, const fl_pool_size *pools, size_t count) {
+  fl_error err;
+  size_t known = 0, flows = count ? fl_script_get_flow_count(script) : 0;
+  json_t *all = json_array(), *name;
+  for (size_t i = 0; i < flows; i++) {
+    json_t *flow = describe(script, fl_script_get_flow_key(script, i), &err);
+    json_array_extend(all, json_object_get(flow, "pools"));
+    json_decref(flow);
+  }
+  const char **names = fl_cli_alloc(json_array_size(all) + 1, sizeof *names);
+  json_array_foreach(all, known, name) names[known] = json_string_value(name);
+  bool good = true;
+  for (size_t i = 0; i < count && good; i++) {
+    for (size_t k = 0; k < known && good; k++) good = strcmp(names[k], pools[i].name) != 0;
+    if ((good = !good)) continue;
+    const char *meant = fl_suggest(pools[i].name, names, known);
+    fl_cli_usage(meant   ? "--pool: no node takes from a pool \"%s\"; did you mean \"%s\"?"
+                 : known ? "--pool: no node takes from a pool \"%s\"; there is \"%s\""
+                         : "--pool: no node takes from a pool \"%s\", nor from any",
+                 pools[i].name,
+                 meant   ? meant
+                 : known ? names[0]
+                         : "");
+  }
+  free(names);
+  json_decref(all);
+  return good;
+}

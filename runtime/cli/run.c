@@ -139,6 +139,8 @@ static int run_run(const fl_cli *cli) {
     code = fl_cli_params_print(cli, script, request.options.flow);
     goto out;
   }
+  code = FL_EXIT_USAGE;
+  if (!fl_cli_params_check_pools(script, pools, config.pool_count)) goto out;
   bool asks = watch.mode == FL_MODE_LIVE || watch.mode == FL_MODE_PLAIN;
   bool answered = !asks || fl_cli_params_ask(script, &request.options, &request.params,
                                              &request.options.param_count);

@@ -38,7 +38,7 @@ static bool read_pool(const char *text, fl_pool_size *out) {
   char *end;
   if (!equals || equals == text || equals[1] < '0' || equals[1] > '9') return false;
   unsigned long n = strtoul(equals + 1, &end, 10);
-  if (*end != '\0' || n > UINT32_MAX) return false;
+  if (*end != '\0' || n == 0 || n > UINT32_MAX) return false;
   char *name = strndup(text, (size_t)(equals - text));
   if (!name) abort();
   *out = (fl_pool_size){.name = name, .capacity = (uint32_t)n};
@@ -62,7 +62,7 @@ bool fl_cli_watch_config(fl_cli_watch *w, fl_config *config, fl_pool_size **pool
   size_t good = 0;
   while (good < count && read_pool(texts[good], &list[good])) good++;
   if (good < count) {
-    fl_cli_usage("--pool: expected NAME=N, got \"%s\"", texts[good]);
+    fl_cli_usage("--pool: expected NAME=N with an N of at least 1, got \"%s\"", texts[good]);
     fl_cli_watch_free_pools(list, good);
     free(texts);
     return false;

@@ -138,6 +138,13 @@ static void start(fl_attempt *a, const fl_flow *sub, fl_value **params) {
   fl_value_unref(spec.patch);
 }
 
+// How many calls a run that `a` starts stands in, its own included.
+static uint32_t depth_within(const fl_attempt *a) {
+  uint32_t depth = 1;
+  for (const fl_run *run = a->run; run->parent; run = run->parent->run) depth++;
+  return depth;
+}
+
 static void call_start(void *ud, fl_attempt *a) {
   (void)ud;
   const fl_flow *flow = a->run->flow, *sub = NULL;
@@ -149,7 +156,16 @@ static void call_start(void *ud, fl_attempt *a) {
     fail(a, err.message);
     return;
   }
-  if (!enter(a, sub, params) && fl_run_touch(a->run)) start(a, sub, &params);
+  if (sub->depth_max && depth_within(a) > sub->depth_max) {
+    char text[FL_ERROR_TEXT_MAX];
+    snprintf(text, sizeof text,
+             "flow '%s' would be called %u deep: more than its max_depth (do flows call each other "
+             "without end?)",
+             sub->key, depth_within(a));
+    fail(a, text);
+  } else if (!enter(a, sub, params) && fl_run_touch(a->run)) {
+    start(a, sub, &params);
+  }
   fl_value_unref(params);
 }
 

@@ -89,6 +89,7 @@ struct fl_flow {
   bool has_adviser;       // it may propose a patch when a run of it fails
   int64_t timeout_ms;     // 0: none
   uint32_t run_count_max; // max_runs; 0: no limit
+  uint32_t depth_max;     // max_depth: calls above a run of it, itself counted; 0: no limit
   const fl_flow_pool *pools;
   uint32_t pool_count;
   fl_value *vars; // initial vars

@@ -307,8 +307,9 @@ FL_API const char *fl_script_get_notices(const fl_script *script);
 /// fl_free(). Does not block.
 FL_API FL_MUST fl_code fl_script_graph(fl_script *script, const char *flow, const char *format,
                                        char **out, fl_error *err);
-/// What a flow (NULL: the only one) is for, and its params by name: {"flow","doc","params":
-/// [{"name","type","default","required","doc","min","max","enum"}]}, keys without a value left out.
+/// What a flow (NULL: the only one) is for, its params by name, and the pools of its nodes:
+/// {"flow","doc","params":[{"name","type","default","required","doc","min","max","enum"}],
+/// "pools":[NAME]}, keys without a value left out.
 /// `*json` is yours: fl_free(). Does not block.
 FL_API FL_MUST fl_code fl_script_describe(fl_script *script, const char *flow, char **json,
                                           fl_error *err);

@@ -172,6 +172,7 @@ describe("a command line", function()
     { { "run", "x.lua", "--jobs" }, "--jobs" },
     { { "run", "x.lua", "--durability", "maybe" }, "durability" },
     { { "run", "x.lua", "--pool", "p" }, "--pool: expected NAME=N" },
+    { { "run", "x.lua", "--pool", "p=0" }, "--pool: expected NAME=N with an N of at least 1" },
     { { "show" }, "there is no state directory" },
     { { "context" }, "NODE is missing: flowlua context [RUN] NODE" },
     { { "show", "last" }, "there is no state directory" },

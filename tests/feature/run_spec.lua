@@ -488,6 +488,40 @@ describe("pools", function()
   end)
 end)
 
+describe("a call", function()
+  each_test()
+
+  it("is not nested deeper than its flow lets it", function()
+    local text = [[
+      local flow = require "flow"
+      local f = flow.dag("f", { max_depth = %d, params = { n = 0 } })
+      f.a = flow.lua { inline = true, run = function(ctx) return ctx.params.n end }
+      f.again = flow.call { after = "a", flow = "f", when = "{{inputs.a < 20}}",
+        params = { n = "{{inputs.a + 1}}" } }
+      return f
+    ]]
+    assert.equal(0, box:script(text:format(20), "--quiet").code)
+    local done = box:script(text:format(19), "--quiet")
+    assert.equal(1, done.code)
+    assert.equal("20", box:sql_value "select count(*) - 21 from run")
+    assert.equal("node 'again': flow 'f' would be called 20 deep: more than its max_depth (do "
+      .. "flows call each other without end?)",
+      box:sql_value "select error from run order by row desc")
+  end)
+end)
+
+describe("a pool of the command line", function()
+  each_test()
+
+  it("is one that nodes take from", function()
+    box:write("flow.lua", script('f.a = flow.shell { "true", pool = "gpu" }'))
+    local done = box:run { "flow.lua", "--pool", "gup=2" }
+    assert.same({ 2, 'flowlua: --pool: no node takes from a pool "gup"; did you mean "gpu"?\n' },
+      { done.code, done.err })
+    assert.equal(0, box:run({ "flow.lua", "--pool", "gpu=2" }).code)
+  end)
+end)
+
 describe("max_runs", function()
   each_test()
 

@@ -183,6 +183,66 @@ describe("the params of a call", function()
   end)
 end)
 
+describe("the pool of a call", function()
+  teardown(script.clean)
+
+  local function checked(body)
+    local loaded, message = script.load { ["pipeline.lua"] = 'local flow = require "flow"\n'
+      .. 'local sub, f = flow.dag "sub", flow.dag("f", { pools = { p = 3 } })\n' .. body
+      .. "\nreturn f" }
+    return loaded and "ok" or message
+  end
+  local ends = " until its flow has ended, and %s would wait for it there: leave the pool to that "
+    .. "node"
+
+  it("is none that its flow needs, however deep", function()
+    assert.equal('pipeline.lua:4: f.c.pool: the call holds "p"' .. ends:format "sub.a", checked [[
+sub.a = flow.shell { "true", pool = "p" }
+f.c = flow.call { flow = sub, pool = "p" }]])
+    assert.equal('pipeline.lua:6: f.c.pool: the call holds "p"' .. ends:format "low.a", checked [[
+local low = flow.dag("low", { defaults = { pool = "p" } })
+low.a = flow.shell "true"
+sub.c = flow.call { flow = low }
+f.c = flow.call { flow = sub, pool = "p" }]])
+    assert.equal('pipeline.lua:4: f.m.node.pool: the call holds "p"' .. ends:format "sub.m",
+      checked [[
+sub.m = flow.map { over = { 1 }, node = flow.shell { "true", pool = "p" } }
+f.m = flow.map { over = { 1 }, node = flow.call { flow = sub, pool = "p" } }]])
+  end)
+
+  it("may be one that its flow does not take from", function()
+    assert.equal("ok", checked [[
+sub.a = flow.shell { "true", pool = "q" }
+f.b = flow.shell { "true", pool = "p" }
+f.c = flow.call { flow = sub, pool = "p" }]])
+  end)
+end)
+
+describe("flows that call each other", function()
+  teardown(script.clean)
+
+  local function checked(first, second)
+    local loaded, message = script.load { ["pipeline.lua"] = ([[
+local flow = require "flow"
+local a, b = flow.dag "a", flow.dag "b"
+a.x = flow.call { flow = "b" %s }
+b.y = flow.call { flow = "a" %s }
+b.z = flow.shell "true"
+return a, b]]):format(first, second) }
+    return loaded and "ok" or message
+  end
+
+  it("without a condition never end", function()
+    assert.equal("pipeline.lua:2: a: is called by its own calls without end: a.x -> b.y -> a",
+      checked("", ""))
+  end)
+
+  it("may end where something decides about a call", function()
+    assert.equal("ok", checked("", ", when = '{{ 1 == 2 }}'"))
+    assert.equal("ok", checked("", ", after = 'z'"))
+  end)
+end)
+
 describe("a node that no run reaches", function()
   teardown(script.clean)
 

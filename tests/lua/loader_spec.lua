@@ -206,7 +206,8 @@ describe("a flow", function()
     local f = loaded.flows[1]
     assert.equal("f", f.key)
     assert.same({
-      timeout_ms = 3600000, max_runs = 2, has_adviser = 0, policy = "stop", durability = "group",
+      timeout_ms = 3600000, max_runs = 2, max_depth = 100, has_adviser = 0,
+      policy = "stop", durability = "group",
         tz = "Asia/Shanghai",
       pools = { { name = "api", capacity = 5 }, { name = "db", capacity = 2 },
         { name = "q", capacity = 1 } },

@@ -123,6 +123,9 @@ local flow = {}
 ---@field timeout? flow.Duration
 --- Runs of the flow at once; more are queued. (default: no limit)
 ---@field max_runs? integer
+--- How deep calls may be nested for this flow still to be called: one that would be deeper fails,
+--- so that flows which call each other end. (default: `100`)
+---@field max_depth? integer
 --- How hard its records are written, unless the command line says. (default: the engine's)
 ---@field durability? "full"|"group"
 --- Time zone of run.date and dates in templates. (default: "UTC")
