@@ -397,8 +397,9 @@ fl_code fl_wait(fl_engine *e, const char *run_id, const char **status, fl_error 
   fl_code rc = fl_engine_need_store(e, &store, err);
   if (!rc) rc = fl_store_find_run(store, run_id, &row, err);
   if (rc) return rc;
-  if (status) *status = fl_run_state_text(row.state);
-  if (!fl_run_state_is_final(row.state))
+  bool left = fl_owner_is_interrupted(e, &row);
+  if (status) *status = left ? FL_RUN_INTERRUPTED_TEXT : fl_run_state_text(row.state);
+  if (!left && row.state != FL_RUN_QUEUED && !fl_run_state_is_final(row.state))
     rc = fl_fail(err, FL_E_FENCED, "run %s was taken over by another engine", row.id);
   fl_run_row_deinit(&row);
   return rc;

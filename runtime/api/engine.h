@@ -69,6 +69,8 @@ FL_MUST fl_code fl_engine_find_sub(fl_engine *e, const fl_run_row *row, const fl
 // owner.c
 /// The run has not ended, and its owner lives.
 bool fl_owner_holds(const fl_engine *e, const fl_run_row *row);
+/// Whether it was running and no living engine executes it.
+bool fl_owner_is_interrupted(const fl_engine *e, const fl_run_row *row);
 /// FL_E_BUSY, saying who owns the run and since when.
 FL_MUST fl_code fl_owner_fail_busy(fl_engine *e, const fl_run_row *row, fl_error *err);
 /// The same for one that was taken a moment ago: its row is read again.

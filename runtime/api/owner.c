@@ -8,6 +8,10 @@ bool fl_owner_holds(const fl_engine *e, const fl_run_row *row) {
   return !fl_run_state_is_final(row->state) && fl_owner_lives(e->state_dir, row->owner);
 }
 
+bool fl_owner_is_interrupted(const fl_engine *e, const fl_run_row *row) {
+  return row->state == FL_RUN_RUNNING && !fl_owner_lives(e->state_dir, row->owner);
+}
+
 typedef struct since {
   uint32_t epoch;
   int64_t at_ms;

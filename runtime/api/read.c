@@ -215,7 +215,7 @@ static fl_code tell_run(fl_store *s, const fl_run_row *run,
   }
   fl_run_info info = {.id = run->id,
                       .flow = run->flow,
-                      .status = fl_run_state_text(run->state),
+                      .status = fl_read_get_status(s, run),
                       .trigger = run->trigger,
                       .error = run->error,
                       .params_json = params ? params->text : "{}",

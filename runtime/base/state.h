@@ -12,6 +12,9 @@
   X(FAILED, "failed", true)                                                                        \
   X(CANCELLED, "cancelled", true)
 
+/// What a running run is called that no living engine executes: told, never recorded.
+#define FL_RUN_INTERRUPTED_TEXT "interrupted"
+
 /// As what its children see the end of a node; bits of a set.
 typedef enum fl_seen {
   FL_SEEN_NONE = 0,    // it has not ended

@@ -111,7 +111,8 @@ static void on_event(void *ud, const fl_event *e) {
     return;
   fl_cli_watch_event(&view->watch, e);
   view->stale |= e->kind == FL_EVENT_NODE_STARTED;
-  if (own && e->kind == FL_EVENT_RUN_FINISHED) view->over = true;
+  if (own && (e->kind == FL_EVENT_RUN_FINISHED || e->kind == FL_EVENT_RUN_INTERRUPTED))
+    view->over = true;
   if (own && e->kind == FL_EVENT_RUN_STARTED) view->over = false; // it was resumed
 }
 
@@ -124,19 +125,6 @@ static void take_status(void *ud, const fl_run_info *run) {
   snprintf(view->watch.status, sizeof view->watch.status, "%s", run->status);
 }
 
-// Its engine was killed: then it has stopped where it is, and waits for a resume.
-static void see_whether_it_is_left(attach_view *view) {
-  fl_cli_watch *w = &view->watch;
-  char *text = NULL;
-  if (view->over || fl_read_breakpoint(view->engine, w->run_id, &text, NULL) != FL_OK) return;
-  fl_free(text);
-  // It may have ended between the two looks, and is called by that then.
-  if (fl_read_status(view->engine, w->run_id, take_status, NULL, view, NULL) != FL_OK || view->over)
-    return;
-  view->over = true;
-  snprintf(w->status, sizeof w->status, "interrupted");
-}
-
 // An engine that was killed tells no end; and how many items a map has nobody tells to others.
 static void look(attach_view *view, int64_t now_ms) {
   fl_cli_watch *w = &view->watch;
@@ -144,7 +132,6 @@ static void look(attach_view *view, int64_t now_ms) {
   if (view->stale && w->mode == FL_MODE_LIVE) fl_cli_live_recount(w, view->engine);
   view->stale = false;
   if (fl_read_status(view->engine, w->run_id, take_status, NULL, view, NULL) != FL_OK) return;
-  see_whether_it_is_left(view);
   int64_t took = fl_cli_monotonic_ms() - now_ms;
   view->look_ms = now_ms + (took * SPARE > LOOK_MS ? took * SPARE : LOOK_MS);
 }

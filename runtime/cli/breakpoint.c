@@ -75,7 +75,7 @@ static void print_run(const view *v) {
   fl_cli_local_time(at_ms, at);
   fl_duration_format(fl_cli_wall_ms() - at_ms, age);
   if (status && !fl_cli_status_is_final(status))
-    fl_cli_printf(" stopped without a word: its engine is gone\n");
+    fl_cli_printf(" was interrupted: no engine executes it\n");
   else if (status && strcmp(status, "cancelled") == 0)
     fl_cli_printf(" was cancelled on %s (%s ago)\n", at, age);
   else

@@ -6,6 +6,15 @@ static const fl_cli_option options[] = {
     {NULL, NULL, NULL, NULL},
 };
 
+static void take_status(void *ud, const fl_run_info *run) {
+  *(bool *)ud = fl_cli_status_is_final(run->status);
+}
+
+static bool is_over(fl_engine *engine, const char *run) {
+  bool over = false;
+  return fl_read_status(engine, run, take_status, NULL, &over, NULL) == FL_OK && over;
+}
+
 static int cancel_run(const fl_cli *cli) {
   fl_cli_engine engine = {0};
   fl_error err = {0};
@@ -21,7 +30,9 @@ static int cancel_run(const fl_cli *cli) {
     code = fl_cli_fail(&err);
   else
     fl_cli_printf("run %s: %s\n", run_id,
-                  kill ? "its nodes are killed" : "it ends when its running nodes have ended");
+                  is_over(engine.engine, run_id) ? "cancelled"
+                  : kill                         ? "its nodes are killed"
+                                                 : "it ends when its running nodes have ended");
   fl_cli_engine_close(&engine);
   return code;
 }

@@ -66,6 +66,11 @@ static void add_item(fl_cli_text *t, const fl_event *e) {
   free(item);
 }
 
+static bool is_run_end(const fl_event *e) {
+  return e->kind == FL_EVENT_RUN_FINISHED || e->kind == FL_EVENT_RUN_INTERRUPTED ||
+         e->kind == FL_EVENT_RUN_LEFT;
+}
+
 static void add_run_line(fl_cli_text *t, const fl_event *e) {
   bool started = e->kind == FL_EVENT_RUN_STARTED;
   fl_cli_text_addf(t, "run %s of ", e->run_id ? e->run_id : "");
@@ -119,8 +124,7 @@ static void add_plain(fl_cli_text *t, const fl_cli_watch *w, const fl_event *e) 
   fl_cli_local_clock(e->wall_ms, clock);
   fl_cli_text_addf(t, "%s%s%s ", fl_cli_style_text(FL_STYLE_DIM), clock,
                    fl_cli_style_text(FL_STYLE_NONE));
-  if (e->kind == FL_EVENT_RUN_STARTED || e->kind == FL_EVENT_RUN_FINISHED ||
-      e->kind == FL_EVENT_RUN_LEFT) {
+  if (e->kind == FL_EVENT_RUN_STARTED || is_run_end(e)) {
     add_run_line(t, e);
   } else if (e->kind == FL_EVENT_NOTICE) {
     const char *text = e->error ? e->error : e->reason;
@@ -212,9 +216,7 @@ void fl_cli_lines_add(fl_cli_watch *w, const fl_event *e) {
   if (w->mode == FL_MODE_QUIET && !failure) return;
   if (w->mode == FL_MODE_LIVE && !stays(w, e)) return;
   // The end of the run itself is told by the summary, and that it was taken over by whoever drives.
-  if ((e->kind == FL_EVENT_RUN_FINISHED || e->kind == FL_EVENT_RUN_LEFT) &&
-      fl_cli_watch_is_own(w, e))
-    return;
+  if (is_run_end(e) && fl_cli_watch_is_own(w, e)) return;
   add_plain(out, w, e);
   w->lines_since += w->told_count > 0;
   if (failure) remember_failure(w, e, out->size);

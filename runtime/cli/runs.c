@@ -9,7 +9,8 @@
 
 static const fl_cli_option options[] = {
     {"flow", "KEY", "of this flow", NULL},
-    {"status", "STATE", "queued, running, waiting, succeeded, failed or cancelled", NULL},
+    {"status", "STATE", "queued, running, waiting, interrupted, succeeded, failed or cancelled",
+     NULL},
     {"trigger", "WHAT", "manual, schedule, replay, ...", NULL},
     {"parent", "RUN", "called by a node of this run", NULL},
     {"since", "TIME", "made since then: 2h, 3d, or a time", NULL},

@@ -19,7 +19,7 @@ typedef struct show_view {
   fl_cli_table *loud; // those that are always listed
   size_t total, loud_count;
   fl_cli_tally tally;
-  bool wants_all, is_long;
+  bool wants_all, is_long, interrupted;
   bool repeats; // a replay that has ended
 } show_view;
 
@@ -54,7 +54,8 @@ static void print_run(void *ud, const fl_run_info *run) {
     field("params", run->params_json, FL_STYLE_NONE);
   fl_cli_local_time(run->created_ms, text);
   field("created", text, FL_STYLE_NONE);
-  if (run->started_ms > 0) {
+  view->interrupted = strcmp(run->status, "interrupted") == 0;
+  if (run->started_ms > 0 && !view->interrupted) { // since when it stands still nobody knows
     int64_t to = run->ended_ms > 0 ? run->ended_ms : fl_cli_wall_ms();
     fl_duration_format(to - run->started_ms, duration);
     field("duration", duration, FL_STYLE_NONE);
@@ -106,11 +107,11 @@ static void add_resources(fl_cli_table *table, const fl_node_info *node) {
   fl_cli_text_deinit(&memory);
 }
 
-static void list_node(fl_cli_table *table, const fl_node_info *node, bool is_long) {
+static void list_node(fl_cli_table *table, const show_view *view, const fl_node_info *node) {
   char duration[32] = "";
   if (node->started_ms > 0 && node->ended_ms >= node->started_ms)
     fl_duration_format(node->ended_ms - node->started_ms, duration);
-  else if (node->started_ms > 0 && strcmp(node->status, "running") == 0)
+  else if (node->started_ms > 0 && strcmp(node->status, "running") == 0 && !view->interrupted)
     fl_duration_format(fl_cli_wall_ms() - node->started_ms, duration);
   fl_cli_table_add(table, node->name, FL_STYLE_NONE);
   fl_cli_table_add(table, node->type, FL_STYLE_NONE);
@@ -126,7 +127,7 @@ static void list_node(fl_cli_table *table, const fl_node_info *node, bool is_lon
     fl_cli_table_addf(table, "%d", node->exit_code);
   else
     fl_cli_table_add(table, NULL, FL_STYLE_NONE);
-  if (is_long) add_resources(table, node);
+  if (view->is_long) add_resources(table, node);
   add_error(table, node);
 }
 
@@ -137,9 +138,9 @@ static bool take_node(void *ud, const fl_node_info *node) {
     fl_cli_table_free(view->all);
     view->all = NULL;
   }
-  if (view->all) list_node(view->all, node, view->is_long);
+  if (view->all) list_node(view->all, view, node);
   if (view->wants_all || is_quiet(node->status)) return true;
-  list_node(view->loud, node, view->is_long);
+  list_node(view->loud, view, node);
   view->loud_count++;
   return true;
 }

@@ -146,7 +146,7 @@ void fl_cli_watch_event(void *ud, const fl_event *event) {
     replace(&w->flow, event->flow);
     if (event->nodes_total > w->total) w->total = event->nodes_total;
     if (event->kind == FL_EVENT_RUN_STARTED && w->status[0]) begin_again(w);
-    if (event->kind == FL_EVENT_RUN_FINISHED) {
+    if (event->kind == FL_EVENT_RUN_FINISHED || event->kind == FL_EVENT_RUN_INTERRUPTED) {
       snprintf(w->status, sizeof w->status, "%s", event->status ? event->status : "");
       w->run_ms = event->duration_ms;
       replace(&w->error, event->error);

@@ -45,15 +45,17 @@ void fl_call_ended(fl_attempt *a, fl_run *child) {
   }
   if (child->row.state == FL_RUN_FAILED)
     a->run->asks_within |= child->flow->has_adviser || child->asks_within;
+  bool failed = child->row.state == FL_RUN_FAILED;
   char text[FL_ERROR_TEXT_MAX];
   snprintf(text, sizeof text, "run %s of flow '%s' %s%s%.2000s", child->row.id, child->row.flow,
-           child->row.state == FL_RUN_CANCELLED ? "was cancelled" : "failed",
+           failed                                 ? "failed"
+           : child->row.state == FL_RUN_CANCELLED ? "was cancelled"
+                                                  : "was interrupted",
            child->error ? ": " : "", child->error ? child->error : "");
-  fl_attempt_end(a, &(fl_outcome){.state = child->row.state == FL_RUN_CANCELLED && a->cancelling
-                                               ? FL_ATTEMPT_CANCELLED
-                                               : FL_ATTEMPT_FAILED,
-                                  .exit_code = -1,
-                                  .error = text});
+  fl_attempt_end(
+      a, &(fl_outcome){.state = !failed && a->cancelling ? FL_ATTEMPT_CANCELLED : FL_ATTEMPT_FAILED,
+                       .exit_code = -1,
+                       .error = text});
 }
 
 // What the run that an earlier attempt started goes on with; what a resume changed within it is

@@ -23,7 +23,7 @@ static fl_pending_event *add(fl_run *run, fl_event_kind kind) {
 
 // Progress and notices are for whoever listens now; all else is kept.
 static bool is_kept(const fl_event *e) {
-  return e->kind <= FL_EVENT_RUN_FINISHED;
+  return e->kind <= FL_EVENT_RUN_FINISHED || e->kind == FL_EVENT_RUN_INTERRUPTED;
 }
 
 void fl_event_run(fl_run *run, fl_event_kind kind, const char *status, int64_t duration_ms) {

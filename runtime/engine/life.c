@@ -218,8 +218,27 @@ static void finish(fl_run *run) {
   if (call) fl_run_get_kind(call->run, call->node)->child_ended(call, run);
 }
 
+// What is running now is nobody's; what had not begun stays queued. Neither is an end: it has no
+// seal, and is whoever resumes it's.
+static void leave_to_resume(fl_run *run) {
+  fl_scheduler *s = run->scheduler;
+  fl_error err;
+  if (!fl_run_touch(run)) return;
+  int64_t span_ms = run->began_ms ? fl_ticks(s) - run->began_ms : 0;
+  run->row.duration_ms = (run->row.duration_ms > 0 ? run->row.duration_ms : 0) + span_ms;
+  if (fl_store_set_run_duration(s->store, run->row.row, run->row.duration_ms, &err) ||
+      fl_store_release_run(s->store, run->row.row, &err))
+    fl_scheduler_break(s, &err);
+  run->phase = FL_PHASE_ENDED;
+  fl_gate_leave(run);
+  fl_run_wake(run);
+  fl_event_run(run, FL_EVENT_RUN_INTERRUPTED, FL_RUN_INTERRUPTED_TEXT, span_ms);
+  fl_attempt *call = run->parent;
+  if (call) fl_run_get_kind(call->run, call->node)->child_ended(call, run);
+}
+
 static void begin_seal(fl_run *run, fl_run_state state) {
-  if (!run->interrupted) omit_unused_hooks(run);
+  omit_unused_hooks(run);
   if (!fl_run_touch(run)) return;
   run->outcome = state;
   run->phase = FL_PHASE_SEAL;
@@ -275,7 +294,7 @@ void fl_run_advance(fl_run *run) {
   if (run->interrupted) interrupt(run);
   if (run->live_count) return;
   if (run->interrupted) {
-    begin_seal(run, FL_RUN_CANCELLED);
+    leave_to_resume(run);
     return;
   }
   if (run->phase == FL_PHASE_NODES) {

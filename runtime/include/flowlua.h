@@ -84,6 +84,8 @@ typedef enum fl_event_kind {
   FL_EVENT_NOTICE,        // a sentence for the person watching (a warning, an alarm)
   FL_EVENT_RUN_LEFT, // the run is another engine's now, or was removed: `error` says which. This
                      // engine writes nothing more of it; its other runs go on
+  FL_EVENT_RUN_INTERRUPTED, // it was stopped where it is: a resume continues it, fl_run_cancel()
+                            // gives it up
 } fl_event_kind;
 
 /// All text is borrowed for the length of the callback; NULL or 0 where it does not apply.
@@ -440,7 +442,7 @@ FL_API FL_MUST fl_code fl_run_replay(fl_engine *engine, const char *run,
 FL_API FL_MUST fl_code fl_run_cancel(fl_engine *engine, const char *run_id, bool kill,
                                      fl_error *err);
 /// Stops this engine's runs so that a resume continues them: running nodes get TERM and their grace
-/// (`kill`: KILL at once), then fl_step() reports 0 live runs. Status of the run: "cancelled".
+/// (`kill`: KILL at once), then fl_step() reports 0 live runs. Status of the run: "interrupted".
 /// Does not block.
 FL_API void fl_engine_stop(fl_engine *engine, bool kill);
 

@@ -186,10 +186,10 @@ static fl_code add_nodes(diff *d, fl_error *err) {
 
 // -------------------------------------------------------------------------------- the runs
 
-static void add_run(fl_buf *out, const char *key, const fl_run_row *run) {
+static void add_run(const fl_store *s, fl_buf *out, const char *key, const fl_run_row *run) {
   fl_buf_addf(out, "\"%s\":{\"id\":\"%s\",\"flow\":", key, run->id);
   fl_json_write_text(out, run->flow);
-  fl_buf_addf(out, ",\"status\":\"%s\",\"time\":", fl_run_state_text(run->state));
+  fl_buf_addf(out, ",\"status\":\"%s\",\"time\":", fl_read_get_status(s, run));
   fl_read_add_time(out, run->time_ms);
   fl_buf_add_str(out, ",\"trigger\":");
   fl_json_write_text(out, run->trigger);
@@ -210,8 +210,8 @@ static fl_code write_diff(diff *d, fl_buf *out, fl_error *err) {
   if (code) return code;
   bool equal = a->state == b->state && !d->different && !d->only_a && !d->only_b;
   fl_buf_add_char(out, '{');
-  add_run(out, "a", a);
-  add_run(out, "b", b);
+  add_run(d->a.store, out, "a", a);
+  add_run(d->a.store, out, "b", b);
   fl_buf_addf(out, "\"equal\":%s,\"replay\":%s", equal ? "true" : "false",
               b->replay_of == a->row ? "true" : "false");
   fl_buf_addf(out,

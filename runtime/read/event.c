@@ -87,8 +87,9 @@ static bool see(void *ud, const fl_change *c) {
                 .node_index = c->node,
                 .attempt = c->attempt,
                 .epoch = c->epoch,
-                .status = node ? fl_node_state_text(fl_store_enum(c->state, FL_NODE_STATE_COUNT))
-                               : fl_run_state_text(fl_store_enum(c->state, FL_RUN_STATE_COUNT)),
+                .status = c->kind == FL_EVENT_RUN_INTERRUPTED ? FL_RUN_INTERRUPTED_TEXT
+                          : node ? fl_node_state_text(fl_store_enum(c->state, FL_NODE_STATE_COUNT))
+                                 : fl_run_state_text(fl_store_enum(c->state, FL_RUN_STATE_COUNT)),
                 .duration_ms = c->duration_ms,
                 .error = c->error_of_attempt ? find_error(w, c) : c->text,
                 .reason = c->reason ? fl_reason_name(c->reason) : NULL,
@@ -175,14 +176,15 @@ static void add_int(fl_buf *out, const char *key, int64_t number) {
 
 void fl_read_add_event(fl_buf *out, const fl_event *e) {
   static const char *const names[] = {
-      [FL_EVENT_RUN_STARTED] = "run_started",     [FL_EVENT_NODE_STARTED] = "node_started",
-      [FL_EVENT_NODE_RETRYING] = "node_retrying", [FL_EVENT_NODE_FINISHED] = "node_finished",
-      [FL_EVENT_RUN_FINISHED] = "run_finished",   [FL_EVENT_RUN_LEFT] = "run_left",
-      [FL_EVENT_NODE_PROGRESS] = "node_progress", [FL_EVENT_NOTICE] = "notice",
+      [FL_EVENT_RUN_STARTED] = "run_started",         [FL_EVENT_NODE_STARTED] = "node_started",
+      [FL_EVENT_NODE_RETRYING] = "node_retrying",     [FL_EVENT_NODE_FINISHED] = "node_finished",
+      [FL_EVENT_RUN_FINISHED] = "run_finished",       [FL_EVENT_RUN_LEFT] = "run_left",
+      [FL_EVENT_NODE_PROGRESS] = "node_progress",     [FL_EVENT_NOTICE] = "notice",
+      [FL_EVENT_RUN_INTERRUPTED] = "run_interrupted",
   };
   bool node = e->kind == FL_EVENT_NODE_FINISHED;
   // A node that was skipped never ran: it has no duration.
-  bool ended = e->kind == FL_EVENT_RUN_FINISHED ||
+  bool ended = e->kind == FL_EVENT_RUN_FINISHED || e->kind == FL_EVENT_RUN_INTERRUPTED ||
                (e->attempt && (node || e->kind == FL_EVENT_NODE_RETRYING));
   // It has no error of its own either: its text says more of the reason.
   bool failed = !node || (e->status && !strcmp(e->status, "failed"));

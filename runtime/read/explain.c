@@ -212,7 +212,7 @@ static fl_code write_explain(explain *e, const char *name, fl_error *err) {
   size_t written = 0;
   fl_code code = FL_OK;
   fl_buf_addf(e->out, "{\"run\":\"%s\",\"status\":\"%s\",\"patches\":", e->run.id,
-              fl_run_state_text(e->run.state));
+              fl_read_get_status(e->store, &e->run));
   code = fl_read_add_patches(e->store, &e->run, e->out, err);
   if (code) return code;
   fl_buf_add_str(e->out, ",\"nodes\":[");

@@ -10,13 +10,14 @@ typedef struct moment {
   fl_buf *out;
 } moment;
 
-static void add_run(fl_buf *out, sqlite3_stmt *st) {
+static void add_run(const moment *m, fl_buf *out, sqlite3_stmt *st) {
+  fl_run_row run = {.state = fl_store_enum(sqlite3_column_int(st, 2), FL_RUN_STATE_COUNT),
+                    .owner = (char *)(uintptr_t)sqlite3_column_text(st, 3)};
   fl_buf_add_str(out, "{\"id\":");
   fl_json_write_text(out, (const char *)sqlite3_column_text(st, 0));
   fl_buf_add_str(out, ",\"time\":");
   fl_read_add_time(out, sqlite3_column_int64(st, 1));
-  fl_buf_addf(out, ",\"status\":\"%s\"}",
-              fl_run_state_text(fl_store_enum(sqlite3_column_int(st, 2), FL_RUN_STATE_COUNT)));
+  fl_buf_addf(out, ",\"status\":\"%s\"}", fl_read_get_status(m->store, &run));
 }
 
 /// Appends the rows of `sql`, at most `limit`; *count: how many.
@@ -32,7 +33,7 @@ static fl_code add_runs(const moment *m, const char *sql, int limit, size_t *cou
   sqlite3_bind_int(st, 4, limit);
   while (!(code = fl_store_read(m->store, st, &row, err)) && row) {
     if ((*count)++) fl_buf_add_char(m->out, ',');
-    add_run(m->out, st);
+    add_run(m, m->out, st);
   }
   sqlite3_finalize(st);
   return code;
@@ -55,7 +56,8 @@ static fl_code add_script(const moment *m, bool *any, fl_error *err) {
 }
 
 // Repeats of a run are for the same time: the first one of them is meant.
-#define SELECT_NEAR "SELECT id,time_ms,state FROM run WHERE flow=?1 AND parent_run IS NULL AND "
+#define SELECT_NEAR                                                                                \
+  "SELECT id,time_ms,state,owner FROM run WHERE flow=?1 AND parent_run IS NULL AND "
 static fl_code write_moment(const moment *m, fl_error *err) {
   size_t count = 0;
   bool any = false;

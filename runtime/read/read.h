@@ -3,6 +3,8 @@
 #pragma once
 #include "store/store.h"
 
+/// Its status for people and programs: "interrupted" where it was running and its engine is gone.
+const char *fl_read_get_status(const fl_store *s, const fl_run_row *run);
 /// A list of `run` objects, newest first; sub-flow runs included with "parent". See
 /// fl_reader_runs().
 FL_MUST fl_code fl_read_store_runs(fl_store *s, const fl_run_query *query, fl_buf *out,

@@ -9,6 +9,11 @@ static void add_int(fl_buf *out, const char *key, int64_t number) {
 
 // -------------------------------------------------------------------------------- runs
 
+const char *fl_read_get_status(const fl_store *s, const fl_run_row *run) {
+  bool left = run->state == FL_RUN_RUNNING && fl_store_owner_is_dead(s, run->owner);
+  return left ? FL_RUN_INTERRUPTED_TEXT : fl_run_state_text(run->state);
+}
+
 /// What a run's row only names by number: (version, replay_of, parent's id, parent's node,
 /// fork_of).
 static fl_code add_links(fl_store *s, const fl_run_row *run, sqlite3_stmt **st, fl_error *err) {
@@ -52,7 +57,7 @@ fl_code fl_read_add_run(fl_store *s, const fl_run_row *run, fl_buf *out, fl_erro
   fl_buf_addf(out, "{\"id\":\"%s\",\"flow\":", run->id);
   fl_json_write_text(out, run->flow);
   fl_buf_addf(out, ",\"version\":\"sha256:%s\",\"status\":\"%s\",\"time\":", version ? version : "",
-              fl_run_state_text(run->state));
+              fl_read_get_status(s, run));
   fl_read_add_time(out, run->time_ms);
   fl_buf_add_str(out, ",\"trigger\":");
   fl_json_write_text(out, run->trigger);
@@ -101,6 +106,7 @@ static void add_condition(search *q, const char *condition, const char *text, in
 
 /// -1: there is no such state.
 static int find_status(const char *text) {
+  if (!strcmp(text, FL_RUN_INTERRUPTED_TEXT)) return FL_RUN_RUNNING;
   for (int i = 0; i < FL_RUN_STATE_COUNT; i++)
     if (!strcmp(fl_run_state_text((fl_run_state)i), text)) return i;
   return -1;
@@ -125,11 +131,10 @@ static fl_code make_search(fl_store *s, const fl_run_query *q, search *out, fl_e
   fl_run_row row = {0};
   fl_code code = FL_OK;
   if (q->status && state < 0)
-    return fl_fail(
-        err, FL_E_USAGE,
-        "no run has the status '%s': one of queued, running, waiting, succeeded, failed, "
-        "cancelled",
-        q->status);
+    return fl_fail(err, FL_E_USAGE,
+                   "no run has the status '%s': one of queued, running, waiting, interrupted, "
+                   "succeeded, failed, cancelled",
+                   q->status);
   if (q->before && q->after)
     return fl_fail(err, FL_E_USAGE, "runs are asked for before one run, or after one, not both");
   const char *index = choose_index(q, state);
@@ -142,6 +147,9 @@ static fl_code make_search(fl_store *s, const fl_run_query *q, search *out, fl_e
     fl_run_row_deinit(&row);
   }
   if (state >= 0) add_condition(out, "state=", NULL, state);
+  if (state == FL_RUN_RUNNING)
+    fl_buf_addf(&out->sql, " AND %sowner_lives(owner)",
+                strcmp(q->status, FL_RUN_INTERRUPTED_TEXT) ? "" : "NOT ");
   if (q->flow) add_condition(out, "flow=", q->flow, 0);
   if (q->trigger) add_condition(out, "\"trigger\"=", q->trigger, 0);
   if (q->from_ms) add_condition(out, "time_ms>=", NULL, q->from_ms);

@@ -220,9 +220,6 @@ static fl_code mend_log(fl_store *s, fl_error *err) {
 static fl_code prepare_writing(fl_store *s, fl_error *err) {
   // A tool may have switched it; a no-op otherwise. What is read next makes the log's file.
   fl_code code = fl_store_exec(s, "PRAGMA journal_mode=WAL", err);
-  if (!code &&
-      sqlite3_create_function(s->db, "owner_lives", 1, SQLITE_UTF8, s, owner_lives, NULL, NULL))
-    code = fl_store_fail(s, SQLITE_NOMEM, "open", err);
   if (!code) code = bring_up_to_date(s, err);
   if (code) return code;
   sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
@@ -328,6 +325,9 @@ fl_code fl_store_open(const char *dir, const fl_store_options *options, fl_store
     fl_store_close(s);
     return open_upgraded(dir, options, out, err);
   }
+  if (!code &&
+      sqlite3_create_function(s->db, "owner_lives", 1, SQLITE_UTF8, s, owner_lives, NULL, NULL))
+    code = fl_store_fail(s, SQLITE_NOMEM, "open", err);
   if (!code && !s->read_only) code = prepare_writing(s, err);
   if (!code && !s->read_only) code = fl_store_notice_sweeps(s, err);
   if (code) {

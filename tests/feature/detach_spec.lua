@@ -130,7 +130,7 @@ describe("--detach", function()
     assert.equal(support.SIGINT, process:wait().signal)
     box:write("load", "")
     box:assert_none_left()
-    assert.equal("cancelled", status())
+    assert.equal("interrupted", status())
   end)
 end)
 

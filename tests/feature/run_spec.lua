@@ -574,6 +574,42 @@ describe("an interrupt", function()
     end)
   end
 
+  it("leaves a run that a resume continues, and that a cancel gives up with its hooks", function()
+    box:write("flow.lua", script([[
+      f.a = flow.shell { "touch begun; test -e go || sleep 60" }
+      f.b = flow.shell { after = "a", "true" }
+    ]], [[{ on_cancel = flow.shell { "echo cancel >> trail" },
+      on_exit = flow.shell { "echo exit >> trail" } }]]))
+    local function interrupt()
+      box:sh "rm -f begun trail"
+      local process = box:start { "flow.lua", "--json" }
+      support.wait_until("the node", function() return box:exists("begun") end)
+      process:kill(support.SIGTERM)
+      local done = process:wait()
+      assert.equal(143, done.code)
+      local lines = support.lines(done.out)
+      assert.equal("run_interrupted", support.decode(lines[#lines]).event)
+      assert.equal("interrupted", support.decode(lines[#lines]).status)
+      assert.equal("interrupted", box:show().run.status)
+      local found = box:run { "runs", "--status", "interrupted", "--json" }
+      assert.equal(1, #support.decode(found.out))
+      assert.equal("[]\n", box:run({ "runs", "--status", "running", "--json" }).out)
+      assert.equal("", trail())
+    end
+    interrupt()
+    local done = box:run { "cancel" }
+    assert.same({ 0, "" }, { done.code, done.err })
+    assert.matches("^run %S+: cancelled\n$", done.out)
+    assert.equal("cancel exit", trail())
+    assert.equal("cancelled", box:show().run.status)
+    assert.equal("cancelled", box:states().b)
+    interrupt()
+    box:write("go", "")
+    assert.equal(0, box:run({ "resume" }).code)
+    assert.equal("exit", trail())
+    assert.equal("succeeded", box:show().run.status)
+  end)
+
   it("twice ends at once", function()
     box:write("flow.lua", script [[
       f.a = flow.shell { "trap '' TERM INT; touch begun; while :; do sleep 0.05; done",

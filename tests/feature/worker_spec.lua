@@ -344,7 +344,7 @@ describe("code that harms its worker", function()
     process:kill(support.SIGINT)
     local done = process:wait(20)
     assert.equal(130, done.code)
-    assert.equal("cancelled", box:show().run.status)
+    assert.equal("interrupted", box:show().run.status)
   end)
 
   it("ends with its engine when that is killed", function()

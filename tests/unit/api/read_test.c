@@ -163,7 +163,7 @@ static void status_tells_of_the_run_and_its_nodes(void **state) {
   fl_buf_init(&t.text, 10000);
   OK(fl_read_status(f->engine, "2026", take_run, take_node, &t, err));
   assert_string_equal(fl_buf_cstr(&t.text),
-                      "20260131T235959-4f7a9c01 sales running manual {\"n\":3} 5000\n"
+                      "20260131T235959-4f7a9c01 sales interrupted manual {\"n\":3} 5000\n"
                       "0 extract shell succeeded 2 1200 1250 0 - -\n"
                       "1 clean lua running 1 1100 0 -1 - -\n"
                       "2 load sql pending 0 0 0 -1 - -\n");

@@ -429,7 +429,9 @@ static void an_interrupt_ends_the_run_so_that_it_can_be_resumed(void **state) {
   fake_run(&f);
   fl_scheduler_cancel_all(f.scheduler, false);
   fake_step(&f);
-  assert_int_equal(state_of(&f), FL_RUN_CANCELLED);
+  assert_int_equal(state_of(&f), FL_RUN_RUNNING); // and nobody's
+  assert_int_equal(count(&f, "SELECT count(*) FROM run WHERE owner='' AND ended_ms IS NULL"), 1);
+  assert_non_null(strstr(f.told, "run:interrupted"));
   assert_null(strstr(f.told, "b:")); // nothing is said of what comes behind
   fake_crash(&f);
   resume(&f, FL_FATE_LOST);
