@@ -142,6 +142,11 @@ static bool record_end(fl_attempt *a, const fl_outcome *o, const leaving *left,
     n->vars = fl_vars_ref(left->seen);
     if (!put_vars(a, left->own, &row)) return false;
     fl_run_set_outputs(run, a->node, o->outputs);
+  } else if (fl_run_get_kind(run, a->node)->gives_partly && o->outputs) {
+    if (fl_store_put_value(s->store, o->outputs, &err)) return fl_scheduler_break(s, &err);
+    row.outputs = o->outputs->store_id;
+    fl_run_set_outputs(run, a->node, o->outputs);
+    if (!n->vars) n->vars = fl_vars_ref(a->vars_in);
   } else if (FL_BUG(failed_vars_kept) && o->vars) {
     (void)!fl_vars_change(a->vars_in, o->vars, fl_run_get_name(run, a->node), &n->vars, &err);
   } else if (!n->vars) {
@@ -226,15 +231,6 @@ static void tell_end(fl_attempt *a, const fl_outcome *o, fl_event_kind kind, fl_
   fl_event_node(a->run, a->node, kind, fl_node_state_text(state), &more);
 }
 
-static void remember_error(fl_run *run, uint32_t node, const fl_outcome *o) {
-  if (run->error || fl_plan_is_handled(run->plan, node)) return;
-  fl_buf text;
-  fl_buf_init(&text, FL_ERROR_TEXT_MAX);
-  fl_buf_addf(&text, "node '%s': %.2000s", fl_run_get_name(run, node),
-              o->error ? o->error : fl_attempt_state_text(o->state));
-  run->error = fl_buf_take(&text);
-}
-
 static fl_node_event event_of(fl_attempt_state state) {
   switch (fl_node_state_of(state, false)) {
   case FL_NODE_SUCCEEDED: return FL_NODE_SUCCEED;
@@ -289,7 +285,9 @@ static void end_for_good(fl_attempt *a, const fl_outcome *o) {
   fl_node_event event = event_of(o->state);
   fl_node_state state = fl_node_state_next(fl_plan_get_state(run->plan, node), event);
   tell_end(a, o, FL_EVENT_NODE_FINISHED, state, 0);
-  if (event == FL_NODE_FAIL) remember_error(run, node, o);
+  if (event == FL_NODE_FAIL)
+    fl_failures_add(run, node, a->number, o->exit_code,
+                    o->error ? o->error : fl_attempt_state_text(o->state));
   bool stop = event == FL_NODE_FAIL && run->flow->policy == FL_POLICY_STOP && !run->stopping &&
               run->phase == FL_PHASE_NODES && !fl_plan_is_handled(run->plan, node);
   const fl_kind_ops *kind = fl_run_get_kind(run, node);

@@ -65,6 +65,15 @@ static void add_left_out(fl_buf *out, fl_attempt *a) {
   if (found) fl_buf_add_char(out, ']');
 }
 
+bool fl_attempt_has_own_run(fl_attempt *a) {
+  uint32_t count;
+  const uint32_t *parents =
+      fl_graph_get_parents(a->run->flow->graph, fl_attempt_get_graph_node(a), &count);
+  for (uint32_t i = 0; i < count; i++)
+    if (fl_plan_is_ignored(a->run->plan, parents[i])) return true;
+  return a->options->hook != FL_HOOK_NONE;
+}
+
 // Whether node code is to find something of a parent that gave nothing.
 static bool gave_nothing(const fl_run *run, uint32_t parent) {
   return run->flow->language >= 2 && fl_plan_get_state(run->plan, parent) == FL_NODE_SUCCEEDED;
@@ -76,12 +85,12 @@ void fl_attempt_write_run(fl_attempt *a, fl_buf *out) {
   fl_zone_date(row->time_ms, a->run->flow->zone, date);
   fl_buf_addf(out, "{\"attempt\":%u,", a->number);
   add_text(out, "date", date);
-  if (a->options->hook) { // what the flow's end is told of it
-    fl_buf_add_str(out, ",\"error\":");
-    if (a->run->error)
-      fl_json_write_string(out, a->run->error, strlen(a->run->error));
-    else
-      fl_buf_add_str(out, "null");
+  if (a->options->hook) {                     // what the flow's end is told of it
+    bool always = a->run->flow->language < 2; // as null, which Lua takes for true
+    if (a->run->error || always) fl_buf_add_str(out, ",\"error\":");
+    if (a->run->error || always) fl_json_write_text(out, a->run->error);
+    fl_buf_add_str(out, ",\"failed\":");
+    fl_failures_write(a->run, out);
   }
   fl_buf_add_char(out, ',');
   add_text(out, "flow", row->flow);

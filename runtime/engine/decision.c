@@ -106,12 +106,7 @@ void fl_run_decide(fl_run *run, uint32_t node, fl_node_event event, fl_reason re
   fl_node_state to = fl_node_state_next(fl_plan_get_state(run->plan, node), event);
   fl_run_record_decision(run, node, to, reason, detail, NULL);
   if (to == FL_NODE_FAILED) fl_run_record_breakpoint(run, node, 0);
-  if (to == FL_NODE_FAILED && !run->error && !fl_plan_is_handled(run->plan, node)) {
-    fl_buf text;
-    fl_buf_init(&text, FL_ERROR_TEXT_MAX);
-    fl_buf_addf(&text, "node '%s': %.2000s", fl_run_get_name(run, node),
-                detail ? detail : fl_reason_text(reason));
-    run->error = fl_buf_take(&text);
-  }
+  if (to == FL_NODE_FAILED)
+    fl_failures_add(run, node, 0, -1, detail ? detail : fl_reason_text(reason));
   apply_decision(run, node, event, to, reason);
 }

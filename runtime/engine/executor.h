@@ -158,6 +158,9 @@ bool fl_attempt_is_ending(const fl_attempt *a);
 /// {"id","flow","version","time","date","attempt","trigger",...}: ctx.run as JSON
 /// (docs/reference.md).
 void fl_attempt_write_run(fl_attempt *a, fl_buf *out);
+/// Whether that may differ from what other first attempts of its run get: a hook is told of the
+/// end, and who depends on nodes that were not selected is told of those.
+bool fl_attempt_has_own_run(fl_attempt *a);
 /// {"name":outputs,...} of the nodes it depends on.
 FL_MUST fl_code fl_attempt_write_inputs(fl_attempt *a, fl_buf *out, fl_error *err);
 /// {"run":..,"params":..,"vars":..,"inputs":..}: FLOWLUA_CONTEXT.

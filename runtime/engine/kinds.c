@@ -9,6 +9,7 @@ static fl_code make_command(fl_attempt *a, fl_error *err) {
 const fl_kind_ops fl_kinds[FL_KIND_COUNT] = {
     [FL_KIND_PROCESS] = {.prepare = make_command},
     [FL_KIND_MAP] = {.executor = &fl_map_executor,
+                     .gives_partly = true,
                      .decided = fl_map_decided,
                      .item_ended = fl_map_item_ended,
                      .interrupt = fl_map_interrupt},

@@ -158,7 +158,15 @@ static void finish(fl_run *run, uint32_t map) {
   if (failed) {
     snprintf(text, sizeof text, "%u of %u items failed, the first is '%s'", failed, total,
              fl_run_get_name(run, first));
-    fail(a, text);
+    // Whoever goes on without them sees the others, with null in the place of those that failed.
+    fl_value *partly = NULL;
+    if (collect(run, map, &partly, &err)) partly = NULL;
+    fl_attempt_end(a, &(fl_outcome){.state = FL_ATTEMPT_FAILED,
+                                    .exit_code = -1,
+                                    .error = text,
+                                    .no_retry = true,
+                                    .outputs = partly});
+    fl_value_unref(partly);
     return;
   }
   if (cancelled) {

@@ -63,7 +63,7 @@ static bool see_attempt(void *ud, const fl_attempt_row *row) {
   bool succeeded = row->state == FL_ATTEMPT_SUCCEEDED;
   int64_t end_seq = row->end_seq ? row->end_seq : row->seq;
   if (end_seq > p->last_seq) p->last_seq = end_seq;
-  if (succeeded)
+  if (succeeded || row->outputs) // a map gives what it has, too
     *GROW(r->results, r->result_count, r->result_capacity) =
         (fl_past_result){row->node, end_seq, row->outputs, row->vars_out, row->vars_by};
   if (row->synthetic) {

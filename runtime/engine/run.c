@@ -86,6 +86,7 @@ void fl_run_free(fl_run *run) {
   free(run->call);
   fl_numbers_deinit(&run->numbers);
   free(run->error);
+  fl_failures_free(run);
   free(run->epoch_reason);
   free(run->epoch_author);
   fl_seal_free(run->seal);

@@ -82,6 +82,8 @@ typedef struct fl_attempt_list {
   fl_attempt *first, *last;
 } fl_attempt_list;
 
+typedef struct fl_failed fl_failed; // failures.c
+
 struct fl_run {
   fl_link link; // first: among the scheduler's runs, by id
   fl_scheduler *scheduler;
@@ -153,6 +155,8 @@ struct fl_run {
   fl_run_state outcome; // of the graph, for the hooks; the run's, once it is sealed
   fl_seal *seal;        // FL_PHASE_SEAL
   char *error;
+  fl_failed *failed; // what its hooks are told
+  uint32_t failed_count;
 };
 
 static inline fl_node_run *fl_run_get_node(fl_run *run, uint32_t node) {
@@ -448,6 +452,14 @@ enum { FL_NOTICE_MAX = 1024 }; // bytes of a notice
 bool fl_scheduler_is_heard(const fl_scheduler *s);
 /// Tells those that listen when it begins: who comes meanwhile hears the next one.
 void fl_scheduler_tell(fl_scheduler *s, const fl_event *e);
+// failures.c
+/// `node` has failed for good: where nothing handles that, it is what its run failed by.
+void fl_failures_add(fl_run *run, uint32_t node, uint32_t attempt, int exit_code,
+                     const char *error);
+/// A list of {"attempt","error","exit_code","log","node"}.
+void fl_failures_write(const fl_run *run, fl_buf *out);
+void fl_failures_free(fl_run *run);
+
 // run.c
 fl_run *fl_run_new(fl_scheduler *s, const fl_flow *flow);
 void fl_run_free(fl_run *run);
@@ -516,6 +528,8 @@ typedef struct fl_kind_ops {
   fl_code (*prepare)(fl_attempt *a, fl_error *err);
   /// It has succeeded with `outputs` (NULL: none): an error says that they are none of its kind.
   fl_code (*check)(fl_run *run, uint32_t node, const fl_value *outputs, fl_error *err);
+  /// One that failed may give outputs, as far as there are any.
+  bool gives_partly;
   /// It has, for good; what comes behind it does not know yet.
   void (*succeeded)(fl_run *run, uint32_t node, const fl_value *outputs);
   /// It got a final state without an attempt.

@@ -421,6 +421,7 @@ void fl_worker_pool_free(fl_worker_pool *pool) {
   free_tasks(&pool->dropped);
   free_tasks(&pool->ending);
   for (uint32_t i = 0; i < FL_WORKER_RUN_TEXTS; i++) fl_value_unref(pool->runs[i].text);
+  fl_value_unref(pool->own_run);
   fl_timer_close(pool->timer);
   fl_buf_deinit(&pool->inputs);
   free(pool);

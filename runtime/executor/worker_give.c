@@ -28,23 +28,32 @@ static void share(fl_worker *w, fl_worker_order *o, fl_worker_field field, fl_va
   if (!large) o->fields[field].place = remember(w, v);
 }
 
-// ctx.run is the same for all first attempts of a run.
+static fl_value *make_run_text(fl_attempt *a) {
+  fl_buf text;
+  fl_buf_init(&text, FL_VALUE_SIZE_MAX);
+  fl_attempt_write_run(a, &text);
+  fl_value *v = fl_value_new(text.data, text.size);
+  fl_buf_deinit(&text);
+  return v;
+}
+
+// ctx.run is the same for all first attempts of a run, but for those that are told of others.
 static fl_value *get_run_text(fl_worker_pool *pool, fl_attempt *a) {
   const char *id = fl_attempt_get_run_id(a);
+  if (fl_attempt_has_own_run(a)) {
+    fl_value_unref(pool->own_run);
+    return pool->own_run = make_run_text(a);
+  }
   for (uint32_t i = 0; i < FL_WORKER_RUN_TEXTS; i++)
     if (pool->runs[i].text && pool->runs[i].number == fl_attempt_get_number(a) &&
         !strcmp(pool->runs[i].run, id)) {
       return pool->runs[i].text;
     }
   uint32_t at = pool->run_next++ % FL_WORKER_RUN_TEXTS;
-  fl_buf text;
-  fl_buf_init(&text, FL_VALUE_SIZE_MAX);
-  fl_attempt_write_run(a, &text);
   fl_value_unref(pool->runs[at].text);
-  pool->runs[at].text = fl_value_new(text.data, text.size);
+  pool->runs[at].text = make_run_text(a);
   pool->runs[at].number = fl_attempt_get_number(a);
   snprintf(pool->runs[at].run, sizeof pool->runs[at].run, "%s", id);
-  fl_buf_deinit(&text);
   return pool->runs[at].text;
 }
 

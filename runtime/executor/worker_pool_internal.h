@@ -136,6 +136,7 @@ struct fl_worker_pool {
     fl_value *text;
   } runs[FL_WORKER_RUN_TEXTS];
   uint32_t run_next;
+  fl_value *own_run; // of an attempt whose ctx.run no other has
 };
 
 // worker.c

@@ -80,7 +80,8 @@ fl_code fl_read_results_load(fl_store *s, int64_t run, fl_read_results *out, fl_
   *out = (fl_read_results){0};
   fl_code code = load(s,
                       "SELECT node,coalesce(end_seq,seq) AS at,outputs FROM attempt"
-                      " WHERE run=?1 AND state=" FL_SQL_SUCCEEDED " UNION ALL"
+                      " WHERE run=?1 AND (state=" FL_SQL_SUCCEEDED
+                      " OR outputs IS NOT NULL) UNION ALL" // or partly
                       " SELECT node,seq,-1 FROM decision WHERE run=?1 AND state=" FL_SQL_NODE_STATE(
                           "pending") " ORDER BY node,at",
                       run, out, err);

@@ -51,6 +51,39 @@ describe("map", function()
     for i = 1, 3 do assert.equal("succeeded", n.node["each[" .. i .. "]"].status) end
   end)
 
+  it("gives what it has to who goes on when items fail, and does so in a replay and a resume",
+    function()
+    local body = [[
+      f.warn = flow.map { over = { 10, 20, 30 }, allow_failure = true,
+        run = function(ctx, x) if x == 20 then error "twenty" end return x end }
+      f.use = flow.lua { after = "warn", inline = %s, run = function(ctx)
+        local got = ctx.inputs.warn
+        assert(#got == 3 and got[2] == flow.null)
+        if %s then error "later" end
+        return { got[1], got[3] }
+      end }
+      f.hard = flow.map { over = { 1, 2 }, run = function(ctx, x)
+        if x == 1 then error "one" end return { x } end }
+      f.gather = flow.exec { after = "hard", trigger = "all_done", "cat", "/dev/stdin",
+        stdin = "{{inputs.hard}}", capture = "json" }
+    ]]
+    for _, inline in ipairs { "true", "false" } do
+      local n = fails(body:format(inline, "false"))
+      assert.same({ 10, 30 }, n.node.use.outputs)
+      assert.same({ support.null, { 2 } }, n.node.gather.outputs)
+      assert.same({ 10, support.null, 30 }, n.node.warn.outputs)
+      assert.equal("failed", n.node.warn.status)
+    end
+    box:run { "replay", "last" }
+    assert.same({ support.null, { 2 } }, box:show().node.gather.outputs)
+    local context = support.decode(box:run({ "context", "last", "use", "--json" }).out)
+    assert.same({ warn = { 10, support.null, 30 } }, context.attempts[1].inputs or context.inputs)
+    fails(body:format("false", "not io.open 'go'"))
+    box:write("go", "")
+    box:run { "resume", "--skip", "hard" }
+    assert.same({ 10, 30 }, box:show().node.use.outputs)
+  end)
+
   it("runs a node of any type, and knows item and index in its templates", function()
     succeeds([[
       f.each = flow.map { over = "{{params.names}}",
@@ -165,6 +198,34 @@ describe("hooks", function()
   it("run at the end of a run that failed", function()
     fails([[f.a = flow.shell { "false" }]], hooks)
     assert.equal("failure exit", trail())
+  end)
+
+  it("are told what failed, in a worker, inline and as a process", function()
+    local told = [[flow.lua { inline = %s, run = function(ctx)
+      return { ctx.run.failed, ctx.run.error, ctx.run.status } end }]]
+    local n = fails([[
+      f.warm = flow.lua { run = function() end }
+      f.a = flow.shell { after = "warm", "exit 3" }
+      f.m = flow.map { after = "warm", over = { 1, 2 }, run = function(ctx, x)
+        if x == 2 then error "two" end end }
+      f.allowed = flow.shell { after = "warm", "exit 4", allow_failure = true }
+    ]], ([[{ on_failure = %s, on_exit = %s }]]):format(told:format "true", told:format "false"))
+    for _, hook in ipairs { "on_failure", "on_exit" } do
+      local failed, error, status = unpack(n.node[hook].outputs)
+      local by_name = {}
+      for _, one in ipairs(failed) do by_name[one.node] = one end
+      assert.equal(3, #failed)
+      assert.same({ "exited with code 3", 3, 1 }, { by_name.a.error, by_name.a.exit_code,
+        by_name.a.attempt })
+      assert.matches("two$", by_name["m[2]"].error)
+      assert.equal("1 of 2 items failed, the first is 'm[2]'", by_name.m.error)
+      assert.matches("^flowlua logs %S+ 'm%[2%]'$", by_name["m[2]"].log)
+      assert.matches("^node '[am]': ", error)
+      assert.equal("failed", status)
+    end
+    n = succeeds([[f.a = flow.shell "true"]], ([[{ on_exit = %s }]])
+      :format((told:format "false"):gsub("ctx.run.error,", "ctx.run.error == nil,")))
+    assert.same({ {}, true, "succeeded" }, n.node.on_exit.outputs)
   end)
 
   it("run at the end of a run that was cancelled", function()

@@ -15,6 +15,14 @@ error "meta file: not to be required"
 ---@field tz string The flow's time zone.
 local Context = {}
 
+--- A node, or an item of a map, by which a run failed.
+---@class flow.Failed
+---@field node string
+---@field attempt integer Its last; 0: it did not begin.
+---@field error string
+---@field exit_code integer? Of a process.
+---@field log string The command that prints its log.
+
 ---@class flow.Run
 ---@field id string
 ---@field flow string The flow's key.
@@ -24,6 +32,9 @@ local Context = {}
 ---@field interval_from number Start of the interval the run covers.
 ---@field interval_to number End of it.
 ---@field attempt integer Which attempt of the node this is, from 1.
+---@field status "succeeded"|"failed"|"cancelled"|nil In hooks: how the run ended.
+---@field error string? In hooks: what it failed by first.
+---@field failed flow.Failed[]? In hooks, at most 100: `node attempt error exit_code log`.
 ---@field left_out string[]? Nodes it depends on that were not selected (`--only`, `--from`).
 ---@field trigger "manual"|"schedule"|"backfill"|"replay"|"flow"|"api" What started the run.
 
