@@ -22,6 +22,7 @@ flow.list = value.list
 ---@param tz string? (default: UTC)
 ---@return string
 flow.date = template.date
+flow.days_before, flow.days_after = template.days_before, template.days_after
 
 --- Names of a flow's nodes, in order of declaration.
 flow.nodes = dag.nodes

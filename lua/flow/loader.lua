@@ -44,7 +44,10 @@ local function connect_modules()
     return pcall(require("flow.core.re").find, "", pattern)
   end
   context.now = function() return require("flow.core.time").now() end
-  template.set_zone(function(time, zone) return require("flow.core.zone").offset(time, zone) end)
+  template.set_zone {
+    offset = function(time, tz) return require("flow.core.zone").offset(time, tz) end,
+    find = function(there, tz) return require("flow.core.zone").find(there, tz) end,
+  }
 end
 
 local undo -- what unload() has to put back

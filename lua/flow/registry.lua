@@ -93,7 +93,7 @@ end
 -- What `flow` has itself.
 local reserved = {
   dag = true, node_type = true, cron = true, every = true, null = true, list = true, next = true,
-  date = true,
+  date = true, days_before = true, days_after = true,
   nodes = true, key = true, info = true, version = true, advise = true, patch = true,
   duration = true,
   size = true,

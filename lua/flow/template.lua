@@ -15,15 +15,44 @@ local find, sub = string.find, string.sub
 -- ------------------------------------------------------------------------------------ names
 
 local scope -- what is being evaluated against
-local zone_offset -- function(time, tz) -> seconds east of UTC, see template.set_zone
+local zone -- { offset =, find = }, see template.set_zone
+
+local function check_time(what, time)
+  if type(time) == "number" then return time end
+  error(("%s: expected a time in seconds, got %s"):format(what, type(time)), 0)
+end
+
+-- What strftime would say of the process's own zone.
+local function of_zone(format, time, offset, name)
+  if not find(format, "%%[zZs]") then return format end
+  local minutes = math.floor(math.abs(offset) / 60)
+  local said = { z = ("%s%02d%02d"):format(offset < 0 and "-" or "+", math.floor(minutes / 60),
+    minutes % 60), Z = name, s = ("%d"):format(math.floor(time)) }
+  return (format:gsub("%%(.)", function(c) return said[c] end))
+end
 
 local function date(time, format)
-  if time == nil then time = scope.run.time end
-  if type(time) ~= "number" then
-    error("date: expected a time in seconds, got " .. type(time), 0)
+  time = check_time("date", time == nil and scope.run.time or time)
+  local offset, name = 0, "UTC"
+  if zone and scope.tz then offset, name = zone.offset(time, scope.tz) end
+  return os.date("!" .. of_zone(format or "%Y-%m-%d", time, offset, name),
+    math.floor(time) + offset)
+end
+
+-- Days of the zone, which have 23, 24 or 25 hours: the same time of another day.
+local function days_after(time, days)
+  check_time("days_after", time)
+  if type(days) ~= "number" or days % 1 ~= 0 then
+    error("days_after: expected a whole number of days, got " .. tostring(days), 0)
   end
-  local offset = zone_offset and scope.tz and zone_offset(time, scope.tz) or 0
-  return os.date("!" .. (format or "%Y-%m-%d"), math.floor(time) + offset)
+  if not (zone and scope.tz) then return time + days * 86400 end
+  local whole = math.floor(time)
+  local there = whole + zone.offset(whole, scope.tz) + days * 86400
+  return zone.find(there, scope.tz) + (time - whole)
+end
+
+local function days_before(time, days)
+  return days_after(time, type(days) == "number" and -days or days)
 end
 
 local from_scope = { run = true, params = true, vars = true, inputs = true, item = true,
@@ -43,7 +72,8 @@ local environment = setmetatable({}, {
 })
 
 local names = {
-  "run", "params", "vars", "inputs", "env", "date", "second", "minute", "hour", "day", "week",
+  "run", "params", "vars", "inputs", "env", "date", "days_before",
+  "days_after", "second", "minute", "hour", "day", "week",
   "item", "index", "string", "math", "table", "tostring", "tonumber", "ipairs", "pairs",
 }
 template.names = names
@@ -57,7 +87,7 @@ local function unknown(name, candidates, inside)
 end
 
 local globals = {
-  env = environment, date = date,
+  env = environment, date = date, days_before = days_before, days_after = days_after,
   second = 1, minute = 60, hour = 3600, day = 86400, week = 604800,
   string = string, math = math, table = table,
   tostring = tostring, tonumber = tonumber, ipairs = ipairs, pairs = view_pairs,
@@ -79,8 +109,8 @@ setmetatable(globals, {
   end,
 })
 
---- Tells how far a time zone is from UTC: function(time, tz) -> seconds.
-function template.set_zone(offset) zone_offset = offset end
+--- Tells of time zones: offset(time, tz) -> seconds from UTC, name; find(local, tz) -> time.
+function template.set_zone(given) zone = given end
 
 -- ------------------------------------------------------------------------------------ parsing
 
@@ -407,14 +437,19 @@ function template.render(text, mode, ctx)
   return result
 end
 
---- The same date() for scripts: flow.date(time, format, tz).
-function template.date(time, format, tz)
-  local outer = scope
-  scope = { tz = tz, run = {} }
-  local ok, result = pcall(date, time, format)
-  scope = outer
-  if not ok then error(result, 2) end
-  return result
+local function of_script(fn)
+  return function(time, what, tz)
+    local outer = scope
+    scope = { tz = tz, run = {} }
+    local ok, result = pcall(fn, time, what)
+    scope = outer
+    if not ok then error(result, 2) end
+    return result
+  end
 end
+
+--- The same for scripts: flow.date(time, format, tz), flow.days_before(time, days, tz).
+template.date = of_script(date)
+template.days_before, template.days_after = of_script(days_before), of_script(days_after)
 
 return template

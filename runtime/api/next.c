@@ -7,22 +7,34 @@
 #define COUNT_MAX 100000
 
 // An instant, or local time in `zone` where `text` names none.
-static fl_code read_from(const char *text, const char *zone, int64_t *from_s, fl_error *err) {
-  int64_t ms, at[2];
-  if (!text) {
-    *from_s = fl_floor_div(fl_wall_ms() + 999, 1000);
-    return FL_OK;
-  }
-  if (!fl_time_parse(text, &ms))
+static fl_code read_time(const char *text, const char *zone, int64_t *ms, fl_error *err) {
+  int64_t at[2];
+  if (!fl_time_parse(text, ms))
     return fl_fail(err, FL_E_USAGE,
                    "expected a time such as 2026-01-31 or 2026-01-31T08:00:00Z, got \"%.100s\"",
                    text);
-  *from_s = fl_floor_div(ms + 999, 1000);
-  const char *time = strchr(text, 'T');
-  if (time && strpbrk(time, "Zz+-")) return FL_OK;
-  fl_zone_find(zone, *from_s, at);
-  *from_s = at[0];
+  const char *time = text + strcspn(text, "Tt ");
+  if (strpbrk(time, "Zz+-")) return FL_OK;
+  int64_t local_s = fl_floor_div(*ms, 1000);
+  fl_zone_find(zone, local_s, at);
+  *ms += (at[0] - local_s) * 1000;
   return FL_OK;
+}
+
+static fl_code read_from(const char *text, const char *zone, int64_t *from_s, fl_error *err) {
+  int64_t ms = fl_wall_ms();
+  fl_code code = text ? read_time(text, zone, &ms, err) : FL_OK;
+  *from_s = fl_floor_div(ms + 999, 1000);
+  return code;
+}
+
+fl_code fl_script_parse_time(fl_script *handle, const char *key, const char *text, int64_t *wall_ms,
+                             fl_error *err) {
+  fl_script *script;
+  fl_flow *flow;
+  fl_code code = fl_scripts_get(handle, &script, NULL, err);
+  if (code == FL_OK) code = fl_script_choose_flow(script, key, &flow, err);
+  return code == FL_OK ? read_time(text, flow->zone, wall_ms, err) : code;
 }
 
 static void add_local(fl_buf *out, int64_t local_s, bool with_date) {

@@ -22,9 +22,11 @@ typedef struct zone_table {
   int64_t looked_ms;
   int64_t *at; // transitions, ascending
   int32_t *offset;
+  char (*short_names)[FL_ZONE_NAME_SIZE];
   size_t count;
   int32_t first;                  // before the first transition
   int32_t std_offset, dst_offset; // behind the last one
+  char first_name[FL_ZONE_NAME_SIZE], std_name[FL_ZONE_NAME_SIZE], dst_name[FL_ZONE_NAME_SIZE];
   bool has_footer, has_dst;
   zone_rule begin, end;
 } zone_table;
@@ -38,21 +40,20 @@ static void zone_free(zone_table *z) {
   free(z->name);
   free(z->at);
   free(z->offset);
+  free(z->short_names);
   free(z);
 }
 
 // ------------------------------------------------------------------------------------- footer
 
-static bool skip_name(const char **p) {
+static bool read_name(const char **p, char out[FL_ZONE_NAME_SIZE]) {
   const char *start = *p;
-  if (**p == '<') {
-    while (**p && **p != '>') (*p)++;
-    if (**p != '>') return false;
-    (*p)++;
-    return true;
-  }
-  while (isalpha((unsigned char)**p)) (*p)++;
-  return *p - start >= 3;
+  bool quoted = **p == '<';
+  if (quoted) start = ++*p;
+  while (quoted ? **p && **p != '>' : isalpha((unsigned char)**p)) (*p)++;
+  snprintf(out, FL_ZONE_NAME_SIZE, "%.*s", (int)(*p - start), start);
+  if (!quoted) return *p - start >= 3;
+  return *(*p)++ == '>';
 }
 
 // [+-]hh[:mm[:ss]]
@@ -90,10 +91,10 @@ static bool read_rule(const char **p, zone_rule *r) {
 static void read_footer(zone_table *z, const char *text) {
   const char *p = text;
   int32_t std, dst;
-  if (!skip_name(&p) || !read_hms(&p, &std)) return;
+  if (!read_name(&p, z->std_name) || !read_hms(&p, &std)) return;
   z->has_footer = true;
   z->std_offset = -std; // POSIX counts west as positive
-  if (!*p || !skip_name(&p)) return;
+  if (!*p || !read_name(&p, z->dst_name)) return;
   dst = std - 3600;
   if (*p && *p != ',' && !read_hms(&p, &dst)) return;
   z->dst_offset = -dst;
@@ -110,6 +111,7 @@ static int64_t rule_local(const zone_rule *r, int64_t year) {
 // Behind the last transition: one year's two changes and their neighbours, in order.
 static void footer_span(const zone_table *z, int64_t utc_s, fl_zone_span *out) {
   out->offset = z->std_offset;
+  memcpy(out->name, z->std_name, sizeof out->name);
   if (!z->has_dst) return;
   int64_t year;
   int month, day;
@@ -127,6 +129,7 @@ static void footer_span(const zone_table *z, int64_t utc_s, fl_zone_span *out) {
       }
       if (at > out->from) out->from = at;
       out->offset = is_begin ? z->dst_offset : z->std_offset;
+      memcpy(out->name, is_begin ? z->dst_name : z->std_name, sizeof out->name);
     }
   }
 }
@@ -148,6 +151,14 @@ static size_t block_size(const unsigned char *header, int width) {
   return time * (size_t)width + time + type * 6 + chars + leap * (size_t)(width + 4) + isstd + isut;
 }
 
+// Of a type of local time: what clocks of that kind are called.
+static void take_name(const unsigned char *type, const unsigned char *chars, size_t size,
+                      char out[FL_ZONE_NAME_SIZE]) {
+  size_t at = type[5];
+  if (at < size)
+    snprintf(out, FL_ZONE_NAME_SIZE, "%.*s", (int)(size - at), (const char *)chars + at);
+}
+
 static bool zone_parse(zone_table *z, const unsigned char *data, size_t size) {
   if (size < 44 || memcmp(data, "TZif", 4) || data[4] < '2') return false;
   size_t skip = 44 + block_size(data, 4);
@@ -161,11 +172,16 @@ static bool zone_parse(zone_table *z, const unsigned char *data, size_t size) {
   z->count = count;
   z->at = fl_alloc((count + 1) * sizeof *z->at);
   z->offset = fl_alloc((count + 1) * sizeof *z->offset);
+  z->short_names = fl_alloc_zero(count + 1, sizeof *z->short_names);
   z->first = (int32_t)big_endian(type, 4);
+  const unsigned char *chars = type + types * 6;
+  size_t char_count = (size_t)big_endian(header + 40, 4);
+  take_name(type, chars, char_count, z->first_name);
   for (size_t i = 0; i < count; i++) {
     if (index[i] >= types) return false;
     z->at[i] = big_endian(body + i * 8, 8);
     z->offset[i] = (int32_t)big_endian(type + (size_t)index[i] * 6, 4);
+    take_name(type + (size_t)index[i] * 6, chars, char_count, z->short_names[i]);
   }
   const unsigned char *footer = body + block, *end = data + size;
   if (footer < end && *footer == '\n') {
@@ -282,8 +298,9 @@ bool fl_zone_is_known(const char *zone) {
 }
 
 static void span_at(const zone_table *z, int64_t utc_s, fl_zone_span *out) {
-  *out = (fl_zone_span){.from = INT64_MIN, .to = INT64_MAX};
+  *out = (fl_zone_span){.from = INT64_MIN, .to = INT64_MAX, .name = "UTC"};
   if (!z) return;
+  memcpy(out->name, z->first_name, sizeof out->name);
   if (!z->count) {
     out->offset = z->first;
     if (z->has_footer) footer_span(z, utc_s, out);
@@ -304,6 +321,7 @@ static void span_at(const zone_table *z, int64_t utc_s, fl_zone_span *out) {
   }
   out->from = z->at[low];
   out->offset = z->offset[low];
+  memcpy(out->name, z->short_names[low], sizeof out->name);
   if (high < z->count)
     out->to = z->at[high];
   else if (z->has_footer)
@@ -311,7 +329,7 @@ static void span_at(const zone_table *z, int64_t utc_s, fl_zone_span *out) {
 }
 
 void fl_zone_get_span(const char *zone, int64_t utc_s, fl_zone_span *out) {
-  *out = (fl_zone_span){.from = INT64_MIN, .to = INT64_MAX};
+  *out = (fl_zone_span){.from = INT64_MIN, .to = INT64_MAX, .name = "UTC"};
   if (is_utc(zone)) return;
   pthread_mutex_lock(&zones_lock);
   span_at(zone_get(zone), utc_s, out);

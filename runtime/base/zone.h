@@ -12,10 +12,13 @@ bool fl_zone_is_known(const char *zone);
 /// Seconds to add to UTC to get local time in `zone` at `utc_s`. Unknown zones count as UTC.
 int32_t fl_zone_get_offset(const char *zone, int64_t utc_s);
 
+#define FL_ZONE_NAME_SIZE 8 // "+1030", "CEST": six letters at the most (POSIX, RFC 8536)
+
 /// A time during which the clocks of a zone are not changed.
 typedef struct fl_zone_span {
   int64_t from, to; // seconds since 1970, `to` excluded; INT64_MIN, INT64_MAX: no change is known
   int32_t offset;   // seconds to add to UTC to get local time
+  char name[FL_ZONE_NAME_SIZE]; // what clocks show beside the time: "CET", "+08"
 } fl_zone_span;
 
 /// The one that `utc_s` lies in. Unknown zones count as UTC.

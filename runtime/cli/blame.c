@@ -1,5 +1,6 @@
 // flowlua blame RUN KEY: who set a var, or a key of a node's outputs, from what to what.
 #include "compare.h"
+#include "json.h"
 
 #define VALUE_COLUMNS 200
 
@@ -14,7 +15,7 @@ static void print_value(const json_t *setting, const char *side) {
     fl_cli_printf("(none)");
     return;
   }
-  char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+  char *text = fl_cli_json_format(value);
   fl_cli_text clean = {0};
   if (!text) abort();
   fl_cli_text_clean(&clean, text, strlen(text), false);

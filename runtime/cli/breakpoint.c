@@ -1,6 +1,7 @@
 // flowlua breakpoint RUN: where a run stopped and why, what is done, what waits, what helps.
 // Written to be read by somebody who was woken up for it: what failed comes first, commands last.
 #include "cli.h"
+#include "json.h"
 #include <jansson.h>
 #include <unistd.h>
 
@@ -202,7 +203,7 @@ static void print_saved(const json_t *nodes) {
     fl_cli_printf("  ");
     fl_cli_print_clean(text_of(node, "name"), false);
     if (json_is_object(checkpoint)) {
-      char *text = json_dumps(json_object_get(checkpoint, "value"), JSON_COMPACT | JSON_ENCODE_ANY);
+      char *text = fl_cli_json_format(json_object_get(checkpoint, "value"));
       fl_cli_text clean = {0};
       fl_cli_text_clean(&clean, text ? text : "(large)", strlen(text ? text : "(large)"), false);
       fl_cli_printf(" checkpoint ");

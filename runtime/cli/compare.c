@@ -1,5 +1,6 @@
 // What diff, why, replay and show say of two sides of something.
 #include "compare.h"
+#include "json.h"
 
 #define VALUE_COLUMNS 100 // of a changed value
 
@@ -24,7 +25,7 @@ static void print_side(const json_t *change, const char *side) {
     fl_cli_printf("(none)");
     return;
   }
-  char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+  char *text = fl_cli_json_format(value);
   fl_cli_text clean = {0};
   if (!text) abort();
   fl_cli_text_clean(&clean, text, strlen(text), false);
@@ -188,7 +189,7 @@ void fl_cli_print_replay_json(const json_t *diff) {
     json_array_append_new(list, entry);
   }
   json_object_set_new(out, "replay", list);
-  char *text = json_dumps(out, JSON_COMPACT);
+  char *text = fl_cli_json_format(out);
   fl_cli_print_json(text);
   json_decref(out);
   free(text);

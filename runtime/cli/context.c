@@ -1,5 +1,6 @@
 // flowlua context RUN NODE: what an attempt saw, and what it left.
 #include "cli.h"
+#include "json.h"
 #include <jansson.h>
 
 #define VALUE_COLUMNS 2000 // longer values are cut: --json has all of them
@@ -11,7 +12,7 @@ static const fl_cli_option options[] = {
 };
 
 static void print_value(const char *name, const json_t *value) {
-  char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+  char *text = fl_cli_json_format(value);
   fl_cli_text clean = {0};
   if (!text) abort();
   fl_cli_text_clean(&clean, text, strlen(text), false);

@@ -1,5 +1,6 @@
 // Patches and proposals in words: what a resume changed, or would.
 #include "cli.h"
+#include "json.h"
 #include <jansson.h>
 #include <string.h>
 
@@ -8,7 +9,7 @@ static void add_value(fl_cli_text *out, const json_t *value) {
     fl_cli_text_addf(out, "%s", json_string_value(value));
     return;
   }
-  char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+  char *text = fl_cli_json_format(value);
   if (text && strlen(text) > 60)
     fl_cli_text_addf(out, "%.57s...", text);
   else

@@ -1,5 +1,6 @@
 // The params of a flow: what --help says of them, and asking for those that are required.
 #include "params.h"
+#include "json.h"
 #include <jansson.h>
 #include <unistd.h>
 
@@ -22,7 +23,7 @@ static void add_value(fl_cli_text *t, const json_t *value) {
     fl_cli_text_clean(t, json_string_value(value), json_string_length(value), false);
     return;
   }
-  char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
+  char *text = fl_cli_json_format(value);
   if (text) fl_cli_text_clean(t, text, strlen(text), false);
   free(text);
 }

@@ -47,10 +47,11 @@ static int fail_moment(const json_t *moment, const char *at) {
 }
 
 // The key of the flow that `word` names: itself, or the only one of a script file.
-static int find_flow(fl_engine *engine, const char *word, const char **key) {
+static int find_flow(fl_engine *engine, const char *word, const char **key, fl_script **out) {
   fl_error err = {0};
   fl_script *script;
   *key = word;
+  *out = NULL;
   size_t size = strlen(word);
   bool file = strchr(word, '/') || (size > 4 && strcmp(word + size - 4, ".lua") == 0);
   if (!file || access(word, R_OK) != 0) return FL_EXIT_OK;
@@ -59,7 +60,29 @@ static int find_flow(fl_engine *engine, const char *word, const char **key) {
     return fl_cli_usage("'%s' defines %zu flows: name the flow by its key", word,
                         fl_script_get_flow_count(script));
   *key = fl_script_get_flow_key(script, 0);
+  *out = script;
   return FL_EXIT_OK;
+}
+
+// A time without a zone is the flow's; where its script can be asked no more, UTC's.
+static bool read_at(fl_engine *engine, const char *at, const char *key, fl_script *script,
+                    int64_t *time_ms) {
+  char *text = NULL;
+  fl_error ignored;
+  if (!fl_time_parse(at, time_ms))
+    return fl_cli_usage("--at: expected a time like 2026-01-31 or 2026-01-31T02:00:00+08:00, "
+                        "got \"%s\"",
+                        at),
+           false;
+  if (!script && fl_read_moment(engine, key, *time_ms, &text, &ignored) == FL_OK) {
+    json_t *moment = json_loads(text, 0, NULL);
+    const char *path = json_string_value(json_object_get(moment, "script"));
+    if (path && fl_script_load(engine, path, &script, &ignored) != FL_OK) script = NULL;
+    json_decref(moment);
+  }
+  fl_free(text);
+  if (script) (void)!fl_script_parse_time(script, key, at, time_ms, &ignored);
+  return true;
 }
 
 // Finds the run to repeat: its id goes to `out`.
@@ -72,12 +95,10 @@ static int find_run(const fl_cli *cli, fl_engine *engine, char out[32]) {
   if (!at && fl_run_find(engine, word, out, &err) != FL_OK)
     return fl_cli_fail_run(cli, engine, word, &err);
   if (!at) return FL_EXIT_OK;
-  if (!fl_time_parse(at, &time_ms))
-    return fl_cli_usage("--at: expected a time like 2026-01-31 or 2026-01-31T02:00:00+08:00, "
-                        "got \"%s\"",
-                        at);
-  int code = find_flow(engine, cli->words[0], &key);
+  fl_script *script;
+  int code = find_flow(engine, cli->words[0], &key, &script);
   if (code != FL_EXIT_OK) return code;
+  if (!read_at(engine, at, key, script, &time_ms)) return FL_EXIT_USAGE;
   if (fl_read_moment(engine, key, time_ms, &text, &err) != FL_OK) return fl_cli_fail(&err);
   json_t *moment = json_loads(text, 0, NULL), *run = json_object_get(moment, "run");
   if (json_is_object(run))

@@ -10,7 +10,9 @@ static const fl_cli_option options[] = {
     {"flow", "KEY", "which flow, when the script has several", NULL},
     {"param", "NAME=VALUE", "set a parameter: text where the default is a text, else JSON", NULL},
     {"params", "FILE", "parameters as one JSON object; --param holds over it", NULL},
-    {"at", "TIME", "the logical time the run is for: 2026-01-31 or 2026-01-31T02:00:00+08:00",
+    {"at", "TIME",
+     "the logical time the run is for: 2026-01-31 (in the flow's zone) or "
+     "2026-01-31T02:00:00+08:00",
      NULL},
     {"only", "A,B", "run these nodes only", NULL},
     {"from", "A", "run A and all that depends on it", NULL},
@@ -102,6 +104,15 @@ static int load(const fl_cli *cli, fl_engine *engine, fl_script **script) {
   return FL_EXIT_OK;
 }
 
+// A time without a zone is the flow's.
+static int read_at(const fl_cli *cli, fl_script *script, fl_run_options *o) {
+  fl_error err = {0};
+  const char *at = fl_cli_get(cli, "at");
+  if (at && fl_script_parse_time(script, o->flow, at, &o->time_ms, &err) != FL_OK)
+    return fl_cli_fail(&err);
+  return FL_EXIT_OK;
+}
+
 static int start_and_follow(fl_cli_watch *w, fl_engine *engine, fl_script *script,
                             const fl_run_options *run_options) {
   fl_error err = {0};
@@ -139,6 +150,8 @@ static int run_run(const fl_cli *cli) {
     code = fl_cli_params_print(cli, script, request.options.flow);
     goto out;
   }
+  code = read_at(cli, script, &request.options);
+  if (code != FL_EXIT_OK) goto out;
   code = FL_EXIT_USAGE;
   if (!fl_cli_params_check_pools(script, pools, config.pool_count)) goto out;
   bool asks = watch.mode == FL_MODE_LIVE || watch.mode == FL_MODE_PLAIN;

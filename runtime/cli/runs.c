@@ -1,5 +1,6 @@
 // flowlua runs: the runs that are kept, newest first.
 #include "cli.h"
+#include "json.h"
 #include <jansson.h>
 
 #define LIMIT_DEFAULT 20
@@ -121,7 +122,7 @@ static char *drop_older(const char *text, int64_t since_ms) {
   for (size_t i = json_array_size(runs); i-- > 0;)
     if (fl_cli_time_of(text_of(json_array_get(runs, i), "created_at")) < since_ms)
       json_array_remove(runs, i);
-  char *kept = json_dumps(runs, JSON_COMPACT | JSON_REAL_PRECISION(17));
+  char *kept = fl_cli_json_format(runs);
   json_decref(runs);
   if (!kept) abort();
   return kept;

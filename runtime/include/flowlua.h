@@ -315,6 +315,11 @@ FL_API FL_MUST fl_code fl_script_graph(fl_script *script, const char *flow, cons
 /// `*json` is yours: fl_free(). Does not block.
 FL_API FL_MUST fl_code fl_script_describe(fl_script *script, const char *flow, char **json,
                                           fl_error *err);
+/// The instant that `text` means to a flow (NULL: the only one): "2026-01-31" and
+/// "2026-01-31T02:00:00" are local time of its zone, at the first of two and at the end of a gap;
+/// "...+08:00" and "...Z" say their own. Errors: FL_E_USAGE. Does not block.
+FL_API FL_MUST fl_code fl_script_parse_time(fl_script *script, const char *flow, const char *text,
+                                            int64_t *wall_ms, fl_error *err);
 /// The next `count` fires of the schedule of a flow (NULL: of each that the script returned), at or
 /// after `from` (NULL: now; without a zone: local time of the rule), as JSON: a list of {"flow",
 /// "rule", "schedule", "tz", "time", "local", "delay_ms", "interval_from", "interval_to", "note":

@@ -145,3 +145,72 @@ return f
     assert.matches("loop%.lua:4", done.err)
   end)
 end)
+
+describe("times of a flow's zone", function()
+  each_test()
+
+  local text = [[
+    local flow = require "flow"
+    local f = flow.dag("f", { tz = "America/New_York", params = { p = 0.1 } })
+    f.a = flow.shell { "echo {{run.date}} {{date(run.time, '%FT%T%z %Z %s')}}" }
+    f.b = flow.shell { "echo {{date(days_before(run.time, 1))}} {{date(days_after(run.time, 1))}}" }
+    f.c = flow.lua { function(ctx)
+      return flow.date(flow.days_before(ctx.run.time, 1, "America/New_York"), "%F %T %Z",
+        "America/New_York")
+    end }
+    return f
+  ]]
+
+  it("are meant where none is named, and are true in dates", function()
+    box:write("flow.lua", text)
+    local rows = {
+      { "2026-01-31", "2026-01-31 2026-01-31T00:00:00-0500 EST 1769835600",
+        "2026-01-30 2026-02-01", "2026-01-30 00:00:00 EST" },
+      { "2026-07-31T08:00", "2026-07-31 2026-07-31T08:00:00-0400 EDT 1785499200",
+        "2026-07-30 2026-08-01", "2026-07-30 08:00:00 EDT" },
+      { "2026-03-09T00:30:00-04:00", "2026-03-09 2026-03-09T00:30:00-0400 EDT 1773030600",
+        "2026-03-08 2026-03-10", "2026-03-08 00:30:00 EST" },
+      { "2026-11-02T04:30:00Z", "2026-11-01 2026-11-01T23:30:00-0500 EST 1793593800",
+        "2026-10-31 2026-11-02", "2026-10-31 23:30:00 EDT" },
+    }
+    for _, row in ipairs(rows) do
+      assert.equal(0, box:run({ "flow.lua", "-q", "--at", row[1] }).code)
+      assert.equal(row[2] .. "\n", box:run({ "logs", "last", "a" }).out)
+      assert.equal(row[3] .. "\n", box:run({ "logs", "last", "b" }).out)
+      assert.equal(row[4], box:show().node.c.outputs)
+      for _, word in ipairs { "f", "flow.lua" } do
+        assert.equal(0, box:run({ "replay", word, "-q", "--at", row[1] }).code)
+      end
+    end
+    assert.equal(12, #support.decode(box:run({ "runs", "--json" }).out))
+  end)
+end)
+
+describe("numbers", function()
+  each_test()
+
+  it("are shown with the digits that were typed", function()
+    box:write("flow.lua", [[
+      local flow = require "flow"
+      local f = flow.dag("f", { params = { p = 0.1 } })
+      f.a = flow.lua { function(ctx)
+        ctx:checkpoint { at = 69.01 }
+        ctx.vars.v = ctx.params.p
+        error "later"
+      end, allow_failure = true }
+      f.b = flow.lua { function(ctx) ctx.vars.v = ctx.params.p return { 69.01, 1e21, 1 / 3 } end }
+      return f
+    ]])
+    assert.equal(0, box:run({ "flow.lua", "-q" }).code)
+    assert.equal(0, box:run({ "flow.lua", "-q", "--param", "p=0.7" }).code)
+    for _, args in ipairs { { "context", "last", "b" }, { "diff", "last-1", "last" },
+      { "blame", "last", "v" }, { "runs", "--json", "--since", "1d" }, { "show", "last" },
+      { "breakpoint", "last-1" }, { "flow.lua", "--help" } } do
+      local out = box:run(args).out
+      assert.is_nil(out:find("%d%.%d*000000%d") or out:find("%d%.%d*99999%d"), out)
+    end
+    local out = box:run({ "context", "last", "b" }).out
+    assert.matches("[69.01,1e+21,0.3333333333333333]", out, 1, true)
+    assert.matches("p = 0.7\n", out, 1, true)
+  end)
+end)

@@ -151,7 +151,13 @@ describe("what a template means", function()
   end)
 
   it("can be told to use a zone for dates", function()
-    template.set_zone(function(_, tz) return tz == "Asia/Shanghai" and 8 * 3600 or 0 end)
+    template.set_zone { offset = function(_, tz)
+      if tz == "Asia/Shanghai" then return 8 * 3600, "CST" end
+      return 0, "UTC"
+    end }
+    assert.equal("+0800 CST 1709164800 %Z", template.date(1709164800, "%z %Z %s %%Z",
+      "Asia/Shanghai"))
+    assert.equal("+0000 UTC", template.date(1709164800, "%z %Z"))
     assert.equal("2024-02-29 08:00", template.date(1709164800, "%Y-%m-%d %H:%M", "Asia/Shanghai"))
     assert.equal("2024-02-29 00:00", template.date(1709164800, "%Y-%m-%d %H:%M"))
   end)

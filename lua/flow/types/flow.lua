@@ -64,12 +64,27 @@ function flow.next(rule, from, count) end
 ---@return T[]
 function flow.list(t) end
 
---- os.date() in UTC, or in time zone `tz`.
+--- os.date() in UTC, or in time zone `tz`; `%z`, `%Z` and `%s` are of that zone and instant.
 ---@param time number Seconds since 1970.
 ---@param format string? (default: "%Y-%m-%d")
 ---@param tz string? (default: UTC)
 ---@return string
 function flow.date(time, format, tz) end
+
+--- The instant that is so many days of time zone `tz` earlier, at the same time of day: days of 23
+--- and 25 hours count as one. Where that time does not exist: the end of the gap.
+---@param time number Seconds since 1970.
+---@param days integer
+---@param tz string? (default: UTC)
+---@return number
+function flow.days_before(time, days, tz) end
+
+--- The same, later.
+---@param time number Seconds since 1970.
+---@param days integer
+---@param tz string? (default: UTC)
+---@return number
+function flow.days_after(time, days, tz) end
 
 --- The names of a flow's nodes, in order of declaration.
 ---@param f flow.Dag
