@@ -133,6 +133,26 @@ local function pool_problem(state, name)
   end
 end
 
+local code_limits = { memory = true, cpu_time = true }
+
+-- Of a node whose code runs in a worker.
+local function code_limits_problem(ty, node, limits)
+  if node.node ~= nil and ty.kind == "map" then
+    return { text = "are those of code: give them to the node inside" }
+  end
+  local problem = command.limits_problem(limits)
+  if problem then return problem end
+  for name in next, limits do
+    if not code_limits[name] then
+      return { path = "." .. name, text = "holds for processes: code in a worker has memory and "
+        .. "cpu_time" }
+    end
+  end
+  if node.inline or ty.inline then
+    return { text = "hold for what runs in a worker: leave out inline" }
+  end
+end
+
 -- The problem of one named option, or nil.
 local function check_option(state, ty, key, v)
   local spec = ty.checks[key]
@@ -147,6 +167,9 @@ local function check_option(state, ty, key, v)
   if type(v) == "table" and spec.own and not spec.of and state.language >= 2 then
     problem = visit_within(state, spec, v, 0)
     if problem then return problem end
+  end
+  if key == "limits" and not spec.own and (ty.kind == "worker" or ty.kind == "map") then
+    return code_limits_problem(ty, state.subject, v)
   end
   if key == "pool" and not spec.own then return pool_problem(state, v) end
   local extra = extra_checks[key]

@@ -226,7 +226,10 @@ function command.limits_problem(limits)
   end
 end
 
-local function limits_of(limits)
+--- Limits as numbers: bytes, seconds, counts. Raises a string.
+---@param limits table?
+---@return table?
+function command.limits(limits)
   if not limits then return nil end
   local problem = command.limits_problem(limits)
   if problem then error("limits" .. problem.path .. ": " .. schema.problem_text(problem), 0) end
@@ -298,7 +301,7 @@ function command.of_node(ctx, answer)
     stdin = stdin,
     capture = capture ~= nil,
     ok_codes = answer.ok_codes or inherited(ctx, "ok_codes") or only_zero,
-    limits = limits_of(answer.limits or inherited(ctx, "limits")),
+    limits = command.limits(answer.limits or inherited(ctx, "limits")),
   }
   if answer.shell then
     set_shell(spec, answer.shell, answer.interpreter, is_strict(ctx, answer.strict))
@@ -336,7 +339,7 @@ function command.of_exec(ctx, given)
     stdin = given.stdin,
     capture = given.capture ~= nil,
     ok_codes = given.ok_codes or only_zero,
-    limits = limits_of(given.limits),
+    limits = command.limits(given.limits),
     timeout = given.timeout and schema.duration(given.timeout) or nil,
   }
   if given.shell then

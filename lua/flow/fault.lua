@@ -51,6 +51,8 @@ function fault.describe(value)
       or tostring(value)
   elseif kind == "userdata" then
     return "null" -- the only one that crosses
+  elseif kind == "cdata" then
+    return (tostring(value):gsub("U?LL$", ""))
   elseif kind == "boolean" then
     return tostring(value)
   elseif kind == "nil" then

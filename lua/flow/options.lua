@@ -107,6 +107,13 @@ options.process = schema.options {
       .. "the log).", show = "`output = \"50M\"`" },
 }
 
+--- What every node of a type with `run` takes as well, in a worker.
+options.code = schema.options {
+  { name = "limits", "map",
+    doc = "`memory` (size: what its code may take beyond what its worker has), `cpu_time` "
+      .. "(duration of computing). Not with `inline`.", show = "none" },
+}
+
 options.limits = schema.options {
   { name = "memory", "size", doc = "Address space of each process." },
   { name = "cpu_time", "duration", doc = "CPU time of each process." },
@@ -221,7 +228,7 @@ options.exec = schema.options {
 
 --- Names of the options that say what a node does and that it may have from its flow's defaults.
 options.defining = {}
-for _, list in ipairs { options.node, options.process } do
+for _, list in ipairs { options.node, options.process, options.code } do
   for _, spec in ipairs(list) do
     if not spec.mends and not spec.by_node then
       options.defining[#options.defining + 1] = spec.name

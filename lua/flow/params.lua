@@ -124,6 +124,14 @@ local function check_one(spec, given, path)
   error(path .. (result.path or "") .. ": " .. schema.problem_text(result), 0)
 end
 
+-- Of "name:=JSON".
+local function parse_json(spec, text, path)
+  local result, problem = value.parse(text)
+  if not problem then return result end
+  error(("%s: expected %s as JSON, got %s"):format(path, schema.expected(spec),
+    fault.describe(text)), 0)
+end
+
 -- Text where the parameter is a string, else JSON.
 local function parse_text(spec, text, path)
   for _, kind in ipairs(spec.types) do
@@ -177,9 +185,11 @@ function params.parse(declared, flow, texts)
     if not name then
       error(("expected --param name=value, got %s"):format(fault.describe(text)), 0)
     end
+    local forced = name:match "^(.+):$"
+    name = forced or name
     local spec = declared[name] or unknown(name, declared, flow)
     local path = "parameter " .. name
-    result[name] = check_one(spec, parse_text(spec, rest, path), path)
+    result[name] = check_one(spec, (forced and parse_json or parse_text)(spec, rest, path), path)
   end
   return result
 end

@@ -79,10 +79,20 @@ local function split_path(flow, text, flag, find_flow)
   return name, key, rest
 end
 
+-- "name=value", or "name:=JSON": then the third is true.
 local function split(text, flag, form)
   local name, rest = text:match "^([^=]+)=(.*)$"
   if not name then error(("--%s: expected %s, got '%s'"):format(flag, form, text), 0) end
-  return name, rest
+  local forced = name:match "^(.+):$"
+  return forced or name, rest, forced ~= nil
+end
+
+-- What was asked to be JSON.
+local function parse_json(text, flag)
+  local result, problem = value.parse(text)
+  if problem then error(("--%s: %s: %s"):format(flag, text, problem), 0) end
+  if result == nil then return value.null end
+  return result
 end
 
 -- Both are of nodes, by their keys.
@@ -91,10 +101,13 @@ local function add_maps(more, flow, request, find_flow)
     local flag = flags[key]
     for _, text in ipairs(request[key] or {}) do
       local name, inner, rest, node = split_path(flow, text, flag, find_flow)
+      local forced = inner:match "^(.+):$"
       local to = more[key] or {}
       more[key] = to
       to[name] = to[name] or {}
-      if key == "options" then
+      if forced then
+        to[name][forced] = parse_json(rest, flag)
+      elseif key == "options" then
         to[name][inner] = parse_option(spec_of(node, inner), rest, flag)
       else
         to[name][inner] = parse(rest, flag)
@@ -122,13 +135,14 @@ function patch_text.build(flow, request, find_flow)
   end
   if request.params then more.params = params.parse(flow.params, flow.key, request.params) end
   each("vars", function(to, text)
-    local name, rest = split(text, flags.vars, "k=v")
-    to[name] = parse(rest, flags.vars)
+    local name, rest, forced = split(text, flags.vars, "k=v")
+    local was_text = not forced and (request.text_vars or {})[name]
+    to[name] = was_text and rest or (forced and parse_json or parse)(rest, flags.vars)
   end)
   add_maps(more, flow, request, find_flow)
   each("checkpoints", function(to, text)
-    local name, rest = split(text, flags.checkpoints, "NODE=value")
-    to[name] = parse(rest, flags.checkpoints)
+    local name, rest, forced = split(text, flags.checkpoints, "NODE=value")
+    to[name] = (forced and parse_json or parse)(rest, flags.checkpoints)
   end)
   for _, name in ipairs(request.drop_checkpoints or {}) do
     more.checkpoints = more.checkpoints or {}

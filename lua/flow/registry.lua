@@ -188,6 +188,7 @@ local function new_type(name, kind, hooks)
   }
   add_checks(ty, options.node)
   if kind == "process" or hooks.command then add_checks(ty, options.process) end
+  if kind == "worker" or kind == "map" then add_checks(ty, options.code) end
   if kind == "map" then add_checks(ty, options.map) end
   return ty
 end

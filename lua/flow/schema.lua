@@ -132,6 +132,7 @@ end)
 types.number = {
   noun = function(spec) return expected_number(spec, "number") end,
   check = function(spec, v)
+    if type(v) == "cdata" then return in_bounds(spec, v), v end -- an integer past 2^53
     return type(v) == "number" and v == v and math.abs(v) ~= math.huge and in_bounds(spec, v), v
   end,
 }

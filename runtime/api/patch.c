@@ -64,6 +64,55 @@ static fl_code put_proposal(fl_patching *p, json_t *request, uint32_t number, fl
   return rc;
 }
 
+typedef struct var_texts {
+  fl_store *store;
+  json_t *names; // of vars that are set, to null; what is known of them: true: a text
+  size_t unknown;
+} var_texts;
+
+// What the var was before is newer than what it was before that.
+static void note_vars(var_texts *t, const json_t *vars) {
+  const char *name;
+  json_t *known;
+  void *next;
+  json_object_foreach_safe(t->names, next, name, known) {
+    const json_t *value = json_object_get(vars, name);
+    if (!json_is_null(known) || !value || json_is_null(value)) continue;
+    json_object_set_new(t->names, name, json_boolean(json_is_string(value)));
+    t->unknown--;
+  }
+}
+
+static bool see_vars(void *ud, const fl_value *value) {
+  var_texts *t = ud;
+  json_t *vars = fl_value_to_json(value);
+  note_vars(t, vars);
+  json_decref(vars);
+  return t->unknown > 0;
+}
+
+// Which of the vars that are set were texts: those stay texts, whatever is typed.
+static fl_code put_text_vars(fl_patching *p, const fl_texts *vars, json_t *request, fl_error *err) {
+  var_texts t = {.store = p->engine->store, .names = json_object()};
+  for (size_t i = 0; i < vars->count; i++) {
+    const char *equals = strchr(vars->items[i], '=');
+    char *name = equals ? fl_strndup(vars->items[i], (size_t)(equals - vars->items[i])) : NULL;
+    if (name) json_object_set_new(t.names, name, json_null());
+    free(name);
+  }
+  t.unknown = json_object_size(t.names);
+  fl_code rc = t.unknown ? fl_store_each_vars(t.store, p->row.row, see_vars, &t, err) : FL_OK;
+  const char *name;
+  json_t *known;
+  void *next;
+  json_object_foreach_safe(t.names, next, name, known) {
+    if (!json_is_true(known)) json_object_del(t.names, name);
+  }
+  if (!rc && json_object_size(t.names)) json_object_set(request, "text_vars", t.names);
+  json_decref(t.names);
+  return rc;
+}
+
 static fl_code make_request(fl_patching *p, const fl_patch *patch, json_t *request, fl_error *err) {
 #define PUT_TEXTS(name) put_texts(request, #name, &patch->name);
 #define PUT_NAMES(name) put_texts(request, #name, &patch->name);
@@ -74,6 +123,7 @@ static fl_code make_request(fl_patching *p, const fl_patch *patch, json_t *reque
   FL_PATCH_KEYS(PUT)
   fl_code rc = put_json(request, patch->json, err);
   if (!rc) rc = put_file(request, patch, err);
+  if (!rc) rc = put_text_vars(p, &patch->vars, request, err);
   return rc ? rc : put_proposal(p, request, patch->proposal, err);
 }
 

@@ -222,6 +222,8 @@ void fl_cli_text_wrap(fl_cli_text *t, const char *text, size_t size, size_t colu
 void fl_cli_text_fold(fl_cli_text *t, const char *text, size_t size, size_t columns);
 /// Appends a quoted JSON string; bytes that are no UTF-8 become U+FFFD.
 void fl_cli_text_json(fl_cli_text *t, const char *text);
+/// The same of `size` bytes; those that are no UTF-8 as {"$bytes":BASE64}.
+void fl_cli_text_json_bytes(fl_cli_text *t, const char *data, size_t size);
 /// Appends for people: "1.2 MB".
 void fl_cli_text_bytes(fl_cli_text *t, int64_t bytes);
 /// Appends a word as a shell reads it back.

@@ -68,7 +68,9 @@ static void print_explanation(const char *text) {
   fl_cli_printf("run %s %s\n", run ? run : "", status ? status : "");
   fl_cli_patches_print(json_object_get(all, "patches"));
   json_array_foreach(nodes, i, node) print_node(node);
-  if (json_array_size(nodes) == 0) fl_cli_printf("every node ran once, in its turn\n");
+  if (json_array_size(nodes) == 0)
+    fl_cli_printf(status && fl_cli_status_is_over(status) ? "every node ran once, in its turn\n"
+                                                          : "nothing of it has begun\n");
   json_decref(all);
 }
 

@@ -72,7 +72,7 @@ static void print_json_line(log_view *view) {
   fl_cli_text_add_str(out, "{\"node\":");
   fl_cli_text_json(out, view->current);
   fl_cli_text_addf(out, ",\"attempt\":%u,\"text\":", view->current_attempt);
-  fl_cli_text_json(out, fl_cli_text_cstr(&view->line));
+  fl_cli_text_json_bytes(out, view->line.data, view->line.size);
   fl_cli_text_add(out, "}\n", 2);
   view->line.size = 0;
   fl_cli_flush_some();

@@ -8,7 +8,8 @@
 
 static const fl_cli_option options[] = {
     {"flow", "KEY", "which flow, when the script has several", NULL},
-    {"param", "NAME=VALUE", "set a parameter: text where the default is a text, else JSON", NULL},
+    {"param", "NAME=VALUE",
+     "set a parameter: text where the default is a text, else JSON (NAME:=JSON)", NULL},
     {"params", "FILE", "parameters as one JSON object; --param holds over it", NULL},
     {"at", "TIME",
      "the logical time the run is for: 2026-01-31 (in the flow's zone) or "

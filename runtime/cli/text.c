@@ -283,8 +283,7 @@ static void add_json_escape(fl_cli_text *t, uint32_t c) {
     fl_cli_text_addf(t, "\\u%04x", c);
 }
 
-void fl_cli_text_json(fl_cli_text *t, const char *text) {
-  size_t size = strlen(text);
+static void add_json_text(fl_cli_text *t, const char *text, size_t size) {
   fl_cli_text_add(t, "\"", 1);
   locale_t before = uselocale(utf8_locale());
   for (size_t i = 0; i < size;) {
@@ -307,6 +306,46 @@ void fl_cli_text_json(fl_cli_text *t, const char *text) {
   }
   uselocale(before);
   fl_cli_text_add(t, "\"", 1);
+}
+
+static bool is_utf8(const char *data, size_t size) {
+  wchar_t wide;
+  bool good = true;
+  locale_t before = uselocale(utf8_locale());
+  for (size_t i = 0, n; i < size && good; i += n) {
+    n = (unsigned char)data[i] < 0x80 ? 1 : decode(data + i, size - i, &wide);
+    good = n > 0;
+  }
+  uselocale(before);
+  return good;
+}
+
+// RFC 4648, 4.
+static void add_base64(fl_cli_text *t, const char *data, size_t size) {
+  static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const unsigned char *p = (const unsigned char *)data;
+  for (size_t i = 0; i < size; i += 3) {
+    uint32_t group = (uint32_t)p[i] << 16 | (i + 1 < size ? (uint32_t)p[i + 1] << 8 : 0) |
+                     (i + 2 < size ? p[i + 2] : 0);
+    char four[4] = {digits[group >> 18], digits[group >> 12 & 63],
+                    i + 1 < size ? digits[group >> 6 & 63] : '=',
+                    i + 2 < size ? digits[group & 63] : '='};
+    fl_cli_text_add(t, four, 4);
+  }
+}
+
+void fl_cli_text_json_bytes(fl_cli_text *t, const char *data, size_t size) {
+  if (is_utf8(data, size)) {
+    add_json_text(t, data, size);
+    return;
+  }
+  fl_cli_text_add_str(t, "{\"$bytes\":\"");
+  add_base64(t, data, size);
+  fl_cli_text_add_str(t, "\"}");
+}
+
+void fl_cli_text_json(fl_cli_text *t, const char *text) {
+  add_json_text(t, text, strlen(text));
 }
 
 void fl_cli_text_bytes(fl_cli_text *t, int64_t bytes) {

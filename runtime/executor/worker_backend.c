@@ -4,6 +4,7 @@
 // call.
 #include <errno.h>
 #include <lauxlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include "bind/value.h"
 #include "executor/worker_self_internal.h"
@@ -170,6 +171,47 @@ static bool is_cancelled(lua_State *L) {
   return fl_slot_is_cancelled(&get_self(L)->page->slots[order->slot], order->generation);
 }
 
+// The kernel ends a worker that computes for longer, in whole seconds, as it ends a process.
+static void limit_cpu(fl_worker_job *job, double seconds) {
+  struct rusage used;
+  struct rlimit limit;
+  if (getrusage(RUSAGE_SELF, &used) || getrlimit(RLIMIT_CPU, &limit)) return;
+  job->cpu_before = limit.rlim_cur;
+  double spent = (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+                 (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
+  rlim_t end = (rlim_t)(spent + seconds) + 1;
+  if (end >= limit.rlim_cur) return;
+  limit.rlim_cur = end;
+  job->cpu_limited = setrlimit(RLIMIT_CPU, &limit) == 0;
+}
+
+void fl_worker_end_limits(fl_worker_job *job) {
+  struct rlimit limit;
+  if (job->slice.L) fl_budget_end(&job->slice);
+  if (!job->cpu_limited || getrlimit(RLIMIT_CPU, &limit)) return;
+  limit.rlim_cur = job->cpu_before;
+  (void)!setrlimit(RLIMIT_CPU, &limit);
+}
+
+// limit(task, flow, node, memory, cpu_time): from here on to the end of the job. 0: none.
+static int l_limit(lua_State *L) {
+  fl_worker_job *job = check_job(L);
+  const fl_script *script = get_self(L)->script;
+  snprintf(job->slice_flow, sizeof job->slice_flow, "%s", luaL_checkstring(L, 2));
+  snprintf(job->slice_node, sizeof job->slice_node, "%s", luaL_checkstring(L, 3));
+  int64_t memory_max = (int64_t)luaL_checknumber(L, 4);
+  double cpu_s = luaL_checknumber(L, 5);
+  if (cpu_s > 0) limit_cpu(job, cpu_s);
+  if (memory_max <= 0) return 0;
+  job->slice = (fl_budget){.L = script->L,
+                           .path = script->path,
+                           .flow = job->slice_flow,
+                           .node = job->slice_node,
+                           .memory_max = memory_max};
+  fl_budget_begin(&job->slice);
+  return 0;
+}
+
 static int l_cancelled(lua_State *L) {
   lua_pushboolean(L, is_cancelled(L));
   return 1;
@@ -297,6 +339,7 @@ void fl_worker_open_backend(fl_worker_self *self) {
       {"enter", l_enter},
       {"exec", l_exec},
       {"get", l_get},
+      {"limit", l_limit},
       {"log", l_log},
       {"progress", l_progress},
       {"record", l_record},

@@ -115,11 +115,19 @@ static void call_host(fl_worker_self *self, fl_worker_job *job, fl_worker_result
   lua_pushboolean(L, o->position > 0);
   lua_pushlightuserdata(L, job);
   lua_rawgeti(L, LUA_REGISTRYINDEX, self->backend_ref);
-  if (fl_lua_call(L, 5, 5, true, err)) {
+  fl_code rc = fl_lua_call(L, 5, 5, true, err);
+  fl_error stopped;
+  bool limited = job->slice.L != NULL;
+  fl_worker_end_limits(job);
+  if (limited && fl_budget_fail(&job->slice, &stopped)) {
+    *err = stopped;
     r->error = err->message;
-    return;
+    r->worn = true; // whatever it was in the middle of
+  } else if (rc) {
+    r->error = err->message;
+  } else {
+    read_result(L, r);
   }
-  read_result(L, r);
 }
 
 // A short task is not worth a system call: it had a core to itself, and moved no peak.
@@ -185,7 +193,7 @@ static void run_job(fl_worker_self *self, fl_worker_job *job) {
   r.ended_ms = r.started_ms + r.duration_us / 1000;
   measure(self, &r);
   bool memory = r.state == FL_ATTEMPT_FAILED && r.error && strstr(r.error, "not enough memory");
-  r.worn = memory || is_worn(self, r.rss_max_bytes);
+  r.worn |= memory || is_worn(self, r.rss_max_bytes);
   say_result(self, &r);
   fl_slot_finish(slot, o->generation);
   lua_settop(L, 0);

@@ -1,6 +1,8 @@
 // A worker process from inside: what its files share. Private to this folder.
 #pragma once
+#include <sys/resource.h>
 #include "base/recorded.h"
+#include "bind/budget.h"
 #include "bind/script_state.h"
 #include "executor/worker_linger.h"
 #include "executor/worker_out.h"
@@ -16,6 +18,10 @@ typedef struct fl_worker_job {
   double progress_done, progress_total;
   char *progress_text;
   fl_recorded recorded; // of a replay, once it was asked for
+  fl_budget slice;      // its limit of memory, where it has one: then `L` is set
+  bool cpu_limited;     // one of CPU time, too
+  rlim_t cpu_before;
+  char slice_flow[FL_ID_SIZE_MAX + 1], slice_node[2 * FL_ID_SIZE_MAX];
   char frame[];
 } fl_worker_job;
 
@@ -40,6 +46,11 @@ typedef struct fl_worker_self {
   int64_t rss_base, rss_seen, rss_max, cpu_us;
   uint64_t task_count;
 } fl_worker_self;
+
+// worker_backend.c
+
+/// The limits that the node's code had are no more.
+void fl_worker_end_limits(fl_worker_job *job);
 
 // worker_inbox.c
 

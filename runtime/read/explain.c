@@ -139,7 +139,11 @@ static fl_code find_reason(explain *e, const fl_read_node *node, const fl_read_s
   if (state->state == FL_NODE_PENDING && !fl_run_state_is_final(e->run.state)) {
     fl_code code = find_waits(e, node, reason, deep, err);
     if (code || *reason != state->reason) return code;
+    if (node->hook)
+      fl_buf_add_str(&e->detail, "it runs at the end of the run, where that calls for it");
   }
+  if (state->state == FL_NODE_RUNNING && fl_store_owner_is_dead(e->store, e->run.owner))
+    fl_buf_add_str(&e->detail, "no engine executes its run: a resume looks what became of it");
   if (state->decided) {
     if (state->decision.detail) fl_buf_add_str(&e->detail, state->decision.detail);
   } else if (state->state == FL_NODE_RETRYING) {
@@ -156,8 +160,6 @@ static bool says_something(const explain *e, const fl_read_state *state, bool de
   switch (state->state) {
   case FL_NODE_PENDING:
     return state->has_decision || (!fl_run_state_is_final(e->run.state) && !deep);
-  case FL_NODE_QUEUED:
-  case FL_NODE_RUNNING: return state->attempts > 1 || state->reason == FL_REASON_UNKILLABLE;
   case FL_NODE_SUCCEEDED: return state->attempts != 1 || state->last.synthetic;
   default: return true;
   }

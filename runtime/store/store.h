@@ -57,6 +57,11 @@ void fl_store_own_process(void);
 FL_MUST fl_code fl_store_open(const char *dir, const fl_store_options *options, fl_store **out,
                               fl_error *err);
 void fl_store_close(fl_store *s); // NULL-safe; rolls back what is open
+/// The vars that a run had, the newest first: what nodes left and patches set, then those that it
+/// began with. `each` returns false to stop.
+FL_MUST fl_code fl_store_each_vars(fl_store *s, int64_t run,
+                                   bool (*each)(void *ud, const fl_value *vars), void *ud,
+                                   fl_error *err);
 /// As fl_store_options.owner_lives says; false for "", nobody.
 bool fl_store_owner_lives(const fl_store *s, const char *owner);
 /// False when nobody can tell, too.

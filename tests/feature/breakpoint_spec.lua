@@ -181,7 +181,8 @@ describe("breakpoint RUN --json", function()
 
   it("says what a resume changed, and only the newest failures", function()
     breaks(chain)
-    runs({ "resume", "--no-progress", "--set", "v=2", "--reason", "why not", "--author", "ann" }, 1)
+    runs({ "resume", "--no-progress", "--set", "v:=2", "--reason", "why not", "--author", "ann" },
+      1)
     local bp = breakpoint("last", "--json")
     assert.equal(1, #bp.failed)
     assert.equal(4, bp.failed[1].attempt)

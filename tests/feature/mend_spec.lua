@@ -435,6 +435,25 @@ describe("a resume", function()
     assert.equal("hello\n", box:run({ "logs", "last", "a" }).out)
   end)
 
+  it("keeps the type of a var that is set, unless JSON is asked for", function()
+    local text = script([[
+      f.a = flow.lua { run = function(ctx) ctx.vars.late = "1.10" ctx.vars.n = 1 end }
+      f.b = flow.lua { after = "a", run = function(ctx)
+        if ctx.vars.n == 1 then error "not yet" end
+        return { ctx.vars.dt, ctx.vars.late, ctx.vars.n, ctx.vars.new, type(ctx.vars.json) }
+      end }
+    ]], '{ vars = { dt = "20140817", n = 0, json = "x" } }')
+    assert.equal(1, run(text).code)
+    assert.equal(0, resume("--set", "dt=20140924", "--set", "late=2.20", "--set", "n=2", "--set",
+      "new=7", "--set", 'json:={"a":1}').code)
+    assert.same({ "20140924", "2.20", 2, 7, "table" }, outputs("b"))
+    assert.equal(2, resume("--rerun", "b", "--set", "dt:=2014x").code)
+    assert.equal(0, resume("--rerun", "b", "--set", "dt:=2014").code)
+    assert.equal(2014, outputs("b")[1])
+    assert.equal(0, resume("--output", "a.x:=[1,2]", "--rerun", "b").code)
+    assert.same({ 1, 2 }, outputs("a").x)
+  end)
+
   it("names the script as the run did", function()
     local text = script('f.a = flow.lua { run = function() error "boom" end }')
     box:write("flow.lua", text)

@@ -510,6 +510,28 @@ describe("a call", function()
   end)
 end)
 
+describe("explain", function()
+  each_test()
+
+  it("tells of a run that goes on what runs and what waits, and for what", function()
+    box:write("flow.lua", script([[
+      f.a = flow.shell { "touch begun; until test -e go; do sleep 0.05; done" }
+      f.b = flow.shell { after = "a", "true" }
+      f.c = flow.shell "true"
+    ]], [[{ on_failure = flow.shell "true" }]]))
+    local process = box:start { "flow.lua", "--no-progress", "--jobs", "1" }
+    support.wait_until("the node", function() return box:exists("begun") end)
+    local out = box:run({ "explain" }).out
+    assert.matches("\na %a+: depends on nothing", out)
+    assert.matches("\nb pending: waits for what it depends on %(a%)", out)
+    assert.matches("\nc %a+: ", out)
+    assert.matches("on_failure pending: it runs at the end", out, 1, true)
+    assert.is_nil(out:find("every node", 1, true))
+    box:write("go", "")
+    assert.equal(0, process:wait().code)
+  end)
+end)
+
 describe("a pool of the command line", function()
   each_test()
 

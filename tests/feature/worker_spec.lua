@@ -466,3 +466,56 @@ describe("a worker that saves in a loop", function()
     assert.is_true(shown.node.loop.outputs.at >= 10)
   end)
 end)
+
+describe("limits of code in a worker", function()
+  each_test()
+
+  it("end the node that goes beyond them, and harm no other", function()
+    box:write("flow.lua", [[
+      local flow = require "flow"
+      local f = flow.dag "f"
+      f.large = flow.lua { limits = { memory = "50M" }, run = function()
+        local t = {}
+        while true do pcall(function() t[#t + 1] = ("x"):rep(1000000) .. #t end) end
+      end }
+      f.long = flow.lua { limits = { cpu_time = "1s" }, timeout = "50s",
+        run = function() while true do end end }
+      f.fits = flow.lua { after = { "large", "long" }, trigger = "all_done",
+        limits = { memory = "50M", cpu_time = "10s" },
+        run = function() return #("x"):rep(1000000) end }
+      f.items = flow.map { over = { 1, 2 }, after = "fits", limits = { memory = "50M" },
+        run = function(ctx, x)
+          if x == 1 then return 1 end
+          local t = {}
+          while true do t[#t + 1] = ("x"):rep(1000000) .. #t end
+        end }
+      return f
+    ]])
+    local done = box:run { "flow.lua", "--no-progress", "--jobs", "1" }
+    assert.equal(1, done.code, done.out .. done.err)
+    local n = box:show().node
+    assert.matches("f.large: not enough memory: it may take 50 MiB more", n.large.error, 1, true)
+    assert.matches("XCPU", n.long.error)
+    assert.equal(1000000, n.fits.outputs)
+    assert.equal("succeeded", n["items[1]"].status)
+    assert.matches("f.items: not enough memory", n["items[2]"].error, 1, true)
+  end)
+
+  it("are memory and cpu_time, and none of inline code", function()
+    for limits, message in pairs {
+      ["limits = { output = '1M' }"] = "f.a.limits.output: holds for processes",
+      ["limits = { memroy = '1M' }"] = "f.a.limits.memroy: unknown limit; did you mean",
+      ["limits = { memory = '1M' }, inline = true"] = "f.a.limits: hold for what runs in a worker",
+    } do
+      box:write("flow.lua", ([[
+        local flow = require "flow"
+        local f = flow.dag "f"
+        f.a = flow.lua { run = print, %s }
+        return f
+      ]]):format(limits))
+      local done = box:run { "check", "flow.lua" }
+      assert.equal(2, done.code)
+      assert.matches(message, done.err, 1, true)
+    end
+  end)
+end)

@@ -26,6 +26,15 @@ describe("a parameter", function()
     assert.equal('parameter m: expected a map as JSON, got " []"', failure(raw, { "m= []" }))
   end)
 
+  it("is JSON where it says so, and may be a large integer", function()
+    local raw = { s = "x", n = 3, any = { "any" } }
+    assert.equal(7, resolve({ any = { "any", default = 1 } }, { "any:=7" }).any)
+    assert.equal("7", resolve(raw, { 's:="7"' }).s)
+    assert.equal("parameter s: expected a string, got 7", failure(raw, { "s:=7" }))
+    assert.equal('parameter s: expected a string as JSON, got "x"', failure(raw, { "s:=x" }))
+    assert.equal("9007199254740993LL", tostring(resolve(raw, { "n=9007199254740993" }).n))
+  end)
+
   it("may be described", function()
     local raw = {
       n = { "integer", default = 3, min = 1, doc = "How many." },

@@ -71,6 +71,11 @@ end
 function run.run(flow, node, inner, task, backend)
   local options, ty, outer = find_subject(flow, node, inner)
   local ctx = new_context(flow, options, outer, task, backend, node)
+  local limits = options.limits or outer and outer.limits or flow.defaults.limits
+  if limits and backend.limit then
+    limits = command.limits(limits)
+    backend.limit(task, flow.key, flow.graph:name(node), limits.memory or 0, limits.cpu_time or 0)
+  end
   local ok, outputs, vars = call_in(ctx, execute, flow, node, ty, options)
   if rawget(ctx, "_partial") then context.flush(ctx) end
   if rawget(ctx, "_entered") then context.leave(ctx) end

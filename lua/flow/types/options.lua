@@ -76,6 +76,11 @@ local flow = {}
 --- (default: `output = "50M"`)
 ---@field limits? flow.Limits
 
+---@class flow.CodeOptions: flow.NodeOptions
+--- `memory` (size: what its code may take beyond what its worker has), `cpu_time` (duration of
+--- computing). Not with `inline`. (default: none)
+---@field limits? flow.Limits
+
 ---@class flow.Limits
 --- Address space of each process. (default: none)
 ---@field memory? flow.Size
@@ -86,7 +91,7 @@ local flow = {}
 --- Bytes of output that are kept in the log. (default: none)
 ---@field output? flow.Size
 
----@class flow.ItemsOptions: flow.NodeOptions
+---@class flow.ItemsOptions: flow.CodeOptions
 --- Items that may run at once. (default: no limit)
 ---@field limit? integer
 --- Entries of the list an item: its value is then a list of up to as many. (default: no chunks)
@@ -256,7 +261,7 @@ function flow.shell(options) end
 ---@return flow.Node
 function flow.exec(options) end
 
----@class flow.LuaNode: flow.NodeOptions
+---@class flow.LuaNode: flow.CodeOptions
 --- function(ctx): what it returns is the outputs.
 ---@field [1] fun(ctx: flow.Context): any
 ---@field run? fun(ctx: flow.Context): any
@@ -303,7 +308,7 @@ function flow.branch(options) end
 ---@return flow.Node
 function flow.call(options) end
 
----@class flow.SqlNode: flow.NodeOptions
+---@class flow.SqlNode: flow.CodeOptions
 --- The database file, or ":memory:".
 ---@field db string
 --- Refuses to write; the file must exist. (default: `false`)

@@ -189,6 +189,7 @@ function reference.parts(root)
   local parts = {
     ["node options"] = options_table(options.node),
     ["process options"] = options_table(options.process),
+    ["code options"] = options_table(options.code),
     ["limits"] = options_table(options.limits),
     ["map options"] = options_table(options.map),
     ["flow options"] = options_table(options.flow),
@@ -334,15 +335,17 @@ function reference.types_text()
   }
   class(out, "flow.NodeOptions", nil, options.node)
   class(out, "flow.ProcessOptions", "flow.NodeOptions", options.process)
+  class(out, "flow.CodeOptions", "flow.NodeOptions", options.code)
   class(out, "flow.Limits", nil, options.limits)
-  class(out, "flow.ItemsOptions", "flow.NodeOptions", options.map)
+  class(out, "flow.ItemsOptions", "flow.CodeOptions", options.map)
   class(out, "flow.DagOptions", nil, options.flow)
   class(out, "flow.ScheduleOptions", nil, schedule.options)
   class(out, "flow.NodeTypeOptions", nil, options.node_type)
   class(out, "flow.ChildOptions", nil, options.exec)
   for _, name in ipairs(reference.node_types) do
     local ty = registry.get(name)
-    local parents = { process = "flow.ProcessOptions", map = "flow.ItemsOptions" }
+    local parents = { process = "flow.ProcessOptions", map = "flow.ItemsOptions",
+      worker = "flow.CodeOptions" }
     local options_class = ("flow.%sNode"):format((name:gsub("^%l", string.upper)))
     class(out, options_class, parents[ty.kind] or "flow.NodeOptions", ty.params)
     wrap(ty.doc, out)

@@ -93,6 +93,24 @@ static void json_strings_cannot_move_the_cursor(void **state) {
   fl_cli_text_deinit(&t);
 }
 
+static void bytes_that_are_no_text_are_told_apart(void **state) {
+  (void)state;
+  static const struct {
+    const char *data, *json;
+    size_t size;
+  } rows[] = {{"a\0b\x1b[31m", "\"a\\u0000b\\u001b[31m\"", 8},
+              {"\xff", "{\"$bytes\":\"/w==\"}", 1},
+              {"\xff\xfe", "{\"$bytes\":\"//4=\"}", 2},
+              {"ab\xff", "{\"$bytes\":\"YWL/\"}", 3},
+              {"abc\xff", "{\"$bytes\":\"YWJj/w==\"}", 4}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    fl_cli_text t = {0};
+    fl_cli_text_json_bytes(&t, rows[i].data, rows[i].size);
+    assert_string_equal(fl_cli_text_cstr(&t), rows[i].json);
+    fl_cli_text_deinit(&t);
+  }
+}
+
 static void words_are_quoted_for_a_shell(void **state) {
   (void)state;
   static const char *const rows[][2] = {{"run-1", "run-1"}, {"a b", "'a b'"},
@@ -176,6 +194,7 @@ int main(void) {
       cmocka_unit_test(a_nul_byte_is_shown),
       cmocka_unit_test(columns_are_those_of_a_terminal),
       cmocka_unit_test(json_strings_are_valid),
+      cmocka_unit_test(bytes_that_are_no_text_are_told_apart),
       cmocka_unit_test(json_strings_cannot_move_the_cursor),
       cmocka_unit_test(words_are_quoted_for_a_shell),
       cmocka_unit_test(long_lines_break_at_words),

@@ -179,7 +179,8 @@ static void a_live_run_says_what_it_waits_for(void **state) {
   fl_attempt_row a = claim(&run, 0, 1, 1);
   ok(fl_store_add_attempt(s, &a, &err));
   // load waits for clean, which waits for extract: only the first step of the chain is news.
-  assert_explained(s, &run, NULL, "clean pending waits_for_nodes extract; ");
+  assert_explained(s, &run, NULL,
+                   "extract queued ready -; clean pending waits_for_nodes extract; ");
   assert_explained(s, &run, "report", "report pending waits_for_nodes extract, load; ");
   assert_explained(s, &run, "extract", "extract queued ready -; ");
   a.state = FL_ATTEMPT_FAILED;
