@@ -16,6 +16,8 @@ select 'node', r.flow, n.name, n.status, c.params, c.vars, c.vars_out, c.vars_by
     where a.run = n.run and a.node = n.node and a.status = 'succeeded');
 select 'attempt', a.run, r.flow, a.name, a.number, a.status from v_attempt a
   join v_run r on r.id = a.run where not a.synthetic;
+select 'unstarted', r.flow, a.name from v_attempt a join v_run r on r.id = a.run
+  where a.status = 'failed' and a.error like 'cannot make shared memory:%';
 select 'status', name, status from v_node;
 select 'checkpoint', name, checkpoint from v_node where checkpoint is not null;
 select 'step', n.name, s.name from step s
@@ -47,6 +49,10 @@ local readers = {
     if status == "succeeded" then s.succeeded[key] = (s.succeeded[key] or 0) + 1 end
     if status == "claimed" or status == "running" then s.live[#s.live + 1] = key end
   end,
+  unstarted = function(s, text)
+    local key = text:gsub("|", ".")
+    s.unstarted[key] = (s.unstarted[key] or 0) + 1
+  end,
   status = function(s, text)
     local name, status = text:match "^(.-)|(.*)$"
     s.finished[name] = status == "succeeded" or nil
@@ -64,7 +70,7 @@ local readers = {
 function witness.read_store(dir, copy)
   local path = dir .. "/state/flowlua.db"
   local s = { runs = {}, ids = {}, nodes = {}, attempts = {}, tries = {}, succeeded = {}, live = {},
-    finished = {}, checkpoints = {}, steps = {}, integrity = "ok", other = {} }
+    unstarted = {}, finished = {}, checkpoints = {}, steps = {}, integrity = "ok", other = {} }
   if copy then
     os.execute(("rm -rf '%s/copy'; mkdir -p '%s/copy' && cp '%s'* '%s/copy/' 2>/dev/null")
       :format(dir, dir, path, dir))
@@ -185,8 +191,8 @@ function witness.check_equal(whole, final, found)
   for _, name in ipairs(final.live) do found("left", "an attempt of " .. name .. " is running") end
 end
 
---- By the store: no node succeeded oftener than in `whole`, nor had more attempts than that and the
---- crashes explain.
+--- By the store: no node succeeded oftener than in `whole`, nor had more attempts than that, the
+--- crashes and the workers that could not be started explain.
 function witness.check_attempts(whole, final, crashes, found)
   for name, count in pairs(final.succeeded) do
     if count > (whole.succeeded[name] or 0) then
@@ -194,7 +200,7 @@ function witness.check_attempts(whole, final, crashes, found)
     end
   end
   for name, count in pairs(final.attempts) do
-    local allowed = (whole.attempts[name] or 0) + crashes
+    local allowed = (whole.attempts[name] or 0) + crashes + (final.unstarted[name] or 0)
     if count > allowed then
       found("twice", ("%s has %d attempts, allowed are %d"):format(name, count, allowed))
     end
