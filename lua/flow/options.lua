@@ -62,7 +62,8 @@ options.node = schema.options {
     doc = "Time between TERM and KILL when it is ended.",
     row = "grace_ms", mends = true },
   { name = "priority", "integer", min = -1000000, max = 1000000, default = 0,
-    doc = "Higher starts first. A run that gets no slot gains one for each minute that it waits.",
+    doc = "Higher starts first, also before what waits for a slot already. A run that gets no slot "
+      .. "gains one for each minute that it waits.",
     row = "priority", mends = true },
   { name = "pool", "name",
     doc = "The pool it takes from. A pool that the flow does not declare has a capacity of 1.",
@@ -154,7 +155,8 @@ options.flow = schema.options {
     .. "`fields`, what they may change (`timeout`, `limits.memory`, `load.retries`, `vars.limit`, "
     .. "`skip`), and `max`, how many in a run (1).", show = "none" },
   { name = "on_failure_policy", enum = { "finish", "stop" }, default = "finish",
-    doc = "After a failure: finish what does not depend on it, or stop the run." },
+    doc = "After a failure: finish what does not depend on it, or stop the run: nothing more "
+      .. "starts, and what runs is ended." },
   { name = "timeout", "duration", doc = "Of a run.", show = "none" },
   { name = "max_runs", "integer", min = 1, max = 1000000,
     doc = "Runs of the flow at once; more are queued.", show = "no limit" },

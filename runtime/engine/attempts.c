@@ -155,6 +155,7 @@ static void count_live(fl_scheduler *s, const fl_attempt *a, int by) {
   fl_run *run = a->run;
   bool holds = holds_slot(a);
   fl_attempt_get_site(a)->live += (uint32_t)by;
+  fl_slots_count_level(fl_attempt_get_site(a), a->options->priority, by);
   s->live_count += (uint32_t)by;
   run->live_count += (uint32_t)by;
   if (!holds) s->live_free_count += (uint32_t)by;

@@ -172,10 +172,9 @@ static fl_party *first_that_fits(fl_scheduler *s, uint32_t lane) {
                                                                                             : NULL;
 }
 
-static bool has_slot(const fl_scheduler *s, const fl_party *p) {
+static bool has_slot(const fl_party *p) {
   const fl_member *m = (const fl_member *)fl_line_first(&p->members);
-  uint32_t head;
-  return fl_slots_has(s, fl_plan_get_queue(m->run->plan, m->queue, &head));
+  return fl_slots_has(m->run, m->queue);
 }
 
 fl_run *fl_lineup_pick(fl_scheduler *s, uint32_t *queue) {
@@ -185,7 +184,7 @@ fl_run *fl_lineup_pick(fl_scheduler *s, uint32_t *queue) {
     if (!p) continue;
     // What shares no job slots waits for nobody else's.
     if (s->sites[s->lanes[lane].executor].x.slots != FL_SLOTS_JOBS) {
-      if (!has_slot(s, p)) continue;
+      if (!has_slot(p)) continue;
       best = p;
       break;
     }
@@ -193,7 +192,7 @@ fl_run *fl_lineup_pick(fl_scheduler *s, uint32_t *queue) {
   }
   if (!best) return NULL;
   // Who is next and gets no slot holds back all behind it: what is claimed ahead never overtakes.
-  if (!has_slot(s, best)) return NULL;
+  if (!has_slot(best)) return NULL;
   const fl_member *m = (const fl_member *)fl_line_first(&best->members);
   best->since_ms = fl_ticks(s);
   best->root->turn = ++s->run_order;

@@ -230,6 +230,8 @@ typedef struct fl_site {
   uint32_t live;      // attempts
   uint32_t adopted;   // of them: those that an earlier engine had started
   uint32_t unstarted; // of them: claimed, and not yet given to it
+  fl_level *levels;   // how many live of each priority that one has, in no order
+  uint32_t level_count, level_capacity;
   // Job slots (slots.c): what it holds, what waits in its queue, what it was allowed.
   uint32_t slots, waiting, given;
 } fl_site;
@@ -374,8 +376,10 @@ void fl_slots_count(fl_scheduler *s);
 bool fl_slots_fit(const fl_pool *pool, uint32_t weight);
 /// FL_E_USAGE: a node of the flow is heavier than a pool, whose capacity was given with the engine.
 FL_MUST fl_code fl_slots_check(const fl_scheduler *s, const fl_flow *flow, fl_error *err);
-/// May one more attempt of this queue be claimed: for a free slot, or ahead of one?
-bool fl_slots_has(const fl_scheduler *s, const fl_queue_key *key);
+/// May the head of this queue of the run be claimed: for a free slot, or ahead of one?
+bool fl_slots_has(const fl_run *run, uint32_t queue);
+/// One more attempt of this priority lives there, or one less.
+void fl_slots_count_level(fl_site *site, int32_t priority, int by);
 /// One was claimed.
 void fl_slots_take(fl_scheduler *s, fl_site *site);
 /// After claims: tells the executors how many slots are theirs.

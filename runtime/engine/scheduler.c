@@ -58,6 +58,7 @@ void fl_scheduler_free(fl_scheduler *s) {
   fl_gate_free_all(s);
   fl_table_deinit(&s->by_id);
   fl_line_deinit(&s->dues);
+  for (uint32_t i = 0; i < s->site_count; i++) free(s->sites[i].levels);
   free(s->sites);
   free(s->pools);
   free(s->runs);

@@ -71,14 +71,46 @@ static uint32_t count_free(const fl_scheduler *s) {
   return used < s->jobs ? s->jobs - used : 0;
 }
 
-bool fl_slots_has(const fl_scheduler *s, const fl_queue_key *key) {
+// Whether the head may be given to its executor, which would start it as soon as a slot gets free,
+// without asking: never where somebody else could have to go first by then, or nobody at all.
+static bool may_go_ahead(const fl_run *run, const fl_queue_key *key, uint32_t head) {
+  if (key->pool || key->map != FL_NODE_NONE) return false; // these could go to somebody better
+  if (fl_plan_has_higher(run->plan, fl_plan_get_options(run->plan, head)->priority)) return false;
+  for (; run; run = run->parent ? run->parent->run : NULL)
+    if (run->flow->policy == FL_POLICY_STOP) return false;
+  return true;
+}
+
+void fl_slots_count_level(fl_site *site, int32_t priority, int by) {
+  uint32_t i = 0;
+  while (i < site->level_count && site->levels[i].priority != priority) i++;
+  if (i == site->level_count)
+    FL_PUSH(site->levels, site->level_count, site->level_capacity,
+            ((fl_level){.priority = priority}));
+  site->levels[i].count += (uint32_t)by;
+  if (!site->levels[i].count) site->levels[i] = site->levels[--site->level_count];
+}
+
+// Of what waits there, that which one of `priority` goes before: it takes no room from it. Which of
+// the lower ones run is not known here: counted as waiting, they are as many as slots at most.
+static uint32_t count_behind(const fl_site *site, int32_t priority) {
+  uint32_t lower = 0, waiting = site->live > site->slots ? site->live - site->slots : 0;
+  for (uint32_t i = 0; i < site->level_count; i++)
+    if (site->levels[i].priority < priority) lower += site->levels[i].count;
+  return least(lower, waiting);
+}
+
+bool fl_slots_has(const fl_run *run, uint32_t queue) {
+  const fl_scheduler *s = run->scheduler;
+  uint32_t head;
+  const fl_queue_key *key = fl_plan_get_queue(run->plan, queue, &head);
   const fl_site *site = &s->sites[key->executor];
   if (site->x.slots == FL_SLOTS_NONE) return s->live_free_count < FL_INLINE_LIVE_MAX;
   if (site->x.slots == FL_SLOTS_OWN) return site->live < site->x.ahead(site->x.ud);
   if (count_free(s)) return true;
-  // Never ahead when pools or limits could go to somebody better meanwhile.
-  if (key->pool || key->map != FL_NODE_NONE) return false;
-  return site->slots && site->live < site->slots + site->x.ahead(site->x.ud);
+  if (!site->slots || !may_go_ahead(run, key, head)) return false;
+  int32_t priority = fl_plan_get_options(run->plan, head)->priority;
+  return site->live - count_behind(site, priority) < site->slots + site->x.ahead(site->x.ud);
 }
 
 void fl_slots_take(fl_scheduler *s, fl_site *site) {

@@ -21,6 +21,7 @@ void fl_graph_free(fl_graph *g) {
   free(g->child_starts);
   free(g->children);
   free(g->order);
+  free(g->levels);
   free(g->inner);
   free(g);
 }
@@ -143,6 +144,45 @@ static void build_children(fl_graph *g) {
   g->child_starts = starts;
 }
 
+static int compare_levels(const void *a, const void *b) {
+  int32_t x = ((const fl_level *)a)->priority, y = ((const fl_level *)b)->priority;
+  return x < y ? 1 : x > y ? -1 : 0;
+}
+
+// Most nodes are like the one before, so that there are few entries to be sorted.
+static void add_level(fl_graph *g, uint32_t *capacity, int32_t priority, uint32_t count) {
+  if (g->level_count && g->levels[g->level_count - 1].priority == priority) {
+    g->levels[g->level_count - 1].count += count;
+    return;
+  }
+  if (g->level_count == *capacity) {
+    *capacity = *capacity ? *capacity * 2 : 4;
+    g->levels = fl_realloc(g->levels, *capacity * sizeof *g->levels);
+  }
+  g->levels[g->level_count++] = (fl_level){.priority = priority, .count = count};
+}
+
+static void build_levels(fl_graph *g) {
+  uint32_t capacity = 0, kept = 0;
+  for (uint32_t node = 0; node < g->count; node++) {
+    const fl_node_options *o = g->options[node];
+    bool hook = o->hook != FL_HOOK_NONE;
+    const fl_node_options *inner = o->kind == FL_KIND_MAP ? fl_graph_get_inner(g, node) : NULL;
+    bool higher = inner && inner->priority > o->priority;
+    add_level(g, &capacity, o->priority, !hook && !higher);
+    if (inner) add_level(g, &capacity, inner->priority, !hook && higher);
+  }
+  if (!g->level_count) return;
+  qsort(g->levels, g->level_count, sizeof *g->levels, compare_levels);
+  for (uint32_t i = 1; i < g->level_count; i++) {
+    if (g->levels[i].priority == g->levels[kept].priority)
+      g->levels[kept].count += g->levels[i].count;
+    else
+      g->levels[++kept] = g->levels[i];
+  }
+  g->level_count = kept + 1;
+}
+
 fl_code fl_graph_freeze(fl_graph *g, fl_error *err) {
   FL_ASSERT(!g->frozen);
   begin_nodes(g, g->count); // the entry past the last node is the end of all edges
@@ -153,6 +193,7 @@ fl_code fl_graph_freeze(fl_graph *g, fl_error *err) {
     g->edge_capacity = g->edge_count;
   }
   build_children(g);
+  build_levels(g);
   g->frozen = true;
   return fl_graph_sort(g, err);
 }
@@ -183,6 +224,12 @@ const uint32_t *fl_graph_get_children(const fl_graph *g, uint32_t node, uint32_t
   FL_ASSERT(g->frozen && node < g->count);
   *count = g->child_starts[node + 1] - g->child_starts[node];
   return g->children + g->child_starts[node];
+}
+
+const fl_level *fl_graph_get_levels(const fl_graph *g, uint32_t *count) {
+  FL_ASSERT(g->frozen);
+  *count = g->level_count;
+  return g->levels;
 }
 
 const uint32_t *fl_graph_get_order(const fl_graph *g) {

@@ -108,6 +108,15 @@ const uint32_t *fl_graph_get_parents(const fl_graph *g, uint32_t node, uint32_t 
 const uint32_t *fl_graph_get_children(const fl_graph *g, uint32_t node, uint32_t *count);
 /// All nodes, parents before children, ties in declaration order.
 const uint32_t *fl_graph_get_order(const fl_graph *g);
+/// A priority, and how many nodes (without hooks) have it; of a map counts the higher one of its
+/// own and its items'.
+typedef struct fl_level {
+  int32_t priority;
+  uint32_t count;
+} fl_level;
+/// All priorities of nodes and items, the highest first; `count` may be 0: only items or
+/// hooks have it.
+const fl_level *fl_graph_get_levels(const fl_graph *g, uint32_t *count);
 /// Marks `node` and all it depends on (`up`) or all that depend on it; `marks` has a byte a node.
 void fl_graph_mark(const fl_graph *g, uint32_t node, bool up, uint8_t *marks);
 /// True when `a` can be reached from `node` by going to parents.

@@ -37,6 +37,9 @@ struct fl_graph {
   uint32_t *children;
   uint32_t *order;
 
+  fl_level *levels;
+  uint32_t level_count;
+
   inner_options *inner; // by node
   uint32_t inner_count, inner_capacity;
 

@@ -399,7 +399,7 @@ void fl_sup_child_tick(fl_sup *sup, fl_sup_child *child) {
   if (!child->told && !child->reaped && age >= FL_SUP_TOLD_MS) tell_started(sup, child);
   if (!child->flushed && age >= FL_SUP_LOG_FLUSH_MS) fl_sup_output_flush(sup, child);
   if (child->stage == FL_SUP_RUNNING && timeout > 0 && age >= timeout) {
-    child->timed_out = true;
+    child->timed_out = !fl_sup_child_has_ended(child);
     fl_sup_kill(sup, child, child->job->spawn.grace_ms);
   } else if (child->stage != FL_SUP_RUNNING) {
     fl_sup_kill_tick(sup, child);

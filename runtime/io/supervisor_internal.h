@@ -319,6 +319,9 @@ void fl_sup_reap(fl_sup *sup);
 // supervisor_kill.c
 /// Ends the tree: TERM and CONT, KILL after the grace. Again with a shorter grace: shortens it.
 void fl_sup_kill(fl_sup *sup, fl_sup_child *child, int64_t grace_ms);
+/// True when its root has ended by itself, reaped or not: whoever wants it to end comes too late,
+/// and only what it left behind is still to be ended.
+bool fl_sup_child_has_ended(const fl_sup_child *child);
 /// Its root ended by itself, but something was left.
 void fl_sup_kill_leftover(fl_sup *sup, fl_sup_child *child);
 /// A process of a tree that is being ended was found.

@@ -7,6 +7,7 @@
 #include "base/bug.h"
 #include <errno.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define GROUPS_MAX   64
@@ -91,6 +92,13 @@ static void begin_kill(fl_sup *sup, fl_sup_child *child) {
   size_t left = signal_tree(sup, child, SIGKILL);
   // Of a tree that was ended with its root alive, what survived the root and the grace counts.
   if (child->reaped && !child->left_behind) child->left_behind = (uint32_t)left;
+}
+
+bool fl_sup_child_has_ended(const fl_sup_child *child) {
+  siginfo_t info = {0};
+  if (child->reaped) return true;
+  int options = WEXITED | WNOHANG | WNOWAIT;
+  return waitid(P_PID, (id_t)child->entry.pid, &info, options) == 0 && info.si_pid;
 }
 
 void fl_sup_kill(fl_sup *sup, fl_sup_child *child, int64_t grace_ms) {

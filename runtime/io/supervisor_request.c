@@ -43,7 +43,7 @@ static bool request_spawn(fl_sup *sup, fl_sup_link *link, const fl_wire_frame *f
 }
 
 static void kill_child(fl_sup *sup, fl_sup_child *child, int64_t grace_ms) {
-  if (!child->reaped && !child->timed_out) child->cancelled = true;
+  if (!child->timed_out && !fl_sup_child_has_ended(child)) child->cancelled = true;
   fl_sup_kill(sup, child, grace_ms);
 }
 

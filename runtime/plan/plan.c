@@ -37,7 +37,9 @@ struct fl_plan {
   uint32_t ready_count;
   uint32_t open_count;
   uint32_t state_counts[FL_NODE_STATE_COUNT];
-  fl_decision *decisions; // a ring would save nothing: it is emptied every turn
+  fl_level *levels; // what is still to come, the highest first; NULL: all are of one priority
+  uint32_t level_count, level_at; // the first that is not empty
+  fl_decision *decisions;         // a ring would save nothing: it is emptied every turn
   uint32_t decision_count, decision_at, decision_capacity;
   uint32_t *ended; // nodes whose children are still to be looked at
   uint32_t ended_at, ended_count, ended_capacity;
@@ -53,6 +55,12 @@ fl_plan *fl_plan_new(const fl_graph *graph, const uint32_t *local) {
   p->count = p->graph_count = p->capacity = fl_graph_get_count(graph);
   p->nodes = fl_alloc_zero(p->count ? p->count : 1, sizeof *p->nodes);
   p->state_counts[FL_NODE_PENDING] = p->count;
+  const fl_level *levels = fl_graph_get_levels(graph, &p->level_count);
+  if (p->level_count > 1) {
+    p->levels = fl_alloc(p->level_count * sizeof *levels);
+    memcpy(p->levels, levels, p->level_count * sizeof *levels);
+    while (p->level_at + 1 < p->level_count && !p->levels[p->level_at].count) p->level_at++;
+  }
   return p;
 }
 
@@ -61,6 +69,7 @@ void fl_plan_free(fl_plan *p) {
   for (uint32_t i = 0; i < p->queue_count; i++) fl_heap_deinit(&p->queues[i].heap);
   free(p->queues);
   free(p->changed);
+  free(p->levels);
   free(p->nodes);
   free(p->items);
   free(p->decisions);
@@ -123,6 +132,43 @@ bool fl_plan_may_start(const fl_plan *p, uint32_t node) {
 // Counts towards the end of the run: nodes of the graph that are no hooks.
 static bool counts(const fl_plan *p, uint32_t node) {
   return node < p->graph_count && fl_graph_get_options(p->graph, node)->hook == FL_HOOK_NONE;
+}
+
+// ------------------------------------------------------------------------------------- levels
+
+static bool is_to_come(fl_node_state s) {
+  return s == FL_NODE_PENDING || s == FL_NODE_RETRYING;
+}
+
+// Of a map that is to come its items are, too.
+static int32_t priority_of(const fl_plan *p, uint32_t node) {
+  int32_t own = fl_plan_get_options(p, node)->priority;
+  if (node >= p->graph_count) return own;
+  const fl_node_options *o = fl_graph_get_options(p->graph, node), *inner = NULL;
+  if (o->kind == FL_KIND_MAP) inner = fl_graph_get_inner(p->graph, node);
+  return inner && inner->priority > own ? inner->priority : own;
+}
+
+static void count_level(fl_plan *p, uint32_t node, int by) {
+  if (!p->levels || (node < p->graph_count && !counts(p, node))) return;
+  int32_t priority = priority_of(p, node);
+  uint32_t low = 0, high = p->level_count - 1;
+  while (low < high) {
+    uint32_t middle = low + (high - low) / 2;
+    if (p->levels[middle].priority > priority)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  FL_ASSERT(p->levels[low].priority == priority);
+  p->levels[low].count += (uint32_t)by;
+  if (by > 0 && low < p->level_at) p->level_at = low;
+  while (p->level_at + 1 < p->level_count && !p->levels[p->level_at].count) p->level_at++;
+}
+
+bool fl_plan_has_higher(const fl_plan *p, int32_t priority) {
+  const fl_level *l = p->levels ? &p->levels[p->level_at] : NULL;
+  return l && l->count && l->priority > priority;
 }
 
 // ------------------------------------------------------------------------------------- queues
@@ -253,6 +299,7 @@ static void set_state(fl_plan *p, uint32_t node, fl_node_state to) {
   p->state_counts[to]++;
   p->nodes[node].state = to;
   if (p->nodes[node].queued) mark(p, queue_of(p, node)); // it may have been the head
+  if (is_to_come(from) != is_to_come(to)) count_level(p, node, is_to_come(to) ? 1 : -1);
   if (!counts(p, node)) return;
   if (!fl_node_state_is_final(from) && fl_node_state_is_final(to)) p->open_count--;
   if (fl_node_state_is_final(from) && !fl_node_state_is_final(to)) p->open_count++;
@@ -396,6 +443,7 @@ uint32_t fl_plan_add_item(fl_plan *p, uint32_t map_node, uint32_t position, fl_n
   p->nodes[node] = (plan_node){.state = (uint8_t)state};
   p->items[node - p->graph_count] = (plan_item){.map_node = map_node, .position = position};
   p->state_counts[state]++;
+  if (is_to_come(state)) count_level(p, node, 1);
   return node;
 }
 

@@ -111,6 +111,9 @@ const fl_queue_key *fl_plan_get_queue(fl_plan *p, uint32_t queue, uint32_t *head
 /// queue must not be empty.
 int32_t fl_plan_get_head_priority(const fl_plan *p, uint32_t queue);
 uint64_t fl_plan_get_head_order(const fl_plan *p, uint32_t queue);
+/// True while a node or item of a higher priority is still to come: it waits for others, for its
+/// turn or for its retry. Those of sub-flows and hooks do not count.
+bool fl_plan_has_higher(const fl_plan *p, int32_t priority);
 /// Takes the next queue whose head may be another than when it was taken last; false: none.
 bool fl_plan_take_changed(fl_plan *p, uint32_t *queue);
 /// Has the queue of this map's items, or all queues, taken once more.

@@ -87,6 +87,27 @@ describe("a run", function()
     assert.equal("top mid low", trail())
   end)
 
+  it("keeps the slot for a higher priority that gets ready with its end", function()
+    succeeds([[
+      f.a = flow.shell { "sleep 0.1; echo a >> trail" }
+      f.high = flow.shell { "echo high >> trail", priority = 9, after = "a" }
+      for i = 1, 3 do f["low" .. i] = flow.shell { "echo low >> trail" } end
+    ]], nil, "--jobs", "1")
+    assert.equal("a high low low low", trail())
+  end)
+
+  it("starts nothing after a failure that stops the run", function()
+    local done = run([[
+      f.a = flow.shell { "sleep 0.1; false" }
+      f.b = flow.exec { "touch", "b.ran" }
+      f.c = flow.exec { "touch", "c.ran" }
+    ]], [[{ on_failure_policy = "stop" }]], "--jobs", "1")
+    assert.equal(1, done.code)
+    assert.not_matches("[bc] started", done.out)
+    assert.is_false(box:exists "b.ran")
+    assert.is_false(box:exists "c.ran")
+  end)
+
   it("runs --jobs nodes at once and no more", function()
     local body = {}
     for i = 1, 6 do

@@ -41,8 +41,8 @@ local flow = {}
 ---@field deadline? flow.Duration
 --- Time between TERM and KILL when it is ended. (default: `"10s"`)
 ---@field grace? flow.Duration
---- Higher starts first. A run that gets no slot gains one for each minute that it waits. (default:
---- `0`)
+--- Higher starts first, also before what waits for a slot already. A run that gets no slot gains
+--- one for each minute that it waits. (default: `0`)
 ---@field priority? integer
 --- The pool it takes from. A pool that the flow does not declare has a capacity of 1. (default:
 --- none)
@@ -122,7 +122,8 @@ local flow = {}
 --- (`timeout`, `limits.memory`, `load.retries`, `vars.limit`, `skip`), and `max`, how many in a run
 --- (1). (default: none)
 ---@field auto? table<string, any>
---- After a failure: finish what does not depend on it, or stop the run. (default: `"finish"`)
+--- After a failure: finish what does not depend on it, or stop the run: nothing more starts, and
+--- what runs is ended. (default: `"finish"`)
 ---@field on_failure_policy? "finish"|"stop"
 --- Of a run. (default: none)
 ---@field timeout? flow.Duration

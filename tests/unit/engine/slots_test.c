@@ -115,6 +115,82 @@ static void processes_of_an_earlier_engine_hold_their_slots(void **state) {
   fake_close(&f);
 }
 
+// Processes, one a letter; a digit behind it is its priority.
+static fl_graph *graph_with(const char *nodes) {
+  fl_error err;
+  uint32_t index;
+  fl_graph *g = fl_graph_new();
+  for (const char *p = nodes; *p; p++) {
+    fl_node_options o = {.type = "shell", .kind = FL_KIND_PROCESS, .lost_count_max = 5};
+    const char *name = p;
+    if (p[1] >= '0' && p[1] <= '9') o.priority = *++p - '0';
+    assert_int_equal(fl_graph_add(g, name, 1, &o, &index, &err), FL_OK);
+  }
+  return g;
+}
+
+static void nothing_goes_ahead_of_a_higher_priority_that_is_to_come(void **state) {
+  (void)state;
+  fake_engine f;
+  fl_error err;
+  static const fl_node_options process = {.kind = FL_KIND_PROCESS, .lost_count_max = 5};
+  fake_open(&f, 1, "a", process);
+  fl_graph_free(f.graph);
+  f.graph = graph_with("ab9cd");
+  fl_graph_after(f.graph, 1, 0); // b after a
+  assert_int_equal(fl_graph_freeze(f.graph, &err), FL_OK);
+  f.flow.graph = f.graph;
+  f.ahead = 3;
+  fake_run(&f);
+  assert_string_equal(f.started, "a ");
+  fake_end(&f, "a", FL_ATTEMPT_SUCCEEDED);
+  assert_string_equal(f.started, "a b c d "); // nothing better is left
+  fake_close(&f);
+}
+
+static void what_is_ahead_takes_no_room_from_a_higher_priority(void **state) {
+  (void)state;
+  fake_engine f;
+  fl_error err;
+  static const fl_node_options process = {.kind = FL_KIND_PROCESS, .lost_count_max = 5};
+  fake_open(&f, 1, "a b c", process);
+  f.ahead = 1;
+  fake_run(&f);
+  assert_string_equal(f.started, "a b ");
+  fl_graph *other = graph_with("w5x5y5z");
+  assert_int_equal(fl_graph_freeze(other, &err), FL_OK);
+  fl_flow flow = f.flow;
+  flow.key = "other";
+  flow.graph = other;
+  fake_run_of(&f, &flow);
+  assert_string_equal(f.started, "a b w x "); // as if nothing else waited, and as many as slots
+  fake_end(&f, "a", FL_ATTEMPT_SUCCEEDED);
+  fake_end(&f, "w", FL_ATTEMPT_SUCCEEDED); // it went before b
+  assert_string_equal(f.started, "a b w x y ");
+  fl_scheduler_free(f.scheduler);
+  f.scheduler = NULL;
+  fl_graph_free(other);
+  fake_close(&f);
+}
+
+static void nothing_goes_ahead_where_a_failure_stops_all(void **state) {
+  (void)state;
+  for (int stops = 0; stops < 2; stops++) {
+    fake_engine f;
+    static const fl_node_options process = {.kind = FL_KIND_PROCESS, .lost_count_max = 5};
+    fake_open(&f, 1, "a b c", process);
+    f.flow.policy = stops ? FL_POLICY_STOP : FL_POLICY_FINISH;
+    f.ahead = 3;
+    fake_run(&f);
+    assert_string_equal(f.started, stops ? "a " : "a b c ");
+    fake_end(&f, "a", stops ? FL_ATTEMPT_SUCCEEDED : FL_ATTEMPT_FAILED);
+    assert_string_equal(f.started, stops ? "a b " : "a b c ");
+    if (stops) fake_end(&f, "b", FL_ATTEMPT_FAILED);
+    assert_string_equal(f.started, stops ? "a b " : "a b c ");
+    fake_close(&f);
+  }
+}
+
 // ------------------------------------------------------------------------------------- elsewhere
 
 static uint32_t room;
@@ -222,6 +298,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_is_claimed_ahead_gets_no_slot_of_others),
       cmocka_unit_test(processes_of_an_earlier_engine_hold_their_slots),
+      cmocka_unit_test(nothing_goes_ahead_of_a_higher_priority_that_is_to_come),
+      cmocka_unit_test(what_is_ahead_takes_no_room_from_a_higher_priority),
+      cmocka_unit_test(nothing_goes_ahead_where_a_failure_stops_all),
       cmocka_unit_test(a_node_runs_where_it_says_as_far_as_there_is_room),
       cmocka_unit_test(what_is_full_holds_back_only_its_own),
       cmocka_unit_test(each_executor_is_asked_about_its_own_attempts),

@@ -270,6 +270,35 @@ static void what_cannot_be_ended_raises_an_alarm_and_is_not_over(void **state) {
   }
 }
 
+static bool is_zombie(int pid) {
+  fl_proc p;
+  return fl_proc_read(pid, &p) && p.state == 'Z';
+}
+
+// It has ended by itself, whether its supervisor has seen that yet or not.
+static void what_has_ended_is_neither_cancelled_nor_timed_out(void **state) {
+  fixture *f = *state;
+  for (int timed = 0; timed < 2; timed++) {
+    const char *argv[] = {"/bin/sleep", "0.3", NULL};
+    fl_spawn spawn = spawn_of((uint32_t)timed + 1, argv);
+    if (timed) spawn.timeout_ms = 350;
+    fl_supervisor_spawn(f->s, &spawn);
+    assert_true(wait_started(f, (size_t)timed + 1));
+    kill(fl_supervisor_get_pid(f->s), SIGSTOP);
+    for (int i = 0; i < WAIT_MS && !is_zombie(f->started_pid[timed]); i++) nap(1);
+    if (timed)
+      nap(400);
+    else
+      fl_supervisor_kill(f->s, &spawn.id, 1000);
+    fl_supervisor_flush(f->s);
+    kill(fl_supervisor_get_pid(f->s), SIGCONT);
+    assert_true(wait_exits(f, (size_t)timed + 1));
+    const fl_child_exit *e = &f->exits[timed].e;
+    assert_int_equal(e->exit_code, 0);
+    assert_false(e->cancelled || e->timed_out);
+  }
+}
+
 // The alarm is told again to the engine that comes after.
 static void an_alarm_is_told_to_the_next_engine(void **state) {
   fixture *f = *state;
@@ -454,6 +483,7 @@ int main(int argc, char **argv) {
       TEST(an_alarm_is_told_to_the_next_engine),
       TEST(a_dead_supervisors_children_are_lost_when_they_are_gone),
       TEST(no_zombies_stay),
+      TEST(what_has_ended_is_neither_cancelled_nor_timed_out),
       TEST(the_queue_goes_by_priority_then_arrival),
       TEST(slots_bound_what_is_queued_and_nothing_else),
       TEST(what_waits_can_be_taken_back),

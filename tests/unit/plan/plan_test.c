@@ -244,6 +244,74 @@ static void a_chain_of_many_fails_without_recursion(void **state) {
   fl_graph_free(g);
 }
 
+// What is of a higher priority than each level, as the run goes on.
+static void what_is_still_to_come_is_known_by_priority(void **state) {
+  (void)state;
+  static const struct {
+    const char *steps;    // 'a' is claimed, "a+" succeeds, "a-" fails, "a^" is to be tried again
+    int32_t higher_up_to; // than this and all below something is to come; -1: nothing
+  } rows[] = {
+      {"", 6},      {"c", 3},      {"cc^", 6}, {"cc^c!cc+", 3},      {"cc+dd-", -1},
+      {"cc+d", -1}, {"cc+dd^", 3}, {"c~", 3},  {"bb+cc+dd+aa+", -1},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    fl_graph *g = graph_of("a b c+7:a d+4:b e");
+    fl_plan *p = fl_plan_new(g, local);
+    fl_plan_begin(p);
+    for (const char *s = rows[i].steps; *s; s++) {
+      uint32_t node = fl_graph_find(g, s, 1);
+      fl_node_event event = FL_NODE_CLAIM;
+      if (s[1] == '+')
+        event = FL_NODE_SUCCEED, s++;
+      else if (s[1] == '-')
+        event = FL_NODE_FAIL, s++;
+      else if (s[1] == '^')
+        event = FL_NODE_RETRY, s++;
+      else if (s[1] == '~')
+        event = FL_NODE_SKIP, s++;
+      else if (s[1] == '!')
+        event = FL_NODE_DUE, s++;
+      fl_plan_apply(p, node, event);
+    }
+    for (int32_t level = 0; level < 10; level++)
+      assert_int_equal(fl_plan_has_higher(p, level), level <= rows[i].higher_up_to);
+    fl_plan_free(p);
+    fl_graph_free(g);
+  }
+}
+
+static void items_of_a_map_are_to_come_with_their_priority(void **state) {
+  (void)state;
+  fl_error err;
+  uint32_t map, other, item;
+  fl_graph *g = fl_graph_new();
+  fl_node_options o = {.type = "t", .kind = FL_KIND_MAP, .priority = 2}, inner = o;
+  assert_int_equal(fl_graph_add(g, "m", 1, &o, &map, &err), FL_OK);
+  o.kind = FL_KIND_INLINE;
+  o.priority = 0;
+  assert_int_equal(fl_graph_add(g, "o", 1, &o, &other, &err), FL_OK);
+  inner.kind = FL_KIND_INLINE;
+  inner.priority = 5;
+  fl_graph_set_inner(g, map, &inner);
+  assert_int_equal(fl_graph_freeze(g, &err), FL_OK);
+  uint32_t count;
+  const fl_level *levels = fl_graph_get_levels(g, &count);
+  assert_int_equal(count, 3);
+  static const fl_level expected[] = {{5, 1}, {2, 0}, {0, 1}};
+  assert_memory_equal(levels, expected, sizeof expected);
+  fl_plan *p = fl_plan_new(g, local);
+  fl_plan_begin(p);
+  assert_true(fl_plan_has_higher(p, 4)); // those that it will have
+  fl_plan_apply(p, map, FL_NODE_CLAIM);
+  assert_false(fl_plan_has_higher(p, 0));
+  item = fl_plan_add_item(p, map, 1, FL_NODE_PENDING);
+  assert_true(fl_plan_has_higher(p, 4));
+  fl_plan_apply(p, item, FL_NODE_CLAIM);
+  assert_false(fl_plan_has_higher(p, 0));
+  fl_plan_free(p);
+  fl_graph_free(g);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(runs_play_out_as_their_stories_say),
@@ -252,6 +320,8 @@ int main(void) {
       cmocka_unit_test(what_was_not_selected_counts_as_satisfied),
       cmocka_unit_test(many_children_see_an_end_in_portions),
       cmocka_unit_test(a_chain_of_many_fails_without_recursion),
+      cmocka_unit_test(what_is_still_to_come_is_known_by_priority),
+      cmocka_unit_test(items_of_a_map_are_to_come_with_their_priority),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
