@@ -128,12 +128,11 @@ void fl_scheduler_flush_events(fl_scheduler *s) {
   size_t told = 0;
   while (told < s->event_ready) {
     if (told % PORTION == PORTION - 1 && fl_scheduler_is_out_of_time(s)) break;
-    fl_pending_event p = s->events[told++];
-    if (p.last) {
-      s->untold_count--;
-      fl_run_free(p.run);
-      continue;
-    }
+    fl_pending_event p = s->events[told];
+    if (p.last && !fl_run_free_some(p.run)) break;
+    told++;
+    s->untold_count -= p.last;
+    if (p.last) continue;
     p.event.error = p.error;
     if (p.event.node_index != FL_NODE_NONE) add_names(&p);
     if (fl_scheduler_is_heard(s)) fl_scheduler_tell(s, &p.event);

@@ -55,17 +55,30 @@ void fl_run_set_parent(fl_run *run, fl_attempt *parent) {
   run->syncs = wanted ? wanted == FL_DURABILITY_FULL : !parent || parent->run->syncs;
 }
 
+#define PORTION 64 // nodes, before the clock is looked at
+
+static void free_node(fl_run *run, uint32_t node) {
+  fl_run_forget_outputs(run, &run->nodes[node]);
+  fl_vars_unref(run->nodes[node].vars);
+  if (node < run->graph_count) return;
+  free(run->items[node - run->graph_count].name);
+  fl_value_unref(run->items[node - run->graph_count].value);
+}
+
+bool fl_run_free_some(fl_run *run) {
+  uint32_t count = fl_plan_get_count(run->plan);
+  while (run->freed < count) {
+    free_node(run, run->freed++);
+    if (run->freed % PORTION == 0 && fl_scheduler_is_out_of_time(run->scheduler)) return false;
+  }
+  fl_run_free(run);
+  return true;
+}
+
 void fl_run_free(fl_run *run) {
   if (!run) return;
   uint32_t count = fl_plan_get_count(run->plan);
-  for (uint32_t i = 0; i < count; i++) {
-    fl_run_forget_outputs(run, &run->nodes[i]);
-    fl_vars_unref(run->nodes[i].vars);
-  }
-  for (uint32_t i = 0; i < run->item_count; i++) {
-    free(run->items[i].name);
-    fl_value_unref(run->items[i].value);
-  }
+  while (run->freed < count) free_node(run, run->freed++);
   for (fl_attempt *a; (a = run->given_back);) {
     run->given_back = a->next;
     fl_attempt_free(a);

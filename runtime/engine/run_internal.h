@@ -101,6 +101,7 @@ struct fl_run {
   fl_item *items; // of node graph_count + i
   uint32_t item_count, item_capacity;
   uint32_t graph_count;
+  uint32_t freed; // nodes and items, of one that is going
   fl_numbers numbers;
   // Of one that is not recorded yet (row.row 0): what its first record takes beside the rest.
   fl_snapshot *snapshot; // of its script, NULL: it is stored
@@ -467,6 +468,8 @@ void fl_failures_free(fl_run *run);
 // run.c
 fl_run *fl_run_new(fl_scheduler *s, const fl_flow *flow);
 void fl_run_free(fl_run *run);
+/// The same of one that has ended, as far as time goes. False: something of it is left.
+bool fl_run_free_some(fl_run *run);
 /// Which attempt called it (NULL: none); settles its durability.
 void fl_run_set_parent(fl_run *run, fl_attempt *parent);
 uint32_t fl_run_add_item(fl_run *run, uint32_t map_node, uint32_t position, const char *name,
