@@ -114,23 +114,59 @@ fl_code fl_store_add_change(fl_store *s, fl_change *c, fl_error *err) {
   return FL_OK;
 }
 
-/// What is too old or too much, some rows a commit.
+enum {
+  TRIM_ROWS = 64,     // that one commit drops ...
+  TRIM_EVENTS = 4096, // ... where they have no more than these
+};
+
+// Rows up to number `up_to` that were written before `before_ms`, as many as a commit has time for.
+static fl_code drop_some(fl_store *s, uint64_t up_to, int64_t before_ms, fl_error *err) {
+  sqlite3_stmt *st;
+  bool row;
+  fl_code code = fl_store_prepare(s, FL_SLOT_CHANGE_CUT,
+                                  "SELECT max(seq) FROM (SELECT seq FROM change"
+                                  " WHERE seq<=?1 AND at_ms<?2 ORDER BY seq LIMIT ?3)",
+                                  &st, err);
+  if (code) return code;
+  if (up_to > s->changes.oldest + TRIM_EVENTS) up_to = s->changes.oldest + TRIM_EVENTS;
+  sqlite3_bind_int64(st, 1, (int64_t)up_to);
+  sqlite3_bind_int64(st, 2, before_ms);
+  sqlite3_bind_int64(st, 3, TRIM_ROWS);
+  code = fl_store_read(s, st, &row, err);
+  int64_t cut = code ? 0 : sqlite3_column_int64(st, 0);
+  sqlite3_reset(st);
+  if (!code)
+    code = fl_store_prepare(s, FL_SLOT_CHANGE_DROP, "DELETE FROM change WHERE seq<=?1", &st, err);
+  if (code) return code;
+  sqlite3_bind_int64(st, 1, cut);
+  code = fl_store_write(s, st, err);
+  s->changes.known = false;
+  return code ? code : find_ends(s, err);
+}
+
+// Whether there are more than are to be kept, or older ones, by `share` of a hundred.
+static bool is_much(const fl_store *s, int64_t share) {
+  int64_t behind = (int64_t)(s->changes.last - s->changes.oldest);
+  return behind >= FL_CHANGES_MAX + FL_CHANGES_MAX / 100 * share;
+}
+static bool is_old(const fl_store *s, int64_t now_ms, int64_t share) {
+  int64_t behind = (int64_t)(s->changes.last - s->changes.oldest);
+  return behind > FL_CHANGES_MIN + FL_CHANGES_MIN / 100 * share &&
+         now_ms - s->changes.oldest_ms > FL_CHANGES_AGE_MS + FL_CHANGES_AGE_MS / 100 * share;
+}
+
+/// What is too old or too much, some rows a commit. Not as soon as there is a row too many: each
+/// commit would change the other end of the table, too, which is a quarter of what a small run
+/// costs. There may be a hundredth more, which goes within a few commits.
 static fl_code trim(fl_store *s, int64_t now_ms, fl_error *err) {
-  for (int i = 0; i < 4; i++) {
-    uint64_t behind = s->changes.last - s->changes.oldest;
-    bool old = s->changes.oldest_ms < now_ms - FL_CHANGES_AGE_MS && behind > FL_CHANGES_MIN;
-    sqlite3_stmt *st;
-    if (!s->changes.oldest || (behind < FL_CHANGES_MAX && !old)) return FL_OK;
-    fl_code code =
-        fl_store_prepare(s, FL_SLOT_CHANGE_DROP, "DELETE FROM change WHERE seq<=?1", &st, err);
-    if (code) return code;
-    sqlite3_bind_int64(st, 1, (int64_t)s->changes.oldest);
-    code = fl_store_write(s, st, err);
-    s->changes.known = false;
-    if (!code) code = find_ends(s, err);
-    if (code) return code;
-  }
-  return FL_OK;
+  int share = s->changes.trimming ? 0 : 1;
+  bool much = is_much(s, share);
+  if (!s->changes.oldest || (!much && !is_old(s, now_ms, share))) return FL_OK;
+  fl_code code =
+      much ? drop_some(s, s->changes.last - FL_CHANGES_MAX, INT64_MAX, err)
+           : drop_some(s, s->changes.last - FL_CHANGES_MIN - 1, now_ms - FL_CHANGES_AGE_MS, err);
+  s->changes.trimming = !code && (is_much(s, 0) || is_old(s, now_ms, 0));
+  return code;
 }
 
 fl_code fl_changes_write(fl_store *s, fl_error *err) {

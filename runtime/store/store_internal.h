@@ -72,6 +72,7 @@ struct fl_store {
     bool known;                    // the rest is, until another connection writes
     uint64_t last, oldest;         // numbers: of the last event; of the oldest row
     int64_t oldest_ms;
+    bool trimming; // what is too much is being dropped
   } changes;
   struct {
     int64_t version;

@@ -158,40 +158,54 @@ static void what_is_rolled_back_has_no_number(void **state) {
   assert_int_equal(l.changes[0].kind, FL_EVENT_NODE_FINISHED);
 }
 
-static void old_ones_go_and_the_last_stay(void **state) {
+static void begin_again(uint64_t last, int64_t at_ms) {
+  char text[200];
+  snprintf(text, sizeof text, "UPDATE change SET at_ms=%lld", (long long)at_ms);
+  ok(fl_store_exec(s, text, &err));
+  snprintf(text, sizeof text, "INSERT INTO change VALUES(%llu,1,%lld,x'1208000101')",
+           (unsigned long long)last, (long long)at_ms);
+  ok(fl_store_exec(s, text, &err));
+  fl_store_close(s);
+  s = open_store(dir);
+}
+
+// The number of the oldest row after so many commits, with an event each.
+static uint64_t oldest_after(int commits, uint64_t expected_last) {
   uint64_t first, last;
+  for (int i = 0; i < commits; i++) {
+    add(s, 1, FL_EVENT_NODE_STARTED, T0);
+    ok(fl_store_commit(s, &err));
+  }
+  ok(fl_store_get_changes(s, &first, &last, &err));
+  assert_int_equal(last, expected_last);
+  return first;
+}
+
+static void old_ones_go_and_the_last_stay(void **state) {
   (void)state;
-  // As they were a month ago, one a commit, as far as one may be kept in any case.
+  const int64_t week_ms = 7 * 86400000LL, month_ago = T0 - 30 * 86400000LL;
+  // One a commit, as far as one may be kept in any case, and somewhat more.
   ok(fl_store_begin(s, &err));
   ok(fl_store_exec(s,
-                   "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<10020)"
-                   " INSERT INTO change SELECT i,1,1600000000000,x'1208000101' FROM n",
+                   "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<10098)"
+                   " INSERT INTO change SELECT i,1,0,x'1208000101' FROM n",
                    &err));
   ok(fl_store_commit(s, &err));
-  fl_store_close(s);
-  s = open_store(dir);
-  for (int i = 0; i < 30; i++) {
-    add(s, 1, FL_EVENT_NODE_STARTED, T0);
-    ok(fl_store_commit(s, &err));
-  }
-  ok(fl_store_get_changes(s, &first, &last, &err));
-  assert_int_equal(last, 10050);
-  assert_int_equal(first, 50);
+  begin_again(10099, month_ago);
+  assert_int_equal(oldest_after(2, 10101), 1);  // a hundredth more
+  assert_int_equal(oldest_after(1, 10102), 65); // some of it a commit
+  assert_int_equal(oldest_after(7, 10109), 103);
+  assert_int_equal(oldest_after(50, 10159), 103); // until there is a hundredth again
+  // Of a week and somewhat more than an hour.
+  begin_again(10300, T0 - week_ms - 3600000);
+  assert_int_equal(oldest_after(10, 10310), 103);
+  begin_again(10320, T0 - week_ms - 2 * 3600000);
+  assert_int_equal(oldest_after(10, 10330), 324);
   // Not old, but too many.
-  ok(fl_store_exec(s,
-                   "UPDATE change SET at_ms="
-                   "1700000000000",
-                   &err));
-  ok(fl_store_exec(s, "INSERT INTO change VALUES(1000060,990010,1700000000000,x'00')", &err));
-  fl_store_close(s);
-  s = open_store(dir);
-  for (int i = 0; i < 10; i++) {
-    add(s, 1, FL_EVENT_NODE_STARTED, T0);
-    ok(fl_store_commit(s, &err));
-  }
-  ok(fl_store_get_changes(s, &first, &last, &err));
-  assert_int_equal(last, 1000070);
-  assert_int_equal(first, 71);
+  begin_again(1010329, T0);
+  assert_int_equal(oldest_after(0, 1010329), 324);
+  assert_int_equal(oldest_after(1, 1010330), 388);
+  assert_int_equal(oldest_after(200, 1010530), 1010329);
 }
 
 static void damaged_ones_are_said_to_be(void **state) {
